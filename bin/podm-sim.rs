@@ -1,0 +1,2 @@
+//! Placeholder until its run function exists.
+fn main() {}

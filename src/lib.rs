@@ -1,0 +1,31 @@
+//! Valence composes and drives bare-metal hardware over Redfish.
+//!
+//! A client calls the REST [`api`]; what changes or reads hardware becomes a *task*, stored in Redis and appended to the
+//! stream of its topic; a [`worker`] claims it, runs its [`service`] handler, which speaks Redfish through [`podm`], and settles
+//! it. [`upkeep`] promotes what is due, reclaims what a dead worker held and repairs what was lost.
+//!
+//! Two rules carry most of the weight: only [`store`] knows Redis, only [`podm`] knows hardware. Modules import downwards:
+//!
+//! ```text
+//! bin → api | worker | upkeep | ctl | sim
+//! api    → store, model            worker → service, store, model
+//! upkeep → store, podm, model      service → podm, store through service::context
+//! podm   → model, store::gates     store → model
+//! sim    → model                   ctl → model (speaks HTTP only; ctl::up starts the others)
+//! ```
+
+pub mod api;
+pub mod clock;
+pub mod config;
+pub mod ctl;
+pub mod ids;
+pub mod model;
+pub mod observe;
+pub mod podm;
+pub mod secret;
+pub mod service;
+pub mod shutdown;
+pub mod sim;
+pub mod store;
+pub mod upkeep;
+pub mod worker;

@@ -1,0 +1,13 @@
+//! Plain data and pure rules; nothing here does I/O.
+
+pub mod history;
+pub mod kind;
+pub mod node;
+pub mod params;
+pub mod podm;
+pub mod flavor;
+pub mod problem;
+pub mod state;
+pub mod task;
+pub mod topic;
+pub mod v1time;
