@@ -1,1 +1,436 @@
-//! (being written)
+//! Settings: defaults, then a TOML file, then `VALENCE_…` environment variables, then flags; checked once, all problems together.
+//!
+//! docs/valence.example.toml shows every key with its unit, default and reason; a test reads it back.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use ipnet::IpNet;
+use jiff::SignedDuration;
+use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
+
+use crate::ids::Buckets;
+use crate::model::topic::Topic;
+use crate::observe::log::LogFormat;
+
+/// All settings of a process.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Part of every tag on hardware; two deployments that share PODMs must differ in it.
+    pub deployment: String,
+    /// Buckets: 1 for a single Redis, 16 for a Cluster; fixed at the deployment's first start.
+    pub buckets: u16,
+    /// File with the 32-byte key, in base64, that seals PODM credentials.
+    pub secret_key_file: Option<PathBuf>,
+    /// Kinds that only tests need (`noop`, `sleep`, `echo`).
+    pub enable_test_kinds: bool,
+    /// Most time a stop may take.
+    pub grace: SignedDuration,
+    /// Redis.
+    pub redis: RedisConfig,
+    /// Tasks.
+    pub task: TaskConfig,
+    /// REST server.
+    pub api: ApiConfig,
+    /// Workers.
+    pub worker: WorkerConfig,
+    /// Scheduler.
+    pub scheduler: SchedulerConfig,
+    /// How Pod Managers are spoken to.
+    pub redfish: RedfishConfig,
+    /// Logs.
+    pub log: LogConfig,
+    /// Pod Managers that are registered when missing.
+    pub podm: Vec<PodmConfig>,
+}
+
+/// Where Redis is.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RedisConfig {
+    /// `redis://`, `rediss://` or `redis+unix://`.
+    pub url: String,
+}
+
+/// How tasks are treated.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TaskConfig {
+    /// How long a claim is believed without news; recorded in Redis, the same everywhere.
+    pub lease: SignedDuration,
+    /// How often a worker extends its claims; a third of the lease unless given, at most half of it.
+    pub extend: Option<SignedDuration>,
+    /// How long a changing PODM request whose answer was not seen may still be running.
+    pub quarantine: SignedDuration,
+    /// How long completed and cancelled tasks are kept.
+    pub retention: SignedDuration,
+    /// How long failed tasks are kept.
+    pub dead_letter_retention: SignedDuration,
+    /// State changes kept for SSE, per bucket.
+    pub events_kept: u32,
+}
+
+/// REST server.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ApiConfig {
+    /// Where it listens.
+    pub listen: SocketAddr,
+    /// Most time a v1 call without `Prefer` waits for its task.
+    pub v1_wait: SignedDuration,
+    /// Most time a read waits for its answer.
+    pub sync_timeout: SignedDuration,
+    /// Largest request body, bytes.
+    pub max_body_bytes: u64,
+    /// Most connections at once.
+    pub max_connections: usize,
+    /// Longest time a client may take to send its header.
+    pub header_timeout: SignedDuration,
+    /// File with bearer tokens (SHA-256) and roles; without it the API binds loopback only.
+    pub tokens_file: Option<PathBuf>,
+    /// Serve without authentication on other than loopback addresses.
+    pub insecure_no_auth: bool,
+}
+
+/// Worker processes.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct WorkerConfig {
+    /// Topics it serves.
+    pub topics: Vec<Topic>,
+    /// Slots for stored tasks.
+    pub concurrency: usize,
+    /// Slots for sync tasks.
+    pub sync_slots: usize,
+    /// Metrics and health; a default port that is taken becomes a free one.
+    pub listen: Option<SocketAddr>,
+}
+
+/// Scheduler processes.
+#[derive(Debug, Clone, Default, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SchedulerConfig {
+    /// Metrics and health; a default port that is taken becomes a free one.
+    pub listen: Option<SocketAddr>,
+}
+
+/// How Pod Managers are spoken to.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RedfishConfig {
+    /// Networks whose addresses may be plain http, loopback or link-local; elsewhere only https to public or private addresses.
+    pub allow_cidrs: Vec<IpNet>,
+    /// Most time to connect.
+    pub connect_timeout: SignedDuration,
+    /// Most time one request may take, headers and body.
+    pub request_timeout: SignedDuration,
+    /// Largest answer that is read, bytes.
+    pub max_body_bytes: u64,
+}
+
+/// Logs.
+#[derive(Debug, Clone, Default, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LogConfig {
+    /// `text` or `json`.
+    pub format: LogFormat,
+}
+
+/// A Pod Manager in the configuration.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct PodmConfig {
+    /// Unique name.
+    pub name: String,
+    /// Root URL.
+    pub url: String,
+    /// Driver.
+    #[serde(default = "default_driver")]
+    pub driver: String,
+    /// Account.
+    pub username: String,
+    /// Password.
+    #[serde(serialize_with = "hidden")]
+    pub password: SecretString,
+}
+
+fn default_driver() -> String {
+    "redfishv1".into()
+}
+
+fn hidden<S: serde::Serializer>(_: &SecretString, s: S) -> Result<S::Ok, S::Error> {
+    s.serialize_str("***")
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            deployment: "valence".into(),
+            buckets: 1,
+            secret_key_file: None,
+            enable_test_kinds: false,
+            grace: SignedDuration::from_secs(25),
+            redis: RedisConfig::default(),
+            task: TaskConfig::default(),
+            api: ApiConfig::default(),
+            worker: WorkerConfig::default(),
+            scheduler: SchedulerConfig::default(),
+            redfish: RedfishConfig::default(),
+            log: LogConfig::default(),
+            podm: Vec::new(),
+        }
+    }
+}
+
+impl Default for RedisConfig {
+    fn default() -> Self {
+        Self { url: "redis://127.0.0.1:6379".into() }
+    }
+}
+
+impl Default for TaskConfig {
+    fn default() -> Self {
+        Self {
+            lease: SignedDuration::from_secs(15),
+            extend: None,
+            quarantine: SignedDuration::from_secs(120),
+            retention: SignedDuration::from_hours(7 * 24),
+            dead_letter_retention: SignedDuration::from_hours(30 * 24),
+            events_kept: 10_000,
+        }
+    }
+}
+
+impl Default for ApiConfig {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8181)),
+            v1_wait: SignedDuration::from_secs(1000),
+            sync_timeout: SignedDuration::from_secs(30),
+            max_body_bytes: 1024 * 1024,
+            max_connections: 4096,
+            header_timeout: SignedDuration::from_secs(5),
+            tokens_file: None,
+            insecure_no_auth: false,
+        }
+    }
+}
+
+impl Default for WorkerConfig {
+    fn default() -> Self {
+        Self { topics: Topic::ALL.to_vec(), concurrency: 64, sync_slots: 16, listen: None }
+    }
+}
+
+impl Default for RedfishConfig {
+    fn default() -> Self {
+        Self {
+            allow_cidrs: Vec::new(),
+            connect_timeout: SignedDuration::from_secs(5),
+            request_timeout: SignedDuration::from_secs(60),
+            max_body_bytes: 16 * 1024 * 1024,
+        }
+    }
+}
+
+/// What is wrong with the settings: every problem, one a line.
+#[derive(Debug, thiserror::Error)]
+#[error("{}", .0.join("\n"))]
+pub struct ConfigError(pub Vec<String>);
+
+/// Flags and environment variables that all daemons share. A flag wins over its variable, both over the file.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct CommonArgs {
+    /// TOML file with settings
+    #[arg(long, env = "VALENCE_CONFIG", value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Print the settings in force, secrets hidden, and exit
+    #[arg(long)]
+    pub print_config: bool,
+    /// Redis URL: redis://, rediss:// or redis+unix://
+    #[arg(long = "redis", env = "VALENCE_REDIS_URL", value_name = "URL", hide_env_values = true)]
+    pub redis_url: Option<String>,
+    /// Name of the deployment, part of every tag on hardware
+    #[arg(long, env = "VALENCE_DEPLOYMENT", value_name = "NAME")]
+    pub deployment: Option<String>,
+    /// Number of buckets, 1-256, fixed at the deployment's first start
+    #[arg(long, env = "VALENCE_BUCKETS", value_name = "N")]
+    pub buckets: Option<u16>,
+    /// How long a claim is believed without news, such as 15s or 1500ms
+    #[arg(long, env = "VALENCE_TASK_LEASE", value_name = "DURATION")]
+    pub lease: Option<SignedDuration>,
+    /// How often claims are extended; a third of the lease unless given
+    #[arg(long, env = "VALENCE_TASK_EXTEND", value_name = "DURATION")]
+    pub extend: Option<SignedDuration>,
+    /// How long an unanswered change at a PODM may still be running
+    #[arg(long, env = "VALENCE_TASK_QUARANTINE", value_name = "DURATION")]
+    pub quarantine: Option<SignedDuration>,
+    /// Networks where PODMs may be plain http, loopback or link-local
+    #[arg(long, env = "VALENCE_PODM_ALLOW_CIDRS", value_name = "CIDR,…", value_delimiter = ',')]
+    pub podm_allow_cidrs: Option<Vec<IpNet>>,
+    /// File with the base64 key that seals PODM credentials
+    #[arg(long, env = "VALENCE_SECRET_KEY_FILE", value_name = "FILE")]
+    pub secret_key_file: Option<PathBuf>,
+    /// Most time a stop may take
+    #[arg(long, env = "VALENCE_GRACE", value_name = "DURATION")]
+    pub grace: Option<SignedDuration>,
+    /// Log format
+    #[arg(long, env = "VALENCE_LOG_FORMAT", value_enum)]
+    pub log_format: Option<LogFormat>,
+    /// Offer the kinds that only tests need: noop, sleep, echo
+    #[arg(long, env = "VALENCE_ENABLE_TEST_KINDS")]
+    pub enable_test_kinds: bool,
+}
+
+impl Config {
+    /// Reads the file, when there is one, and lays the common flags and variables over it. Call [`Config::check`] once the process's
+    /// own flags are in.
+    ///
+    /// # Errors
+    /// When the file cannot be read or has an unknown key.
+    pub fn load(args: &CommonArgs) -> Result<Self, ConfigError> {
+        let mut config = match &args.config {
+            Some(file) => Self::read(file)?,
+            None => Self::default(),
+        };
+        fn lay<T: Clone>(over: &mut T, value: Option<&T>) {
+            if let Some(value) = value {
+                over.clone_from(value);
+            }
+        }
+        lay(&mut config.redis.url, args.redis_url.as_ref());
+        lay(&mut config.deployment, args.deployment.as_ref());
+        lay(&mut config.buckets, args.buckets.as_ref());
+        lay(&mut config.task.lease, args.lease.as_ref());
+        lay(&mut config.task.quarantine, args.quarantine.as_ref());
+        lay(&mut config.redfish.allow_cidrs, args.podm_allow_cidrs.as_ref());
+        lay(&mut config.grace, args.grace.as_ref());
+        lay(&mut config.log.format, args.log_format.as_ref());
+        config.task.extend = args.extend.or(config.task.extend);
+        config.secret_key_file = args.secret_key_file.clone().or(config.secret_key_file);
+        config.enable_test_kinds |= args.enable_test_kinds;
+        Ok(config)
+    }
+
+    fn read(file: &Path) -> Result<Self, ConfigError> {
+        let fail = |why: String| ConfigError(vec![format!("{}: {why}", file.display())]);
+        let text = std::fs::read_to_string(file).map_err(|e| fail(e.to_string()))?;
+        toml::from_str(&text).map_err(|e| fail(e.to_string()))
+    }
+
+    /// Checks everything.
+    ///
+    /// # Errors
+    /// Every problem found.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        let mut wrong = Vec::new();
+        let mut need = |ok: bool, what: &str| {
+            if !ok {
+                wrong.push(what.to_owned());
+            }
+        };
+        need(Buckets::new(self.buckets).is_some(), "buckets: 1 to 256 are possible");
+        need(
+            (1..=64).contains(&self.deployment.len())
+                && self.deployment.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_'),
+            "deployment: 1 to 64 letters, digits, dashes and underscores",
+        );
+        need(self.task.lease >= SignedDuration::from_millis(100), "task.lease: at least 100ms");
+        let extend = self.extend();
+        need(!extend.is_zero(), "task.extend: more than nothing");
+        need(
+            extend <= self.lease() / 2,
+            "task.extend: at most half of task.lease, or a claim is lost by one late call",
+        );
+        for (value, name) in [
+            (self.task.quarantine, "task.quarantine"),
+            (self.grace, "grace"),
+            (self.api.v1_wait, "api.v1_wait"),
+            (self.api.sync_timeout, "api.sync_timeout"),
+            (self.api.header_timeout, "api.header_timeout"),
+            (self.redfish.connect_timeout, "redfish.connect_timeout"),
+            (self.redfish.request_timeout, "redfish.request_timeout"),
+        ] {
+            need(!value.is_negative(), &format!("{name}: not below nothing"));
+        }
+        need(self.worker.concurrency > 0, "worker.concurrency: at least 1");
+        need(!self.worker.topics.is_empty(), "worker.topics: at least one");
+        let open = self.api.tokens_file.is_none() && !self.api.insecure_no_auth;
+        need(
+            !open || self.api.listen.ip().is_loopback(),
+            "api.listen: without api.tokens_file only a loopback address is served; --insecure-no-auth serves everybody",
+        );
+        if wrong.is_empty() { Ok(()) } else { Err(ConfigError(wrong)) }
+    }
+
+    /// The settings as TOML, secrets hidden.
+    #[must_use]
+    pub fn shown(&self) -> String {
+        let mut shown = self.clone();
+        if let Ok(mut url) = url::Url::parse(&shown.redis.url)
+            && url.password().is_some()
+        {
+            // It has a password, so it can have another.
+            let _can = url.set_password(Some("***"));
+            shown.redis.url = url.to_string();
+        }
+        toml::to_string_pretty(&shown).unwrap_or_else(|e| e.to_string())
+    }
+
+    /// The lease.
+    #[must_use]
+    pub fn lease(&self) -> Duration {
+        self.task.lease.unsigned_abs()
+    }
+
+    /// How often claims are extended.
+    #[must_use]
+    pub fn extend(&self) -> Duration {
+        self.task.extend.map_or_else(|| self.lease() / 3, SignedDuration::unsigned_abs)
+    }
+
+    /// What the store needs of it.
+    #[must_use]
+    pub fn store_options(&self) -> crate::store::StoreOptions {
+        crate::store::StoreOptions {
+            buckets: Buckets::new(self.buckets).unwrap_or(Buckets::ONE),
+            lease: self.lease(),
+            quarantine: self.task.quarantine.unsigned_abs(),
+            events_kept: self.task.events_kept,
+            deployment: self.deployment.clone(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_problems_are_told_at_once() {
+        let mut config = Config { buckets: 0, ..Config::default() };
+        config.task.extend = Some(SignedDuration::from_secs(10));
+        config.api.listen = SocketAddr::from(([0, 0, 0, 0], 80));
+        let error = config.check().unwrap_err();
+        assert_eq!(error.0.len(), 3, "{error}");
+    }
+
+    #[test]
+    fn passwords_do_not_show() {
+        let mut config: Config = toml::from_str(
+            "[[podm]]\nname = 'a'\nurl = 'https://h'\nusername = 'u'\npassword = 'canary'\n[redis]\nurl = 'redis://u:canary@h'",
+        )
+        .unwrap();
+        config.redis.url = "redis://u:canary@h:1".into();
+        assert!(!config.shown().contains("canary"), "{}", config.shown());
+        assert!(!format!("{config:?}").contains("password: \"canary"), "{config:?}");
+    }
+
+    #[test]
+    fn an_unknown_key_is_refused() {
+        assert!(toml::from_str::<Config>("bukkets = 3").is_err());
+    }
+}

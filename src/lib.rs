@@ -19,6 +19,7 @@ pub mod clock;
 pub mod config;
 pub mod ctl;
 pub mod ids;
+pub mod lease;
 pub mod model;
 pub mod observe;
 pub mod podm;

@@ -1,1 +1,330 @@
-//! (being written)
+//! Every task kind in one table: its topic, whether it is sync, which gates it takes, what it accepts.
+//!
+//! The API validates against this table before anything is stored; `GET /v1/kinds` shows it; workers look handlers up by name.
+//! docs/adding-a-kind.md walks through the layers.
+
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use utoipa::PartialSchema;
+
+use super::params;
+use super::problem::Problem;
+use super::task::Definition;
+use super::topic::Topic;
+
+/// How a kind is carried out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// A read without side effects: no stored task, the API waits for the reply.
+    Sync,
+    /// A stored task.
+    Async,
+}
+
+/// Which gates an async kind passes before it runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Gates {
+    /// None.
+    None,
+    /// A place among the Pod Manager's changes.
+    Podm,
+    /// That, and the node's own: one task at a time, in the order of acceptance.
+    Node,
+}
+
+/// What a task kind is.
+pub struct Kind {
+    /// Such as `node.compose`.
+    pub name: &'static str,
+    /// The service family that carries it out.
+    pub topic: Topic,
+    /// Sync or async.
+    pub mode: Mode,
+    /// Gates it passes.
+    pub gates: Gates,
+    /// One line for people.
+    pub about: &'static str,
+    /// Whether `podm_id` must be given.
+    pub needs_podm: bool,
+    /// Whether `node_id` must be given.
+    pub needs_node: bool,
+    /// Only with `--enable-test-kinds`.
+    pub test_only: bool,
+    /// Checks parameters.
+    pub check: fn(&Value) -> Result<(), Problem>,
+    /// JSON Schema of the parameters.
+    pub schema: fn() -> Value,
+    /// JSON Schema of the result.
+    pub result_schema: fn() -> Value,
+}
+
+/// Changes of one Pod Manager that run at once, unless it has a limit of its own (DESIGN section 8).
+pub const PODM_CHANGES: u32 = 4;
+/// Reads of one Pod Manager that run at once, unless it has a limit of its own (DESIGN section 8).
+pub const PODM_READS: u32 = 8;
+
+impl Kind {
+    /// The kind of that name.
+    #[must_use]
+    pub fn find(name: &str) -> Option<&'static Self> {
+        KINDS.iter().find(|k| k.name == name)
+    }
+
+    /// The gates of a task, `name=limit …`, as the scripts read them.
+    #[must_use]
+    pub fn gates_of(&self, def: &Definition) -> String {
+        let mut gates = Vec::new();
+        if let (Gates::Node, Some(node)) = (self.gates, &def.node_id) {
+            gates.push(format!("node:{node}=1"));
+        }
+        if let (Gates::Node | Gates::Podm, Some(podm)) = (self.gates, &def.podm_id) {
+            gates.push(format!("{}={PODM_CHANGES}", podm_gate(podm, true)));
+        }
+        gates.join(" ")
+    }
+}
+
+/// Name of the gate in front of a Pod Manager, for changes or for reads.
+#[must_use]
+pub fn podm_gate(podm_id: &str, changes: bool) -> String {
+    format!("podm:{podm_id}:{}", if changes { "w" } else { "r" })
+}
+
+/// Reads parameters as `T`, with the field's path in the error.
+///
+/// # Errors
+/// 400 Validation Error naming the field.
+pub fn read<T: DeserializeOwned>(value: &Value) -> Result<T, Problem> {
+    let empty = Value::Object(serde_json::Map::new());
+    let value = if value.is_null() { &empty } else { value };
+    serde_path_to_error::deserialize(value).map_err(|error| {
+        let path = error.path().to_string();
+        let field = path.rsplit('.').next().unwrap_or_default().to_owned();
+        let inner = error.into_inner();
+        if path == "." || path.is_empty() {
+            return Problem::validation(inner.to_string());
+        }
+        let at = path.split('.').try_fold(value, |v, part| v.get(part.split('[').next().unwrap_or(part)));
+        let shown = at.map(|v| super::podm::mask(&serde_json::json!({ &field: v }))[&field].to_string());
+        Problem::validation(format!(
+            "Invalid input for field/attribute '{field}' Value: '{}'. {inner}",
+            shown.unwrap_or_default()
+        ))
+    })
+}
+
+fn check<T: DeserializeOwned>(value: &Value) -> Result<(), Problem> {
+    read::<T>(value).map(drop)
+}
+
+fn schema<T: PartialSchema>() -> Value {
+    serde_json::to_value(T::schema()).unwrap_or(Value::Null)
+}
+
+fn any() -> Value {
+    Value::Bool(true)
+}
+
+fn check_compose(value: &Value) -> Result<(), Problem> {
+    let compose: params::Compose = read(value)?;
+    if compose.flavor_id.is_some() && compose.properties.is_some() {
+        return Err(Problem::validation("'flavor_id' and 'properties' cannot stand together"));
+    }
+    Ok(())
+}
+
+fn check_action(value: &Value) -> Result<(), Problem> {
+    let a: params::Action = read(value)?;
+    let given = [a.boot.is_some(), a.reset.is_some(), a.attach.is_some(), a.detach.is_some()];
+    match given.iter().filter(|g| **g).count() {
+        1 => Ok(()),
+        0 => Err(Problem::validation("one of 'Boot', 'Reset', 'attach', 'detach' is a required property")),
+        _ => Err(Problem::validation("only one of 'Boot', 'Reset', 'attach', 'detach' may be given")),
+    }
+}
+
+fn check_podm_create(value: &Value) -> Result<(), Problem> {
+    let podm: params::PodmCreate = read(value)?;
+    if podm.authentication.is_empty() {
+        return Err(Problem::validation(
+            "Invalid input for field/attribute 'authentication' Value: '[]'. [] is too short",
+        ));
+    }
+    if !podm.authentication.iter().any(|a| a.kind == "basic") {
+        return Err(Problem::validation("'authentication' must have an entry of type 'basic'"));
+    }
+    Ok(())
+}
+
+const fn kind(name: &'static str, topic: Topic, about: &'static str) -> Kind {
+    Kind {
+        name,
+        topic,
+        mode: Mode::Async,
+        gates: Gates::None,
+        about,
+        needs_podm: false,
+        needs_node: false,
+        test_only: false,
+        check: check::<params::Nothing>,
+        schema: schema::<params::Nothing>,
+        result_schema: any,
+    }
+}
+
+const fn sync(name: &'static str, topic: Topic, about: &'static str) -> Kind {
+    Kind { mode: Mode::Sync, ..kind(name, topic, about) }
+}
+
+/// Every kind.
+pub static KINDS: &[Kind] = &[
+    Kind {
+        gates: Gates::Node,
+        needs_podm: true,
+        check: check_compose,
+        schema: schema::<params::Compose>,
+        result_schema: schema::<super::node::BriefNode>,
+        ..kind("node.compose", Topic::Compute, "Composes a node at one Pod Manager")
+    },
+    Kind {
+        gates: Gates::Node,
+        needs_node: true,
+        ..kind("node.delete", Topic::Compute, "Decomposes a node and returns its hardware")
+    },
+    Kind {
+        gates: Gates::Node,
+        needs_node: true,
+        check: check_action,
+        schema: schema::<params::Action>,
+        ..kind("node.action", Topic::Compute, "Resets a node or sets its boot source")
+    },
+    Kind {
+        gates: Gates::Podm,
+        needs_podm: true,
+        check: check::<params::Manage>,
+        schema: schema::<params::Manage>,
+        result_schema: schema::<super::node::BriefNode>,
+        ..kind("node.manage", Topic::Compute, "Takes a node on record that was composed elsewhere")
+    },
+    Kind {
+        check: check::<params::FlavorCreate>,
+        schema: schema::<params::FlavorCreate>,
+        result_schema: schema::<super::flavor::Flavor>,
+        ..kind("flavor.create", Topic::Compute, "Stores a flavor")
+    },
+    Kind {
+        check: check::<params::FlavorUpdate>,
+        schema: schema::<params::FlavorUpdate>,
+        result_schema: schema::<super::flavor::Flavor>,
+        ..kind("flavor.update", Topic::Compute, "Changes a flavor")
+    },
+    Kind {
+        check: check::<params::FlavorRef>,
+        schema: schema::<params::FlavorRef>,
+        ..kind("flavor.delete", Topic::Compute, "Deletes a flavor")
+    },
+    Kind {
+        check: check_compose,
+        schema: schema::<params::Compose>,
+        result_schema: schema::<super::node::BriefNode>,
+        ..kind("node.place", Topic::Scheduler, "Chooses a Pod Manager and composes the node there")
+    },
+    Kind {
+        check: check_podm_create,
+        schema: schema::<params::PodmCreate>,
+        result_schema: schema::<super::podm::Podm>,
+        ..kind("podm.create", Topic::Scheduler, "Registers a Pod Manager")
+    },
+    Kind {
+        needs_podm: true,
+        check: check::<params::PodmUpdate>,
+        schema: schema::<params::PodmUpdate>,
+        result_schema: schema::<super::podm::Podm>,
+        ..kind("podm.update", Topic::Scheduler, "Changes a Pod Manager's record")
+    },
+    Kind {
+        needs_podm: true,
+        ..kind("podm.delete", Topic::Scheduler, "Decomposes a Pod Manager's nodes and forgets it")
+    },
+    Kind { needs_podm: true, ..kind("podm.probe", Topic::Scheduler, "Asks a Pod Manager whether it is there") },
+    sync("podm.list", Topic::Scheduler, "Lists Pod Managers"),
+    Kind {
+        check: check::<params::ById>,
+        schema: schema::<params::ById>,
+        ..sync("podm.get", Topic::Scheduler, "Reads a Pod Manager's record")
+    },
+    Kind {
+        check: check::<params::ListFilter>,
+        schema: schema::<params::ListFilter>,
+        ..sync("node.list", Topic::Compute, "Lists composed nodes")
+    },
+    Kind {
+        check: check::<params::ById>,
+        schema: schema::<params::ById>,
+        ..sync("node.get", Topic::Compute, "Reads a node, live from its Pod Manager")
+    },
+    sync("flavor.list", Topic::Compute, "Lists flavors"),
+    Kind {
+        check: check::<params::ById>,
+        schema: schema::<params::ById>,
+        ..sync("flavor.get", Topic::Compute, "Reads a flavor")
+    },
+    Kind {
+        check: check::<params::Systems>,
+        schema: schema::<params::Systems>,
+        ..sync("system.list", Topic::Compute, "Lists systems, live from the Pod Managers")
+    },
+    Kind {
+        check: check::<params::Systems>,
+        schema: schema::<params::Systems>,
+        ..sync("system.get", Topic::Compute, "Reads one system, live from its Pod Manager")
+    },
+    Kind {
+        test_only: true,
+        check: check::<params::Noop>,
+        schema: schema::<params::Noop>,
+        ..kind("noop", Topic::Compute, "Does nothing; for load tests")
+    },
+    Kind {
+        test_only: true,
+        check: check::<params::Sleep>,
+        schema: schema::<params::Sleep>,
+        ..kind("sleep", Topic::Compute, "Works for a while, in steps; for fault tests")
+    },
+    Kind { test_only: true, ..sync("echo", Topic::Compute, "Answers at once; for load tests") },
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_unique() {
+        for k in KINDS {
+            assert_eq!(KINDS.iter().filter(|other| other.name == k.name).count(), 1, "{}", k.name);
+        }
+    }
+
+    #[test]
+    fn a_bad_parameter_is_named_and_a_password_is_not_repeated() {
+        let compose = Kind::find("node.compose").unwrap();
+        let error = (compose.check)(&serde_json::json!({"name": 5})).unwrap_err();
+        assert!(error.detail.contains("'name'"), "{}", error.detail);
+        let error = (compose.check)(&serde_json::json!({"name": "n", "colour": 1})).unwrap_err();
+        assert!(error.detail.contains("colour"), "{}", error.detail);
+        let create = Kind::find("podm.create").unwrap();
+        let body = serde_json::json!({"name": "p", "url": "http://h", "authentication":
+            [{"type": "basic", "auth_items": {"username": "u", "password": ["canary"]}}]});
+        let error = (create.check)(&body).unwrap_err();
+        assert!(!error.detail.contains("canary"), "{}", error.detail);
+    }
+
+    #[test]
+    fn a_node_task_takes_its_nodes_gate_and_a_place_at_the_podm() {
+        let mut def = Definition::new("node.delete", Value::Null);
+        def.node_id = Some("n".into());
+        def.podm_id = Some("p".into());
+        let gates = Kind::find("node.delete").unwrap().gates_of(&def);
+        assert_eq!(gates, "node:n=1 podm:p:w=4");
+    }
+}

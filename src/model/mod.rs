@@ -1,11 +1,11 @@
 //! Plain data and pure rules; nothing here does I/O.
 
+pub mod flavor;
 pub mod history;
 pub mod kind;
 pub mod node;
 pub mod params;
 pub mod podm;
-pub mod flavor;
 pub mod problem;
 pub mod state;
 pub mod task;

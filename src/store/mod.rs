@@ -1,1 +1,112 @@
-//! (being written)
+//! The only code that speaks to Redis.
+//!
+//! [`Store`] is one handle, cheap to clone, over a shared connection; each file adds the operations of one concern. Every change
+//! of a task is one script call on one bucket (see `lua/`). Blocking reads have connections of their own ([`connect`]).
+
+pub mod batch;
+pub mod claims;
+pub mod connect;
+pub mod error;
+pub mod events;
+pub mod explain;
+pub mod gates;
+pub mod idempotency;
+pub mod keys;
+pub mod listing;
+pub mod meta;
+pub mod queues;
+pub mod record;
+pub mod records;
+pub mod schedules;
+pub mod script;
+pub mod submit;
+pub mod sync;
+pub mod tasks;
+pub mod upkeep;
+pub mod workers;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::clock::ServerClock;
+use crate::ids::Buckets;
+use batch::Batchers;
+use connect::Redis;
+pub use error::StoreError;
+use script::Scripts;
+
+/// What a deployment agrees on, and how this process treats Redis.
+#[derive(Debug, Clone)]
+pub struct StoreOptions {
+    /// Number of buckets, fixed at the deployment's first start.
+    pub buckets: Buckets,
+    /// How long a claim is believed without news.
+    pub lease: Duration,
+    /// How long a changing PODM request whose answer was not seen may still be running.
+    pub quarantine: Duration,
+    /// How many state changes each bucket's events stream keeps.
+    pub events_kept: u32,
+    /// Part of every tag on hardware; never generated in Redis.
+    pub deployment: String,
+}
+
+/// The store. Clones share connections, clock and batchers.
+#[derive(Clone)]
+pub struct Store(Arc<Inner>);
+
+struct Inner {
+    redis: Redis,
+    options: StoreOptions,
+    clock: ServerClock,
+    scripts: Scripts,
+    batchers: Batchers,
+}
+
+impl Store {
+    /// Connects, and takes Redis's time.
+    ///
+    /// # Errors
+    /// When Redis cannot be reached.
+    pub async fn open(redis: Redis, options: StoreOptions) -> Result<Self, StoreError> {
+        let clock = ServerClock::new(redis.time_ms().await?);
+        let scripts = Scripts::new(&options);
+        let batchers = Batchers::new(options.buckets);
+        Ok(Self(Arc::new(Inner { redis, options, clock, scripts, batchers })))
+    }
+
+    /// The connections.
+    #[must_use]
+    pub fn redis(&self) -> &Redis {
+        &self.0.redis
+    }
+
+    /// What the deployment agrees on.
+    #[must_use]
+    pub fn options(&self) -> &StoreOptions {
+        &self.0.options
+    }
+
+    /// Redis's clock.
+    #[must_use]
+    pub fn clock(&self) -> &ServerClock {
+        &self.0.clock
+    }
+
+    fn scripts(&self) -> &Scripts {
+        &self.0.scripts
+    }
+
+    fn batchers(&self) -> &Batchers {
+        &self.0.batchers
+    }
+
+    /// Takes Redis's time again; called every few seconds so that drift does not add up.
+    ///
+    /// # Errors
+    /// When Redis cannot be reached.
+    pub async fn sync_clock(&self) -> Result<(), StoreError> {
+        let now = self.0.redis.time_ms().await?;
+        self.0.clock.sync(now);
+        Ok(())
+    }
+}

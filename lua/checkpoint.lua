@@ -1,0 +1,16 @@
+#!lua flags=allow-oom
+-- checkpoint: saves a handler's step under its claim, and whether a changing request is about to be sent.
+--
+-- KEYS[1]   bucket prefix
+-- ARGV[2]   task id
+-- ARGV[3]   claim token
+-- ARGV[4]   data, JSON
+-- ARGV[5]   '1' when a changing PODM request is outstanding from here on, '' when its answer was seen
+-- Returns   'ok', 'stop' (saved, and a cancel was asked for) or 'lost' (nothing saved)
+-- Cost      2 keys
+-- Callers   store::claims
+local t = load(ARGV[2])
+if not (held(t) and t.token == ARGV[3]) then return 'lost' end
+redis.call('SET', t.key .. ':c', ARGV[4])
+redis.call('HSET', t.key, 'ckpt', '1', 'out', ARGV[5])
+return t.cancel and 'stop' or 'ok'

@@ -1,0 +1,59 @@
+#!lua
+-- enqueue: makes tasks, each in its stream or, when it is not due yet, in `delayed`.
+--
+-- KEYS[1]   bucket prefix
+-- ARGV[2]   how many tasks; then per task:
+--   id        task id
+--   lane      topic:priority
+--   def       definition, JSON
+--   run_at    ms since 1970, or ''        not before
+--   delay     ms, or ''                   not before now + delay
+--   timeout   ms, or ''                   from now (or run_at) to the end; '' is one hour
+--   gates     'name=limit …', or ''
+--   idem      '1' when an Idempotency-Key stands for it: its deletion leaves a tombstone
+-- Returns   per task 'new' or 'exists' (it stands already, or stood and was deleted)
+-- Cost      about 4 keys a task. No allow-oom: a full Redis takes no new work.
+-- Callers   store::tasks
+local replies, live = {}, {}
+for i = 3, 2 + ARGV[2] * 8, 8 do
+  local t = { id = ARGV[i], key = P .. 't:' .. ARGV[i], lane = ARGV[i + 1] }
+  if redis.call('EXISTS', t.key, t.key .. ':x') > 0 then
+    replies[#replies + 1] = 'exists'
+  else
+    local due = tonumber(ARGV[i + 3]) or (ARGV[i + 4] ~= '' and NOW + ARGV[i + 4]) or NOW
+    local fields = { 'lane', t.lane }
+    local function set(name, value)
+      fields[#fields + 1] = name
+      fields[#fields + 1] = value
+    end
+    if due > NOW or ARGV[i + 5] ~= '' then
+      t.deadline = math.max(due, NOW) + (tonumber(ARGV[i + 5]) or DEFAULT_TIMEOUT_MS)
+      set('deadline', t.deadline)
+    end
+    if ARGV[i + 6] ~= '' then
+      t.gates = ARGV[i + 6]
+      set('gates', t.gates)
+    end
+    if ARGV[i + 7] ~= '' then set('idem', '1') end
+    redis.call('SET', t.key .. ':d', ARGV[i + 2])
+    if due > NOW then
+      set('state', 'scheduled')
+      set('run_at', due)
+      redis.call('ZADD', P .. 'delayed', due, t.id)
+      moved(t, 'scheduled')
+    else
+      set('state', 'queued')
+      set('entry', redis.call('XADD', stream_of(t.lane), '*', 't', t.id))
+      if t.gates then line_up(t) end
+      moved(t, 'queued')
+    end
+    redis.call('HSET', t.key, unpack(fields))
+    bump(t.lane, 'enqueued', 1)
+    live[#live + 1] = created(t.id)
+    live[#live + 1] = t.id
+    replies[#replies + 1] = 'new'
+  end
+end
+if #live > 0 then redis.call('ZADD', P .. 'live', unpack(live)) end
+flush()
+return replies

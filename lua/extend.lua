@@ -1,0 +1,36 @@
+#!lua flags=allow-oom
+-- extend: a worker's heartbeat for all its tasks of a bucket.
+--
+-- KEYS[1]   bucket prefix
+-- ARGV[2]   consumer
+-- ARGV[3]   lease, ms
+-- ARGV[4…]  per task: id, claim token
+-- Returns   per task 'ok', 'stop' (a cancel was asked for) or 'lost' (the claim is somebody else's, or the task ended)
+-- Keeps     a running task has an entry pending for its owner: one that vanished with its stream is made anew
+-- Cost      1–2 keys a task
+-- Callers   store::claims
+local consumer, lease = ARGV[2], tonumber(ARGV[3])
+local replies = {}
+for i = 4, #ARGV, 2 do
+  local t = load(ARGV[i])
+  if held(t) and t.token == ARGV[i + 1] then
+    local function claim(...)
+      local extra = { ... }
+      return with_group(t.lane, function()
+        return redis.pcall('XCLAIM', stream_of(t.lane), GROUP, consumer, 0, t.entry, 'JUSTID', unpack(extra))
+      end)
+    end
+    if #claim() == 0 and #claim('FORCE') == 0 then
+      t.entry = redis.call('XADD', stream_of(t.lane), '*', 't', t.id)
+      redis.call('HSET', t.key, 'entry', t.entry)
+      claim('FORCE')
+    end
+    for name in each_gate(t) do
+      if not is_fifo(name) then redis.call('ZADD', gate_key(name), NOW + lease, t.id) end
+    end
+    replies[#replies + 1] = t.cancel and 'stop' or 'ok'
+  else
+    replies[#replies + 1] = 'lost'
+  end
+end
+return replies

@@ -1,0 +1,64 @@
+#!lua flags=allow-oom
+-- reclaim: takes entries back whose worker has been silent for a lease.
+--
+-- KEYS[1]   bucket prefix
+-- ARGV[2]   lease, ms
+-- ARGV[3]   quarantine, ms
+-- ARGV[4…]  per entry: lane, entry id, task id, '1' when the worker's presence is gone (a crash)
+-- Returns   per entry what was done: 'busy' (news came meanwhile), 'dropped' (stale entry), 'requeued',
+--           'quarantined' (a changing request was outstanding) or 'dead' (third crash within an hour)
+-- Keeps     the token is burned first, so the old holder is fenced before anybody else can start
+-- Cost      about 4 keys an entry
+-- Callers   upkeep::reclaim
+local HOUR = 3600000
+local lease, quarantine = tonumber(ARGV[2]), tonumber(ARGV[3])
+local replies = {}
+
+-- Counts a crash; true when it is the third within an hour. The times of the last two stand in crash_at.
+local function poisoned(t)
+  local before, last = string.match(t.crash_at or '', '^(%d*),(%d*)$')
+  before, last = tonumber(before), tonumber(last)
+  redis.call('HSET', t.key, 'crashes', (tonumber(t.crashes) or 0) + 1,
+    'crash_at', string.format('%s,%.0f', last and string.format('%.0f', last) or '', NOW))
+  return before and last and NOW - before <= HOUR
+end
+
+local function take_back(lane, entry, id, crashed)
+  local mine = with_group(lane, function()
+    return redis.pcall('XCLAIM', stream_of(lane), GROUP, 'upkeep', lease, entry, 'JUSTID')
+  end)
+  if #mine == 0 then return 'busy' end
+  drop(lane, entry)
+  local t = load(id)
+  if not t.state or ENDED[t.state] or t.entry ~= entry then return 'dropped' end
+  if not held(t) then
+    push(t, t.state)
+    return 'requeued'
+  end
+  redis.call('HSET', t.key, 'token', '', 'attempt', math.max(0, (tonumber(t.attempt) or 1) - 1))
+  remember_run(t)
+  local why = (crashed and 'crash of ' or 'silence of ') .. (t.worker or '')
+  local cancelling = t.state == 'cancelling'
+  if crashed and poisoned(t) then
+    finish(t, 'failed', cjson.encode({ error = {
+      code = 'Crashed', title = 'Internal Server Error', status = 500, retryable = false,
+      detail = 'three workers died while they ran this task, the last one was ' .. (t.worker or 'unknown'),
+    } }))
+    return 'dead'
+  end
+  free_gates(t, false)
+  if t.out then
+    remember(t, NOW, cancelling and 'cancelling' or 'retrying', t.worker, t.attempt, why)
+    delay(t, cancelling and 'cancelling' or 'retrying', NOW + quarantine, 'quarantine after ' .. why)
+    return 'quarantined'
+  end
+  remember(t, NOW, cancelling and 'cancelling' or 'queued', t.worker, t.attempt, why)
+  push(t, cancelling and 'cancelling' or 'queued')
+  return 'requeued'
+end
+
+for i = 4, #ARGV, 4 do
+  replies[#replies + 1] = take_back(ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3] == '1')
+end
+flush()
+return replies

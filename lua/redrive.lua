@@ -1,0 +1,31 @@
+#!lua
+-- redrive: gives a failed or cancelled task a new life; its history stays.
+--
+-- KEYS[1]   bucket prefix
+-- ARGV[2]   task id
+-- ARGV[3]   timeout, ms
+-- ARGV[4]   quarantine, ms
+-- Returns   'ok', 'missing', or 'state <state>' when the state forbids it
+-- Cost      about 6 keys. No allow-oom: it is new work.
+-- Callers   store::tasks
+local t = load(ARGV[2])
+if not t.state then return 'missing' end
+if t.state ~= 'failed' and t.state ~= 'cancelled' then return 'state ' .. t.state end
+if t.started then remember_run(t) end
+remember(t, tonumber(t.finished) or NOW, t.state)
+remember(t, NOW, 'queued', '', '', 'redriven')
+redis.call('HDEL', t.key, 'finished', 'started', 'cancel', 'ending', 'crashes', 'crash_at', 'token', 'wake')
+redis.call('HSET', t.key, 'attempt', 0, 'deadline', NOW + ARGV[3], 'gen', (tonumber(t.gen) or 1) + 1)
+redis.call('DEL', t.key .. ':r', t.key .. ':p')
+redis.call('ZREM', P .. 'dead', t.id)
+redis.call('ZREM', P .. 'done', t.id)
+redis.call('ZADD', P .. 'live', created(t.id), t.id)
+if t.gates then line_up(t) end
+local quiet_at = (tonumber(t.finished) or NOW) + ARGV[4]
+if t.out and quiet_at > NOW then
+  delay(t, 'retrying', quiet_at, 'quarantine')
+else
+  push(t, 'queued')
+end
+flush()
+return 'ok'

@@ -1,0 +1,67 @@
+#!lua flags=allow-oom
+-- settle: ends attempts, each by the verdict of the worker that holds the claim.
+--
+-- KEYS[1]   bucket prefix
+-- ARGV[2]   quarantine, ms: how long a changing PODM request whose answer was not seen may still be running
+-- ARGV[3…]  per task:
+--   id, token
+--   outcome   completed | failed | cancelled | retry | park | release
+--   delay     ms until it is due again (retry, park, release), or ''
+--   ending    '' or the end that an unfinished undo leads to: failed | timeout (with retry)
+--   body      result or error, JSON, or ''
+--   detail    one line for the history, or ''
+-- Returns   per task 'ok', 'already' (this token settled it before) or 'fenced' (the claim is not the caller's any more)
+-- Cost      about 4 keys a task
+-- Callers   store::claims
+local quarantine = tonumber(ARGV[2])
+local replies = {}
+
+-- The attempt did not end by a verdict that counts.
+local function give_back(t)
+  t.attempt = math.max(0, (tonumber(t.attempt) or 1) - 1)
+  redis.call('HSET', t.key, 'attempt', t.attempt)
+end
+
+local function again(t, outcome, after, detail)
+  remember_run(t)
+  if outcome ~= 'retry' then give_back(t) end
+  free_gates(t, false)
+  local cancelling = t.state == 'cancelling' or t.cancel
+  if outcome == 'release' and t.out then after = quarantine end
+  if t.wake and outcome == 'park' then after = 0 end
+  if t.wake then redis.call('HDEL', t.key, 'wake') end
+  local state = outcome == 'retry' and 'retrying' or outcome == 'park' and 'parked' or 'queued'
+  if outcome == 'release' and after > 0 then state = 'retrying' end
+  remember(t, NOW, state, t.worker, t.attempt, detail)
+  if cancelling then state = 'cancelling' end
+  if after > 0 then
+    delay(t, state, NOW + after, detail)
+  else
+    push(t, cancelling and 'cancelling' or 'queued')
+  end
+end
+
+for i = 3, #ARGV, 7 do
+  local t, outcome, body = load(ARGV[i]), ARGV[i + 2], ARGV[i + 5]
+  if t.token ~= ARGV[i + 1] then
+    replies[#replies + 1] = 'fenced'
+    bump(t.lane or 'unknown', 'fenced', 1)
+  elseif not held(t) then
+    replies[#replies + 1] = 'already'
+  else
+    drop(t.lane, t.entry)
+    if ENDED[outcome] then
+      finish(t, outcome, body)
+    else
+      if ARGV[i + 4] ~= '' then
+        redis.call('HSET', t.key, 'ending', ARGV[i + 4])
+        t.ending = ARGV[i + 4]
+      end
+      if body ~= '' then redis.call('SET', t.key .. ':r', body) end
+      again(t, outcome, tonumber(ARGV[i + 3]) or 0, ARGV[i + 6])
+    end
+    replies[#replies + 1] = 'ok'
+  end
+end
+flush()
+return replies

@@ -1,0 +1,401 @@
+//! What a handler may touch: its task, its checkpoint, its records, Pod Managers, children. Nothing else of the store.
+
+use std::time::Duration;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio_util::sync::CancellationToken;
+
+use super::Verdict;
+use crate::ids::{Bucket, TaskId};
+use crate::lease::Lease;
+use crate::model::kind::{self, Kind};
+use crate::model::podm::Podm;
+use crate::model::problem::Problem;
+use crate::model::task::{Definition, Progress};
+use crate::model::topic::Lane;
+use crate::podm::Pool;
+use crate::store::claims::{Claimed, Hold, Mode};
+use crate::store::record::TaskRecord;
+use crate::store::records::{Collection, Writer};
+use crate::store::tasks::NewTask;
+use crate::store::{Store, StoreError};
+
+/// What one attempt of an async kind works with.
+pub struct Context {
+    store: Store,
+    pool: Pool,
+    claimed: Claimed,
+    def: Definition,
+    lease: Lease,
+    stop: CancellationToken,
+}
+
+impl Context {
+    /// Made by the worker for each attempt.
+    #[must_use]
+    pub fn new(
+        store: Store,
+        pool: Pool,
+        claimed: Claimed,
+        def: Definition,
+        lease: Lease,
+        stop: CancellationToken,
+    ) -> Self {
+        Self { store, pool, claimed, def, lease, stop }
+    }
+
+    /// The task's id.
+    #[must_use]
+    pub fn id(&self) -> TaskId {
+        self.claimed.id
+    }
+
+    /// What was asked for.
+    #[must_use]
+    pub fn def(&self) -> &Definition {
+        &self.def
+    }
+
+    /// Which attempt this is, from 1. Parks and releases do not count.
+    #[must_use]
+    pub fn attempt(&self) -> u32 {
+        self.claimed.attempt
+    }
+
+    /// Whether the task was claimed before: an earlier run may have done something at the PODM.
+    #[must_use]
+    pub fn is_first_claim(&self) -> bool {
+        self.claimed.claims == 1
+    }
+
+    /// Run, or undo towards which end.
+    #[must_use]
+    pub fn mode(&self) -> Mode {
+        self.claimed.mode
+    }
+
+    /// The parameters.
+    ///
+    /// # Errors
+    /// A failure for good when they are not of the kind's shape.
+    pub fn params<T: DeserializeOwned>(&self) -> Result<T, Verdict> {
+        Ok(kind::read(&self.def.params)?)
+    }
+
+    /// The Pod Manager's id that the task concerns.
+    ///
+    /// # Errors
+    /// A failure for good when it was not given.
+    pub fn podm_id(&self) -> Result<&str, Verdict> {
+        let missing = || Verdict::fail(Problem::validation("'podm_id' is a required property"));
+        self.def.podm_id.as_deref().ok_or_else(missing)
+    }
+
+    /// The node's id that the task concerns.
+    ///
+    /// # Errors
+    /// A failure for good when it was not given.
+    pub fn node_id(&self) -> Result<&str, Verdict> {
+        let missing = || Verdict::fail(Problem::validation("'node_id' is a required property"));
+        self.def.node_id.as_deref().ok_or_else(missing)
+    }
+
+    /// The tag that makes hardware of this task findable: `valence:<deployment>:<task id>`.
+    #[must_use]
+    pub fn tag(&self) -> String {
+        format!("valence:{}:{}", self.store.options().deployment, self.claimed.id)
+    }
+
+    /// What an earlier step saved; `None` before the first checkpoint.
+    #[must_use]
+    pub fn saved<T: DeserializeOwned>(&self) -> Option<T> {
+        self.claimed.checkpoint.clone().and_then(|c| serde_json::from_value(c).ok())
+    }
+
+    /// Saves a step whose answer was seen. [`Verdict::Stop`] when a cancel was asked for (the step is saved) or the claim is lost.
+    ///
+    /// # Errors
+    /// As said; or a retry when Redis is away.
+    pub async fn checkpoint<T: Serialize + Sync>(&self, step: &T) -> Result<(), Verdict> {
+        self.save(step, false).await
+    }
+
+    /// Saves what is about to be asked of the PODM, before it is asked. Until the next [`Context::checkpoint`] a request counts as
+    /// outstanding, and a later attempt waits out the quarantine.
+    ///
+    /// # Errors
+    /// As [`Context::checkpoint`]; nothing may then be sent.
+    pub async fn about_to_change<T: Serialize + Sync>(&self, step: &T) -> Result<(), Verdict> {
+        self.save(step, true).await?;
+        if self.lease.is_valid() { Ok(()) } else { Err(Verdict::Stop) }
+    }
+
+    async fn save<T: Serialize + Sync>(&self, step: &T, outstanding: bool) -> Result<(), Verdict> {
+        let data = serde_json::to_value(step).map_err(|e| Verdict::fail(Problem::internal(e.to_string())))?;
+        let c = &self.claimed;
+        match self.store.checkpoint(c.id, &c.token, &data, outstanding).await? {
+            Hold::Held => Ok(()),
+            // An undo is not stopped by the cancel that began it.
+            Hold::Stop if c.mode != Mode::Run => Ok(()),
+            Hold::Stop => {
+                self.stop.cancel();
+                if outstanding {
+                    // Nothing was sent yet: say so, or the undo waits for nothing.
+                    self.store.checkpoint(c.id, &c.token, &data, false).await?;
+                }
+                Err(Verdict::Stop)
+            }
+            Hold::Lost => {
+                self.lease.lose();
+                Err(Verdict::Stop)
+            }
+        }
+    }
+
+    /// Says how far it is. A lost or late progress is no error.
+    pub async fn progress(&self, percent: u8, step: &str, message: impl Into<String>) {
+        let progress = Progress { percent, step: step.to_owned(), message: message.into() };
+        let c = &self.claimed;
+        if let Err(error) = self.store.progress(c.id, &c.token, &progress).await {
+            tracing::debug!(task_id = %c.id, %error, "progress not saved");
+        }
+    }
+
+    /// Fires when the attempt should end: cancel, lost claim, or stop of the process.
+    #[must_use]
+    pub fn stop(&self) -> &CancellationToken {
+        &self.stop
+    }
+
+    /// Sleeps, unless the attempt should end.
+    ///
+    /// # Errors
+    /// [`Verdict::Stop`].
+    pub async fn sleep(&self, time: Duration) -> Result<(), Verdict> {
+        if crate::shutdown::sleep_or_stop(&self.stop, time).await { Ok(()) } else { Err(Verdict::Stop) }
+    }
+
+    /// The claim's lease; drivers check it before every request.
+    #[must_use]
+    pub fn lease(&self) -> &Lease {
+        &self.lease
+    }
+
+    /// Pod Manager connections.
+    #[must_use]
+    pub fn pool(&self) -> &Pool {
+        &self.pool
+    }
+
+    /// Reads a record.
+    ///
+    /// # Errors
+    /// A retry when Redis is away.
+    pub async fn record<T: DeserializeOwned>(&self, of: Collection, id: &str) -> Result<Option<T>, Verdict> {
+        Ok(self.store.record(of, id).await?)
+    }
+
+    /// Reads all records of a collection.
+    ///
+    /// # Errors
+    /// A retry when Redis is away.
+    pub async fn records<T: DeserializeOwned>(&self, of: Collection) -> Result<Vec<T>, Verdict> {
+        Ok(self.store.records(of).await?)
+    }
+
+    /// The Pod Manager's record.
+    ///
+    /// # Errors
+    /// 404 for good when there is none; a retry when Redis is away.
+    pub async fn podm_record(&self) -> Result<Podm, Verdict> {
+        let id = self.podm_id()?;
+        let missing = || Problem::not_found(format!("Pod Manager {id} not found in database."));
+        self.record(Collection::Podm, id).await?.ok_or_else(|| missing().into())
+    }
+
+    /// Writes a record in the name of this claim.
+    ///
+    /// # Errors
+    /// [`Verdict::Stop`] when a later writer or a deletion came first; a retry when Redis is away.
+    pub async fn put<T: Serialize + Sync>(&self, of: Collection, id: &str, row: &T) -> Result<(), Verdict> {
+        if self.store.put_record(of, id, row, self.writer()).await? { Ok(()) } else { Err(Verdict::Stop) }
+    }
+
+    /// Deletes a record in the name of this claim. One that a later writer changed stays.
+    ///
+    /// # Errors
+    /// A retry when Redis is away.
+    pub async fn delete(&self, of: Collection, id: &str) -> Result<(), Verdict> {
+        self.store.delete_record(of, id, self.writer()).await?;
+        Ok(())
+    }
+
+    fn writer(&self) -> Writer {
+        Writer { task: self.claimed.id, claims: self.claimed.claims }
+    }
+
+    /// Claims a name that must be unique, for a record. `Some(id)`: that record has it.
+    ///
+    /// # Errors
+    /// A retry when Redis is away.
+    pub async fn claim_name(
+        &self,
+        of: Collection,
+        what: &str,
+        name: &str,
+        id: &str,
+    ) -> Result<Option<String>, Verdict> {
+        Ok(self.store.claim_name(of, what, name, id).await?)
+    }
+
+    /// Gives a unique name back.
+    ///
+    /// # Errors
+    /// A retry when Redis is away.
+    pub async fn release_name(&self, of: Collection, what: &str, name: &str, id: &str) -> Result<(), Verdict> {
+        Ok(self.store.release_name(of, what, name, id).await?)
+    }
+
+    /// Makes a child task, once: the same `step` again gives the same child. Its key is parent id + step.
+    ///
+    /// # Errors
+    /// 500 for an unknown kind; a retry when Redis is away or full.
+    pub async fn child(&self, step: &str, mut def: Definition) -> Result<TaskId, Verdict> {
+        let unknown = || Problem::internal(format!("unknown kind {}", def.kind));
+        let kind = Kind::find(&def.kind).ok_or_else(unknown)?;
+        def.parent_id = Some(self.claimed.id);
+        def.traceparent.clone_from(&self.def.traceparent);
+        def.podm_errors_final = self.def.podm_errors_final;
+        let bucket = self.bucket_of(def.podm_id.as_deref());
+        let proposed = TaskId::mint(self.store.clock().now_ms(), bucket);
+        let key = format!("{}:{step}", self.claimed.id);
+        let id = match self.store.use_key("parent", &key, "child", proposed).await? {
+            crate::store::idempotency::KeyUse::Same(id) => id,
+            _ => proposed,
+        };
+        let lane = Lane { topic: kind.topic, priority: self.def.priority };
+        def.priority = self.def.priority;
+        let gates = kind.gates_of(&def);
+        self.store.enqueue(NewTask { id, lane, def, delay_ms: None, gates, idempotent: true }).await?;
+        Ok(id)
+    }
+
+    fn bucket_of(&self, podm_id: Option<&str>) -> Bucket {
+        let buckets = self.store.options().buckets;
+        podm_id.map_or_else(|| buckets.random(), |id| buckets.of_name(id))
+    }
+
+    /// Reads another task, such as a child.
+    ///
+    /// # Errors
+    /// A retry when Redis is away.
+    pub async fn task(&self, id: TaskId) -> Result<Option<TaskRecord>, Verdict> {
+        Ok(self.store.task(id).await?)
+    }
+
+    /// Asks for a cancel of another task, such as a child.
+    ///
+    /// # Errors
+    /// A retry when Redis is away.
+    pub async fn cancel_task(&self, id: TaskId) -> Result<(), Verdict> {
+        self.store.cancel(id).await?;
+        Ok(())
+    }
+
+    /// How many changes of a Pod Manager run or wait now.
+    ///
+    /// # Errors
+    /// A retry when Redis is away.
+    pub async fn in_flight(&self, podm_id: &str) -> Result<u64, Verdict> {
+        let gate = kind::podm_gate(podm_id, true);
+        Ok(self.store.gate_in_flight(self.bucket_of(Some(podm_id)), &gate).await?)
+    }
+
+    /// Redis's time, ms since 1970.
+    #[must_use]
+    pub fn now_ms(&self) -> u64 {
+        self.store.clock().now_ms()
+    }
+}
+
+/// What a sync read works with.
+pub struct ReadContext {
+    store: Store,
+    pool: Pool,
+    request: String,
+    deadline: std::time::Instant,
+}
+
+impl ReadContext {
+    /// Made by the worker for each read.
+    #[must_use]
+    pub fn new(store: Store, pool: Pool, request: String, deadline: std::time::Instant) -> Self {
+        Self { store, pool, request, deadline }
+    }
+
+    /// Pod Manager connections.
+    #[must_use]
+    pub fn pool(&self) -> &Pool {
+        &self.pool
+    }
+
+    /// Time until nobody waits any more.
+    #[must_use]
+    pub fn left(&self) -> Duration {
+        self.deadline.saturating_duration_since(std::time::Instant::now())
+    }
+
+    /// Reads a record.
+    ///
+    /// # Errors
+    /// 503 when Redis is away.
+    pub async fn record<T: DeserializeOwned>(&self, of: Collection, id: &str) -> Result<Option<T>, Problem> {
+        self.store.record(of, id).await.map_err(|e| unavailable(&e))
+    }
+
+    /// Reads all records of a collection.
+    ///
+    /// # Errors
+    /// 503 when Redis is away.
+    pub async fn records<T: DeserializeOwned>(&self, of: Collection) -> Result<Vec<T>, Problem> {
+        self.store.records(of).await.map_err(|e| unavailable(&e))
+    }
+
+    /// Runs a read of a Pod Manager under a place in its gate for reads, waiting for one until the deadline.
+    ///
+    /// # Errors
+    /// 503 when there was no place in time, or Redis is away; else what `read` answers; 504 when it took too long.
+    pub async fn at_podm<T>(
+        &self,
+        podm_id: &str,
+        read: impl Future<Output = Result<T, Problem>> + Send,
+    ) -> Result<T, Problem> {
+        let bucket = self.store.options().buckets.of_name(podm_id);
+        let gate = kind::podm_gate(podm_id, false);
+        let holder = format!("{}:{podm_id}", self.request);
+        let mut pause = Duration::from_millis(5);
+        loop {
+            let entered = self.store.gate_enter(bucket, &gate, &holder, kind::PODM_READS, self.left()).await;
+            if entered.map_err(|e| unavailable(&e))? {
+                break;
+            }
+            if self.left() < pause {
+                return Err(Problem::unavailable(format!(
+                    "Pod Manager {podm_id} is busy: no place for a read in time"
+                )));
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(Duration::from_millis(200));
+        }
+        let outcome = tokio::time::timeout(self.left(), read).await;
+        if let Err(error) = self.store.gate_leave(bucket, &gate, &holder).await {
+            tracing::debug!(%error, gate, "place not given back; it lapses");
+        }
+        outcome.unwrap_or_else(|_| Err(Problem::timeout(format!("Pod Manager {podm_id} did not answer in time"))))
+    }
+}
+
+fn unavailable(error: &StoreError) -> Problem {
+    Problem::unavailable(error.to_string())
+}

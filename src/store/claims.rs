@@ -1,0 +1,345 @@
+//! Tasks from a worker's side: claim, extend, checkpoint, progress, settle.
+//!
+//! A claim is fenced by a random token: every later call names it, and is refused once the claim is somebody else's.
+
+use std::time::Duration;
+
+use redis::streams::StreamReadReply;
+use serde_json::Value;
+
+use super::record::Body;
+use super::{Store, StoreError, keys};
+use crate::ids::{Bucket, TaskId};
+use crate::model::task::{Definition, Progress};
+use crate::model::topic::{Lane, Topic};
+
+/// A task that this worker holds.
+#[derive(Debug, Clone)]
+pub struct Claimed {
+    /// Its id.
+    pub id: TaskId,
+    /// The claim's token.
+    pub token: String,
+    /// Where it queued.
+    pub lane: Lane,
+    /// Which attempt this is, from 1.
+    pub attempt: u32,
+    /// How often it was ever claimed; orders the writers of its records.
+    pub claims: u64,
+    /// How often its worker died before.
+    pub crashes: u32,
+    /// Time left until it must have ended.
+    pub time_left: Duration,
+    /// Run it, or undo it.
+    pub mode: Mode,
+    /// What was asked for. `None`: this build cannot read it.
+    pub def: Option<Definition>,
+    /// What an earlier attempt saved.
+    pub checkpoint: Option<Value>,
+}
+
+/// What a claimed task is to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// Its work.
+    Run,
+    /// Undo, then end as cancelled.
+    Cancel,
+    /// Undo, then end as failed with the stored error.
+    Fail,
+    /// Undo, then end as failed because its time is over.
+    Timeout,
+}
+
+/// Entries that a blocking read has just returned: lane, entry id, task id.
+pub type Given = Vec<(Lane, String, String)>;
+
+/// Where a claim takes its entries from.
+#[derive(Debug, Clone)]
+pub enum Source {
+    /// Reads new ones, lane by lane in the order given.
+    New,
+    /// What is pending for this consumer already: after a lost reply.
+    Own,
+    /// What a blocking read returned.
+    Given(Given),
+}
+
+/// What a claim call brought.
+#[derive(Debug, Default)]
+pub struct ClaimReply {
+    /// Topics that are paused in this bucket.
+    pub paused: Vec<Topic>,
+    /// The tasks that are now this worker's.
+    pub claimed: Vec<Claimed>,
+}
+
+/// What a heartbeat says of one task.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hold {
+    /// Still this worker's.
+    Held,
+    /// Still this worker's, and a cancel was asked for.
+    Stop,
+    /// Not this worker's any more.
+    Lost,
+}
+
+impl Hold {
+    fn read(word: &str) -> Self {
+        match word {
+            "ok" => Self::Held,
+            "stop" => Self::Stop,
+            _ => Self::Lost,
+        }
+    }
+}
+
+/// How an attempt ends.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Outcome {
+    /// Ended well.
+    Completed,
+    /// Ended badly, its undo done.
+    Failed,
+    /// Cancelled, its undo done.
+    Cancelled,
+    /// Again after the delay; the attempt counts.
+    Retry(Duration),
+    /// As `Retry`, with what remains being the undo that ends in failure.
+    RetryUndo(Duration, Mode),
+    /// Again after the delay; the attempt does not count.
+    Park(Duration),
+    /// Back to its stream; the attempt does not count.
+    Release,
+}
+
+/// The end of one attempt.
+#[derive(Debug, Clone)]
+pub struct Settlement {
+    /// The task.
+    pub id: TaskId,
+    /// The claim's token.
+    pub token: String,
+    /// How it ends.
+    pub outcome: Outcome,
+    /// Result or error to store.
+    pub body: Option<Body>,
+    /// One line for the history.
+    pub detail: String,
+}
+
+/// What became of a settlement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Settled {
+    /// It stands.
+    Ok,
+    /// The same claim settled before: the first reply was lost.
+    Already,
+    /// The claim was somebody else's: nothing was written.
+    Fenced,
+}
+
+type RawClaim = (String, String, String, u32, u64, u32, i64, String, String, String);
+
+impl Store {
+    /// Claims up to `free` tasks. The same `token` after a lost reply, with [`Source::Own`], gives the lost answer.
+    ///
+    /// # Errors
+    /// When Redis is away; entries may then be claimed: call again with [`Source::Own`] and the same token.
+    ///
+    /// # Cancel safety
+    /// Not cancel safe: await it to the end.
+    pub async fn claim(
+        &self,
+        bucket: Bucket,
+        worker: &str,
+        token: &str,
+        free: usize,
+        lanes: &[Lane],
+        source: &Source,
+    ) -> Result<ClaimReply, StoreError> {
+        let lease = self.options().lease.as_millis().to_string();
+        let word = match source {
+            Source::New => "new",
+            Source::Own => "own",
+            Source::Given(_) => "given",
+        };
+        let mut args = vec![worker.to_owned(), token.to_owned(), free.to_string(), lease, word.into()];
+        args.push(lanes.len().to_string());
+        args.extend(lanes.iter().map(ToString::to_string));
+        if let Source::Given(entries) = source {
+            for (lane, entry, id) in entries {
+                args.extend([lane.to_string(), entry.clone(), id.clone()]);
+            }
+        }
+        let (paused, raw): (Vec<String>, Vec<RawClaim>) = self.call(&self.scripts().claim, bucket, args).await?;
+        Ok(ClaimReply {
+            paused: paused.iter().filter_map(|t| Topic::parse(t)).collect(),
+            claimed: raw.into_iter().filter_map(|raw| read_claim(raw, token)).collect(),
+        })
+    }
+
+    /// Waits at most [`super::connect::BLOCK`] for entries on the lanes, at most one of each lane.
+    ///
+    /// # Errors
+    /// When Redis is away. `NOGROUP` shows as [`StoreError::Refused`]: [`Store::claim`] makes the group.
+    ///
+    /// # Cancel safety
+    /// Not cancel safe: a dropped read still takes work. Await it to the end.
+    pub async fn wait_for_entries(
+        &self,
+        connection: &mut redis::aio::ConnectionManager,
+        bucket: Bucket,
+        worker: &str,
+        lanes: &[Lane],
+    ) -> Result<Given, StoreError> {
+        let mut cmd = redis::cmd("XREADGROUP");
+        cmd.arg("GROUP").arg(keys::GROUP).arg(worker).arg("COUNT").arg(1);
+        cmd.arg("BLOCK").arg(super::connect::BLOCK.as_millis().to_string()).arg("STREAMS");
+        for lane in lanes {
+            cmd.arg(keys::stream(bucket, *lane));
+        }
+        for _ in lanes {
+            cmd.arg(">");
+        }
+        let reply: Option<StreamReadReply> = cmd.query_async(connection).await?;
+        let mut given = Given::new();
+        for stream in reply.map(|r| r.keys).unwrap_or_default() {
+            let Some(lane) = lanes.iter().find(|l| keys::stream(bucket, **l) == stream.key) else { continue };
+            for entry in stream.ids {
+                let id = entry.map.get("t").and_then(|v| redis::from_redis_value_ref::<String>(v).ok());
+                given.push((*lane, entry.id, id.unwrap_or_default()));
+            }
+        }
+        Ok(given)
+    }
+
+    /// A worker's heartbeat for its tasks of one bucket; answers in the order given.
+    ///
+    /// # Errors
+    /// When Redis is away.
+    pub async fn extend(
+        &self,
+        bucket: Bucket,
+        worker: &str,
+        held: &[(TaskId, String)],
+    ) -> Result<Vec<Hold>, StoreError> {
+        let mut args = vec![worker.to_owned(), self.options().lease.as_millis().to_string()];
+        for (id, token) in held {
+            args.extend([id.to_string(), token.clone()]);
+        }
+        let replies: Vec<String> = self.call(&self.scripts().extend, bucket, args).await?;
+        Ok(replies.iter().map(|r| Hold::read(r)).collect())
+    }
+
+    /// Saves a handler's step. `outstanding`: a changing request is about to be sent, and its answer not seen yet.
+    ///
+    /// # Errors
+    /// When Redis is away: it may be saved or not.
+    pub async fn checkpoint(
+        &self,
+        id: TaskId,
+        token: &str,
+        data: &Value,
+        outstanding: bool,
+    ) -> Result<Hold, StoreError> {
+        let out = if outstanding { "1" } else { "" };
+        let args = [id.to_string(), token.to_owned(), data.to_string(), out.to_owned()];
+        let reply: String = self.call(&self.scripts().checkpoint, id.bucket(), &args[..]).await?;
+        Ok(Hold::read(&reply))
+    }
+
+    /// Says how far a task is.
+    ///
+    /// # Errors
+    /// When Redis is away.
+    pub async fn progress(&self, id: TaskId, token: &str, progress: &Progress) -> Result<Hold, StoreError> {
+        let text = serde_json::to_string(progress).map_err(|e| StoreError::corrupt("a progress", e))?;
+        let args = [id.to_string(), token.to_owned(), text];
+        let reply: String = self.call(&self.scripts().progress, id.bucket(), &args[..]).await?;
+        Ok(Hold::read(&reply))
+    }
+
+    /// Ends an attempt. Safe to repeat with the same settlement after a lost reply.
+    ///
+    /// # Errors
+    /// When Redis is away: it may be settled or not.
+    pub async fn settle(&self, settlement: Settlement) -> Result<Settled, StoreError> {
+        let bucket = settlement.id.bucket();
+        let store = self.clone();
+        let Some(batcher) = self.batchers().settle(bucket) else { return Ok(Settled::Fenced) };
+        batcher
+            .ask(settlement, || {
+                move |settlements| {
+                    let store = store.clone();
+                    async move { store.settle_many(bucket, &settlements).await }
+                }
+            })
+            .await
+    }
+
+    async fn settle_many(&self, bucket: Bucket, settlements: &[Settlement]) -> Result<Vec<Settled>, StoreError> {
+        let mut args = vec![self.options().quarantine.as_millis().to_string()];
+        for s in settlements {
+            let (word, delay, ending) = match &s.outcome {
+                Outcome::Completed => ("completed", None, ""),
+                Outcome::Failed => ("failed", None, ""),
+                Outcome::Cancelled => ("cancelled", None, ""),
+                Outcome::Retry(after) => ("retry", Some(after), ""),
+                Outcome::RetryUndo(after, Mode::Timeout) => ("retry", Some(after), "timeout"),
+                Outcome::RetryUndo(after, Mode::Cancel) => ("retry", Some(after), ""),
+                Outcome::RetryUndo(after, _) => ("retry", Some(after), "failed"),
+                Outcome::Park(after) => ("park", Some(after), ""),
+                Outcome::Release => ("release", None, ""),
+            };
+            let body = s.body.as_ref().map(serde_json::to_string).transpose();
+            args.extend([
+                s.id.to_string(),
+                s.token.clone(),
+                word.to_owned(),
+                delay.map(|d| d.as_millis().to_string()).unwrap_or_default(),
+                ending.to_owned(),
+                body.map_err(|e| StoreError::corrupt("a result", e))?.unwrap_or_default(),
+                s.detail.chars().take(500).collect(),
+            ]);
+        }
+        let replies: Vec<String> = self.call(&self.scripts().settle, bucket, args).await?;
+        let read = |r: &String| match r.as_str() {
+            "ok" => Settled::Ok,
+            "already" => Settled::Already,
+            _ => Settled::Fenced,
+        };
+        Ok(replies.iter().map(read).collect())
+    }
+
+    /// Tells a parent that a child has ended; a hint.
+    ///
+    /// # Errors
+    /// When Redis is away; the parent then wakes by its fallback.
+    pub async fn nudge(&self, parent: TaskId) -> Result<(), StoreError> {
+        let _ok: String = self.call(&self.scripts().nudge, parent.bucket(), parent.to_string()).await?;
+        Ok(())
+    }
+}
+
+fn read_claim(raw: RawClaim, token: &str) -> Option<Claimed> {
+    let (id, _entry, lane, attempt, claims, crashes, left_ms, mode, def, checkpoint) = raw;
+    Some(Claimed {
+        id: id.parse().ok()?,
+        token: token.to_owned(),
+        lane: Lane::parse(&lane)?,
+        attempt,
+        claims,
+        crashes,
+        time_left: Duration::from_millis(u64::try_from(left_ms).unwrap_or(0)),
+        mode: match mode.as_str() {
+            "cancelled" => Mode::Cancel,
+            "failed" => Mode::Fail,
+            "timeout" => Mode::Timeout,
+            _ => Mode::Run,
+        },
+        def: serde_json::from_str(&def).ok(),
+        checkpoint: serde_json::from_str(&checkpoint).ok(),
+    })
+}

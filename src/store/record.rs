@@ -1,0 +1,192 @@
+//! A task as Redis holds it, and the one place that turns it into [`Task`].
+
+use std::collections::HashMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::{Store, StoreError, keys};
+use crate::ids::TaskId;
+use crate::model::history::HistoryItem;
+use crate::model::state::State;
+use crate::model::task::{Definition, Progress, Task, TaskError};
+use crate::model::topic::Lane;
+use crate::model::v1time::rfc3339;
+
+/// What stands beside a task when it has yielded something or failed: one of the two.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Body {
+    /// What it yielded.
+    #[serde(default, skip_serializing_if = "Value::is_null")]
+    pub result: Value,
+    /// The last error.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<TaskError>,
+}
+
+/// A task read in one round trip.
+#[derive(Debug, Clone)]
+pub struct TaskRecord {
+    /// Its id.
+    pub id: TaskId,
+    /// Where it stands.
+    pub state: State,
+    /// Where it queues.
+    pub lane: Lane,
+    /// What was asked for.
+    pub def: Definition,
+    /// Result or error.
+    pub body: Body,
+    /// How far it is.
+    pub progress: Option<Progress>,
+    /// When it is due, ms; only while it is delayed.
+    pub due_ms: Option<u64>,
+    hash: HashMap<String, String>,
+    lines: Vec<String>,
+}
+
+type Raw = (HashMap<String, String>, Option<String>, Option<String>, Option<String>, Vec<String>, Option<f64>);
+
+impl TaskRecord {
+    pub(super) async fn read(store: &Store, id: TaskId) -> Result<Option<Self>, StoreError> {
+        let mut pipe = redis::pipe();
+        Self::ask(&mut pipe, id);
+        let raw: Raw = pipe.query_async(&mut store.redis().shared()).await?;
+        Self::parse(id, raw)
+    }
+
+    /// Reads many tasks in one round trip; those that are gone are left out.
+    pub(super) async fn read_many(store: &Store, ids: &[TaskId]) -> Result<Vec<Self>, StoreError> {
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut pipe = redis::pipe();
+        for id in ids {
+            Self::ask(&mut pipe, *id);
+        }
+        let values: Vec<redis::Value> = pipe.query_async(&mut store.redis().shared()).await?;
+        let mut records = Vec::with_capacity(ids.len());
+        for (id, raw) in ids.iter().zip(values.chunks(6)) {
+            let raw: Raw = redis::from_redis_value(redis::Value::Array(raw.to_vec()))
+                .map_err(|e| StoreError::corrupt(format!("task {id}"), e))?;
+            records.extend(Self::parse(*id, raw)?);
+        }
+        Ok(records)
+    }
+
+    fn ask(pipe: &mut redis::Pipeline, id: TaskId) {
+        let key = keys::task(id);
+        pipe.hgetall(&key).get(format!("{key}:d")).get(format!("{key}:r")).get(format!("{key}:p"));
+        pipe.lrange(format!("{key}:h"), 0, -1).zscore(keys::of(id.bucket(), "delayed"), id.to_string());
+    }
+
+    fn parse(id: TaskId, raw: Raw) -> Result<Option<Self>, StoreError> {
+        let (hash, def, body, progress, lines, due) = raw;
+        if hash.is_empty() {
+            return Ok(None);
+        }
+        let what = || format!("task {id}");
+        let state = hash.get("state").and_then(|s| State::parse(s));
+        let state = state.ok_or_else(|| StoreError::corrupt(what(), "no known state"))?;
+        let lane = hash.get("lane").and_then(|l| Lane::parse(l));
+        let lane = lane.ok_or_else(|| StoreError::corrupt(what(), "no known lane"))?;
+        let def = def.ok_or_else(|| StoreError::corrupt(what(), "no definition"))?;
+        let def = serde_json::from_str(&def).map_err(|e| StoreError::corrupt(what(), e))?;
+        let body = body.map(|b| serde_json::from_str(&b)).transpose();
+        let progress = progress.map(|p| serde_json::from_str(&p)).transpose();
+        Ok(Some(Self {
+            id,
+            state,
+            lane,
+            def,
+            body: body.map_err(|e| StoreError::corrupt(what(), e))?.unwrap_or_default(),
+            progress: progress.map_err(|e| StoreError::corrupt(what(), e))?,
+            due_ms: due.map(to_ms),
+            hash,
+            lines,
+        }))
+    }
+
+    /// A field of the state hash, when it is there and not empty.
+    #[must_use]
+    pub fn field(&self, name: &str) -> Option<&str> {
+        self.hash.get(name).map(String::as_str).filter(|v| !v.is_empty())
+    }
+
+    fn number<T: std::str::FromStr>(&self, name: &str) -> Option<T> {
+        self.field(name).and_then(|v| v.parse().ok())
+    }
+
+    /// When it must have ended, ms since 1970.
+    #[must_use]
+    pub fn deadline_ms(&self) -> u64 {
+        self.number("deadline").unwrap_or_else(|| self.id.created_ms() + self.def.timeout_s * 1000)
+    }
+
+    /// The task as the API shows it; `links` and masking are the API's.
+    #[must_use]
+    pub fn to_task(&self) -> Task {
+        let time = |name: &str| self.number::<u64>(name).map(rfc3339);
+        let mut error = self.body.error.clone();
+        if let Some(e) = &mut error {
+            e.podm_id = e.podm_id.take().or_else(|| self.def.podm_id.clone());
+            e.at = e.at.take().or_else(|| time("finished"));
+        }
+        Task {
+            id: self.id,
+            kind: self.def.kind.clone(),
+            topic: self.lane.topic,
+            status: self.state.status(),
+            state: self.state,
+            priority: self.lane.priority,
+            params: self.def.params.clone(),
+            result: self.body.result.clone(),
+            error,
+            progress: self.progress.clone(),
+            attempt: self.number("attempt").unwrap_or(0),
+            max_attempts: self.def.max_attempts,
+            crashes: self.number("crashes").unwrap_or(0),
+            podm_id: self.def.podm_id.clone(),
+            node_id: self.def.node_id.clone(),
+            parent_id: self.def.parent_id,
+            labels: self.def.labels.clone(),
+            created_at: Task::created_at(self.id),
+            started_at: time("started"),
+            finished_at: time("finished"),
+            run_at: self.due_ms.map(rfc3339).or_else(|| time("run_at")),
+            timeout_s: self.def.timeout_s,
+            worker: self.field("worker").map(str::to_owned),
+            history: self.history(),
+            links: Vec::new(),
+        }
+    }
+
+    /// The whole history: the beginning and the end are in the hash, what lies between was written down line by line.
+    #[must_use]
+    pub fn history(&self) -> Vec<HistoryItem> {
+        let first = if self.field("run_at").is_some() { State::Scheduled } else { State::Queued };
+        let mut items = vec![HistoryItem::new(self.id.created_ms(), first)];
+        items.extend(self.lines.iter().filter_map(|line| HistoryItem::parse(line)));
+        if let Some(started) = self.number::<u64>("started") {
+            let run = HistoryItem {
+                worker: self.field("worker").map(str::to_owned),
+                attempt: self.number("attempt"),
+                ..HistoryItem::new(started, State::Running)
+            };
+            if !items.iter().any(|i| i.state == State::Running && i.at == run.at) {
+                items.push(run);
+            }
+        }
+        if let Some(finished) = self.number("finished").filter(|_| self.state.is_terminal()) {
+            let detail = self.body.error.as_ref().map(|e| e.problem.detail.clone());
+            items.push(HistoryItem { detail, ..HistoryItem::new(finished, self.state) });
+        }
+        items
+    }
+}
+
+/// A zset score that holds ms since 1970.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "ms since 1970 are below 2^53")]
+pub(super) fn to_ms(score: f64) -> u64 {
+    score.max(0.0) as u64
+}

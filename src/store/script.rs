@@ -1,0 +1,64 @@
+//! The scripts of `lua/`, loaded once, called by name. One call carries many tasks.
+//!
+//! Each is sent by its hash and loaded again when a restarted or newly promoted Redis does not know it (`redis::Script` does that),
+//! so no deploy step is needed and two versions can run side by side.
+
+use redis::{FromRedisValue, Script, ToRedisArgs};
+
+use super::error::StoreError;
+use super::{Store, StoreOptions, keys};
+use crate::ids::Bucket;
+
+macro_rules! scripts {
+    ($($(#[$doc:meta])* $name:ident),+ $(,)?) => {
+        /// Every script, named as its file.
+        pub struct Scripts { $($(#[$doc])* pub(super) $name: Script,)+ events_kept: u32 }
+
+        impl Scripts {
+            pub(super) fn new(options: &StoreOptions) -> Self {
+                Self {
+                    $($name: load(include_str!(concat!("../../lua/", stringify!($name), ".lua"))),)+
+                    events_kept: options.events_kept,
+                }
+            }
+        }
+
+        /// Name and text of every script, with the shared part in place, for tests.
+        pub const SOURCES: &[(&str, &str)] = &[
+            $((stringify!($name), include_str!(concat!("../../lua/", stringify!($name), ".lua"))),)+
+        ];
+    };
+}
+
+scripts! {
+    cancel, checkpoint, claim, enqueue, extend, forget, gate, nudge, progress, promote, reclaim, record, redrive, repair, retire, settle,
+}
+
+const LIB: &str = include_str!("../../lua/lib.lua");
+
+/// Puts lib.lua after the script's first line, which must stay the first (`#!lua …`).
+fn load(source: &str) -> Script {
+    let (shebang, body) = source.split_once('\n').unwrap_or((source, ""));
+    if body.contains("needs nothing of lib.lua") {
+        return Script::new(source);
+    }
+    #[cfg(feature = "unsafe-no-claim-check")]
+    let body = body
+        .replace("t.token ~= ARGV[i + 1]", "false")
+        .replace("elseif not held(t) then", "elseif ENDED[t.state] and t.token == ARGV[i + 1] then");
+    Script::new(&format!("{shebang}\n{LIB}\n{body}"))
+}
+
+impl Store {
+    /// Calls a script on a bucket; `args` come after the events cap.
+    pub(super) async fn call<A: ToRedisArgs, R: FromRedisValue>(
+        &self,
+        script: &Script,
+        bucket: Bucket,
+        args: A,
+    ) -> Result<R, StoreError> {
+        let mut call = script.prepare_invoke();
+        call.key(keys::prefix(bucket)).arg(self.scripts().events_kept).arg(args);
+        Ok(call.invoke_async(&mut self.redis().shared()).await?)
+    }
+}

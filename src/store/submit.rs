@@ -1,0 +1,131 @@
+//! From a definition to a stored task: which lane, which bucket, which gates, which id. Used by the API, by schedules and by
+//! the registration of configured Pod Managers, so that all of them make tasks the same way.
+
+use super::idempotency::KeyUse;
+use super::records::Collection;
+use super::tasks::{Enqueued, NewTask};
+use super::{Store, StoreError};
+use crate::ids::{TaskId, new_record_id};
+use crate::model::kind::Kind;
+use crate::model::node::Node;
+use crate::model::problem::Problem;
+use crate::model::task::{Definition, MAX_PARAMS_BYTES};
+use crate::model::topic::Lane;
+
+/// An Idempotency-Key and the request it came with.
+#[derive(Debug, Clone)]
+pub struct IdempotencyKey {
+    /// Who sent it; keys of different callers never meet.
+    pub caller: String,
+    /// The key.
+    pub key: String,
+    /// Fingerprint of method, path and body.
+    pub fingerprint: String,
+}
+
+/// A task that stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Submitted {
+    /// Its id.
+    pub id: TaskId,
+    /// Whether this call made it.
+    pub new: bool,
+}
+
+/// Why a task was not made.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum SubmitError {
+    /// The request is at fault; nothing was stored.
+    #[error("{}", .0.detail)]
+    Refused(Problem),
+    /// Redis is away or full.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Store {
+    /// Checks a definition against its kind, completes it, and enqueues it.
+    ///
+    /// A compose gets its node's id here, so that it is the same in every attempt; a task that concerns a node gets the node's PODM; a
+    /// `podm.create` gets the id of the Pod Manager to be.
+    ///
+    /// # Errors
+    /// [`SubmitError::Refused`] with the problem to answer; else when Redis is away or full.
+    ///
+    /// # Cancel safety
+    /// A dropped call may still make the task.
+    pub async fn submit(
+        &self,
+        mut def: Definition,
+        delay_ms: Option<u64>,
+        key: Option<IdempotencyKey>,
+    ) -> Result<Submitted, SubmitError> {
+        let kind = Kind::find(&def.kind).ok_or_else(|| refused(Problem::bad_request("unknown kind")))?;
+        self.complete(kind, &mut def).await?;
+        let size = serde_json::to_string(&def).map(|t| t.len()).unwrap_or(usize::MAX);
+        if size > MAX_PARAMS_BYTES {
+            let detail = format!("the task takes {size} bytes, {MAX_PARAMS_BYTES} are possible");
+            return Err(refused(Problem::too_large(detail)));
+        }
+        let buckets = self.options().buckets;
+        let bucket = def.podm_id.as_deref().map_or_else(|| buckets.random(), |id| buckets.of_name(id));
+        let mut id = TaskId::mint(self.clock().now_ms(), bucket);
+        let idempotent = key.is_some();
+        if let Some(key) = key {
+            match self.use_key(&key.caller, &key.key, &key.fingerprint, id).await? {
+                KeyUse::New => {}
+                KeyUse::Same(known) => {
+                    id = known;
+                    // The definition may name new ids (a node's): the first one stands, when it stands.
+                    if self.task(id).await?.is_some() {
+                        return Ok(Submitted { id, new: false });
+                    }
+                }
+                KeyUse::Other => {
+                    let detail = "this Idempotency-Key was used before, with another request";
+                    return Err(refused(Problem::unprocessable(detail)));
+                }
+            }
+        }
+        let lane = Lane { topic: kind.topic, priority: def.priority };
+        let gates = kind.gates_of(&def);
+        let enqueued = self.enqueue(NewTask { id, lane, def, delay_ms, gates, idempotent }).await?;
+        Ok(Submitted { id, new: enqueued == Enqueued::New })
+    }
+
+    async fn complete(&self, kind: &Kind, def: &mut Definition) -> Result<(), SubmitError> {
+        (kind.check)(&def.params).map_err(refused)?;
+        for (id, name) in [(&def.podm_id, "podm_id"), (&def.node_id, "node_id")] {
+            if id.as_ref().is_some_and(|id| !crate::ids::is_record_id(id)) {
+                return Err(refused(Problem::validation(format!(
+                    "Invalid input for field/attribute '{name}': 1 to 64 letters, digits and dashes are wanted"
+                ))));
+            }
+        }
+        if kind.needs_podm && def.podm_id.is_none() {
+            return Err(refused(Problem::validation("'podm_id' is a required property")));
+        }
+        if kind.needs_node {
+            let Some(node_id) = &def.node_id else {
+                return Err(refused(Problem::validation("'node_id' is a required property")));
+            };
+            let node: Option<Node> = self.record(Collection::Node, node_id).await?;
+            let missing = || refused(Problem::not_found(format!("Composed node '{node_id}' not found in database.")));
+            def.podm_id = Some(node.ok_or_else(missing)?.podm_id);
+        }
+        match kind.name {
+            "node.compose" | "node.place" | "node.manage" => {
+                def.node_id.get_or_insert_with(new_record_id);
+            }
+            "podm.create" => {
+                def.podm_id.get_or_insert_with(new_record_id);
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+fn refused(problem: Problem) -> SubmitError {
+    SubmitError::Refused(problem)
+}

@@ -1,0 +1,211 @@
+//! Tasks from the outside: enqueue, read, cancel, redrive, forget.
+
+use redis::RedisError;
+
+use super::record::TaskRecord;
+use super::{Store, StoreError, keys};
+use crate::ids::{Bucket, TaskId};
+use crate::model::state::State;
+use crate::model::task::Definition;
+use crate::model::topic::Lane;
+
+/// Seconds that the id of a deleted task with an Idempotency-Key stays taken: as long as the key's record.
+pub const TOMBSTONE_S: u64 = 24 * 3600;
+
+/// A task about to be made.
+#[derive(Debug, Clone)]
+pub struct NewTask {
+    /// Its id, which names its bucket.
+    pub id: TaskId,
+    /// Where it queues.
+    pub lane: Lane,
+    /// What was asked for.
+    pub def: Definition,
+    /// Not before so many ms from now.
+    pub delay_ms: Option<u64>,
+    /// Gates it needs, `name=limit …`; see [`super::gates`].
+    pub gates: String,
+    /// Whether an Idempotency-Key stands for it.
+    pub idempotent: bool,
+}
+
+/// What became of an enqueue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Enqueued {
+    /// The task stands.
+    New,
+    /// A task of that id stood already, or stood once and was deleted.
+    Exists,
+}
+
+/// What became of a cancel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Cancel {
+    /// There is no such task.
+    Missing,
+    /// It has ended.
+    Ended,
+    /// It is cancelled.
+    Cancelled,
+    /// Its undo is under way.
+    Cancelling,
+}
+
+/// What became of a redrive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Redrive {
+    /// There is no such task.
+    Missing,
+    /// It is queued again.
+    Queued,
+    /// Its state forbids it.
+    Refused(State),
+}
+
+/// What became of a deletion.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Forget {
+    /// There is no such task.
+    Missing,
+    /// It is gone.
+    Gone,
+    /// It has not ended, or ended too lately for the cutoff.
+    Kept,
+}
+
+impl Store {
+    /// Makes a task. When this returns, it is in Redis.
+    ///
+    /// # Errors
+    /// [`StoreError::Full`] when Redis takes no new work; else when Redis is away. A task may then stand or not: the same call
+    /// with the same id is safe.
+    ///
+    /// # Cancel safety
+    /// A dropped call may still make the task.
+    pub async fn enqueue(&self, task: NewTask) -> Result<Enqueued, StoreError> {
+        let bucket = task.id.bucket();
+        let store = self.clone();
+        let Some(batcher) = self.batchers().enqueue(bucket) else {
+            return Err(StoreError::corrupt("the task's bucket", "this deployment has fewer"));
+        };
+        batcher
+            .ask(task, || {
+                move |tasks| {
+                    let store = store.clone();
+                    async move { store.enqueue_many(bucket, &tasks).await }
+                }
+            })
+            .await
+    }
+
+    /// Makes up to 1,000 tasks of one bucket in one call. Answers in the order given.
+    ///
+    /// # Errors
+    /// As [`Store::enqueue`], for all of them.
+    pub async fn enqueue_many(&self, bucket: Bucket, tasks: &[NewTask]) -> Result<Vec<Enqueued>, StoreError> {
+        let mut args = vec![tasks.len().to_string()];
+        for task in tasks {
+            let def = serde_json::to_string(&task.def).map_err(|e| StoreError::corrupt("a definition", e))?;
+            let text = |n: Option<u64>| n.map(|n| n.to_string()).unwrap_or_default();
+            let timeout = Some(task.def.timeout_s).filter(|s| *s != crate::model::task::DEFAULT_TIMEOUT_S);
+            args.extend([
+                task.id.to_string(),
+                task.lane.to_string(),
+                def,
+                text(task.def.run_at_ms),
+                text(task.delay_ms),
+                text(timeout.map(|s| s * 1000)),
+                task.gates.clone(),
+                if task.idempotent { "1".into() } else { String::new() },
+            ]);
+        }
+        let replies: Vec<String> = self.call(&self.scripts().enqueue, bucket, args).await?;
+        Ok(replies.iter().map(|r| if r == "new" { Enqueued::New } else { Enqueued::Exists }).collect())
+    }
+
+    /// Reads a task.
+    ///
+    /// # Errors
+    /// When Redis is away, or what it holds cannot be read.
+    pub async fn task(&self, id: TaskId) -> Result<Option<TaskRecord>, StoreError> {
+        if !self.options().buckets.contains(id.bucket()) {
+            return Ok(None);
+        }
+        TaskRecord::read(self, id).await
+    }
+
+    /// Cancels a task, or asks its worker to.
+    ///
+    /// # Errors
+    /// When Redis is away.
+    pub async fn cancel(&self, id: TaskId) -> Result<Cancel, StoreError> {
+        if !self.options().buckets.contains(id.bucket()) {
+            return Ok(Cancel::Missing);
+        }
+        let reply: String = self.call(&self.scripts().cancel, id.bucket(), id.to_string()).await?;
+        Ok(match reply.split_once(' ') {
+            Some(("asked", worker)) => {
+                if !worker.is_empty() {
+                    self.hint_cancel(worker, id).await;
+                }
+                Cancel::Cancelling
+            }
+            _ => match reply.as_str() {
+                "missing" => Cancel::Missing,
+                "ended" => Cancel::Ended,
+                "cancelling" => Cancel::Cancelling,
+                _ => Cancel::Cancelled,
+            },
+        })
+    }
+
+    /// Tells the worker at once; it would hear of it at its next extend anyway.
+    async fn hint_cancel(&self, worker: &str, id: TaskId) {
+        let sent: Result<(), RedisError> = redis::cmd("PUBLISH")
+            .arg(keys::worker_channel(worker))
+            .arg(id.to_string())
+            .query_async(&mut self.redis().shared())
+            .await;
+        if let Err(error) = sent {
+            tracing::debug!(task_id = %id, %error, "cancel hint not sent");
+        }
+    }
+
+    /// Queues a failed or cancelled task again, its attempts reset.
+    ///
+    /// # Errors
+    /// [`StoreError::Full`] when Redis takes no new work; else when Redis is away.
+    pub async fn redrive(&self, id: TaskId) -> Result<Redrive, StoreError> {
+        let Some(record) = self.task(id).await? else { return Ok(Redrive::Missing) };
+        let timeout = record.def.timeout_s.saturating_mul(1000);
+        let quarantine = self.options().quarantine.as_millis().to_string();
+        let args = [id.to_string(), timeout.to_string(), quarantine];
+        let reply: String = self.call(&self.scripts().redrive, id.bucket(), &args[..]).await?;
+        Ok(match reply.strip_prefix("state ").and_then(State::parse) {
+            Some(state) => Redrive::Refused(state),
+            None if reply == "missing" => Redrive::Missing,
+            None => Redrive::Queued,
+        })
+    }
+
+    /// Deletes ended tasks of one bucket; with `before_ms`, only those that ended before it.
+    ///
+    /// # Errors
+    /// When Redis is away.
+    pub async fn forget(
+        &self,
+        bucket: Bucket,
+        ids: &[TaskId],
+        before_ms: Option<u64>,
+    ) -> Result<Vec<Forget>, StoreError> {
+        let mut args = vec![TOMBSTONE_S.to_string(), before_ms.map(|n| n.to_string()).unwrap_or_default()];
+        args.extend(ids.iter().map(ToString::to_string));
+        let replies: Vec<String> = self.call(&self.scripts().forget, bucket, args).await?;
+        let read = |r: &String| match r.as_str() {
+            "ok" => Forget::Gone,
+            "missing" => Forget::Missing,
+            _ => Forget::Kept,
+        };
+        Ok(replies.iter().map(read).collect())
+    }
+}
