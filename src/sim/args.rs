@@ -66,6 +66,9 @@ pub struct SimArgs {
     /// PATCH of a node answers 204 and not 200 with a body
     #[arg(long = "boot-204")]
     boot_204: bool,
+    /// Shape resources exactly as the published Intel schemas do, where real PODMs differ
+    #[arg(long)]
+    strict_schema: bool,
     /// Annotate allowed values in the old way, @DMTF.AllowableValues
     #[arg(long)]
     dmtf_annotations: bool,
@@ -95,6 +98,7 @@ impl From<SimArgs> for SimConfig {
             data_dir: args.data_dir,
             path_location: args.path_location,
             boot_204: args.boot_204,
+            strict_schema: args.strict_schema,
             dmtf_annotations: args.dmtf_annotations,
             seed: args.seed,
         }

@@ -67,6 +67,8 @@ pub struct SimConfig {
     pub path_location: bool,
     /// A PATCH of a node answers 204 and not 200 with the node.
     pub boot_204: bool,
+    /// Resources are exactly as the published Intel schemas have them, where real PODMs (and so the default) differ.
+    pub strict_schema: bool,
     /// Allowed values are annotated `@DMTF.AllowableValues`, as before Redfish 1.0.
     pub dmtf_annotations: bool,
     /// UUIDs, serial numbers and MAC addresses follow from it.
@@ -94,6 +96,7 @@ impl Default for SimConfig {
             data_dir: None,
             path_location: false,
             boot_204: false,
+            strict_schema: false,
             dmtf_annotations: false,
             seed: 1,
         }

@@ -135,7 +135,7 @@ impl Fleet {
         if call.is_read() || !on_nodes || self.tree.is_some() || matches!(call.body, Sent::Garbage) {
             return None;
         }
-        let is_allocate = matches!(segments.as_slice(), [.., "Nodes", "Actions", "Allocate"]);
+        let is_allocate = matches!(segments.as_slice(), [_, _, "Nodes", "Actions", _]);
         let by_kind = self.config.task_monitors && (is_allocate || call.method == Method::DELETE);
         let by_time = self.config.slow.is_some_and(|slow| takes > slow);
         match (by_time, by_kind) {

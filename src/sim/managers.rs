@@ -40,7 +40,7 @@ fn bmc(view: &View<'_>, number: usize) -> Value {
 
 fn manager(view: &View<'_>, id: &str, kind: &str, links: Value) -> Value {
     with(
-        resource(&format!("{PATH}/{id}"), "Manager.v1_3_0.Manager", id, id),
+        resource(&format!("{PATH}/{id}"), "Manager.v1_4_0.Manager", id, id),
         json!({
             "Description": format!("Simulated {id}"),
             "ManagerType": kind,

@@ -17,7 +17,7 @@ const PATH: &str = "/redfish/v1/Nodes";
 pub(super) fn answer(view: &mut View<'_>, rest: &[&str]) -> Answer {
     match rest {
         [] => view.read(all(view)),
-        ["Actions", "Allocate"] => allocate::allocate(view),
+        ["Actions", "Allocate" | "ComposedNodeCollection.Allocate"] => allocate::allocate(view),
         [id, rest @ ..] => {
             let key = id.parse::<u64>().ok().filter(|n| n.to_string() == *id);
             let found = key.and_then(|n| view.state.kept.nodes.get(&n).map(|node| (n, node.clone())));
@@ -34,7 +34,9 @@ pub(super) fn answer(view: &mut View<'_>, rest: &[&str]) -> Answer {
 fn all(view: &View<'_>) -> Value {
     let members = view.state.kept.nodes.keys().map(|n| format!("{PATH}/{n}"));
     let mut body = collection(PATH, "ComposedNodeCollection", "Composed Node Collection", members);
-    body["Actions"] = json!({ "#ComposedNodeCollection.Allocate": { "target": format!("{PATH}/Actions/Allocate") } });
+    let action = if view.config.strict_schema { "ComposedNodeCollection.Allocate" } else { "Allocate" };
+    let target = format!("{PATH}/Actions/{action}");
+    body["Actions"] = json!({ "#ComposedNodeCollection.Allocate": { "target": target } });
     body
 }
 
@@ -115,28 +117,18 @@ fn render(view: &View<'_>, id: u64, node: &Node) -> Value {
         NodeState::Assembled => healthy(),
         NodeState::Allocated | NodeState::Assembling => json!({ "State": "StandbyOffline", "Health": "OK" }),
     };
-    with(
+    let mut body = with(
         resource(&path, "ComposedNode.v1_1_0.ComposedNode", &id.to_string(), &node.name),
         json!({
-            "Description": node.description,
             "UUID": node.uuid,
             "PowerState": boot::power(&system),
             "Status": status,
-            "Processors": {
-                "Count": profile.sockets,
-                "Model": profile.cpu_model,
-                "Status": healthy(),
-            },
-            "Memory": { "TotalSystemMemoryGiB": profile.total_mib() / 1024, "Status": healthy() },
             "ComposedNodeState": node.state,
             "Boot": boot::render(view, &system.boot),
             "Links": {
-                "ComputerSystem": link(format!("/redfish/v1/Systems/System{}", node.system)),
                 "Processors": links(parts::processor_paths(view.hardware, node.system)),
                 "Memory": links(parts::memory_paths(view.hardware, node.system)),
                 "EthernetInterfaces": links(parts::interface_paths(view.hardware, node.system)),
-                "LocalDrives": links(storage::drive_paths(view.hardware, node.system)),
-                "RemoteDrives": [],
                 "ManagedBy": links(["/redfish/v1/Managers/PODM"]),
             },
             "Actions": {
@@ -144,5 +136,21 @@ fn render(view: &View<'_>, id: u64, node: &Node) -> Value {
                 "#ComposedNode.Assemble": { "target": format!("{path}/Actions/ComposedNode.Assemble") },
             },
         }),
-    )
+    );
+    if !node.description.is_empty() {
+        body["Description"] = Value::from(node.description.as_str());
+    }
+    let computer = link(format!("/redfish/v1/Systems/System{}", node.system));
+    let drives = links(storage::drive_paths(view.hardware, node.system));
+    if view.config.strict_schema {
+        body["Links"]["ComputerSystem"] = json!([computer]);
+        body["Links"]["Storage"] = drives;
+    } else {
+        body["Links"]["ComputerSystem"] = computer;
+        body["Links"]["LocalDrives"] = drives;
+        body["Links"]["RemoteDrives"] = json!([]);
+        body["Processors"] = json!({ "Count": profile.sockets, "Model": profile.cpu_model, "Status": healthy() });
+        body["Memory"] = json!({ "TotalSystemMemoryGiB": profile.total_mib() / 1024, "Status": healthy() });
+    }
+    body
 }

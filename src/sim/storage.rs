@@ -24,7 +24,6 @@ pub(super) fn answer(view: &View<'_>, family: &str, rest: &[&str]) -> Answer {
         }
         ["RSS1", "StoragePools", "1"] => view.read(pool(view, &one)),
         ["RSS1", "Volumes"] => view.read(empty(&format!("{one}/Volumes"), "VolumeCollection", "Volumes")),
-        ["RSS1", "Drives"] => view.read(empty(&format!("{one}/Drives"), "DriveCollection", "Drives")),
         _ => view.missing(),
     }
 }
@@ -43,7 +42,6 @@ fn service(path: &str) -> Value {
             "Status": healthy(),
             "StoragePools": link(format!("{path}/StoragePools")),
             "Volumes": link(format!("{path}/Volumes")),
-            "Drives": link(format!("{path}/Drives")),
         }),
     )
 }
@@ -119,7 +117,6 @@ fn controller(hardware: &Hardware, system: usize, path: &str) -> Value {
             "StorageControllers": [{
                 "@odata.id": format!("{path}#/StorageControllers/0"),
                 "MemberId": "0",
-                "Name": "Storage Controller",
                 "Manufacturer": "Valence",
                 "Model": "HBA-8",
                 "SerialNumber": hardware.serial(path),

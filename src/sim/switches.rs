@@ -30,11 +30,13 @@ pub(super) fn answer(view: &View<'_>, rest: &[&str]) -> Answer {
             let path = format!("{ports}/{port}");
             match rest {
                 [] => view.read(port_resource(view, &path, id, port, system)),
-                ["VLANs"] => {
+                ["VLANs"] if !view.config.strict_schema => {
                     let vlan = format!("{path}/VLANs/1");
                     view.read(collection(&format!("{path}/VLANs"), "VLanNetworkInterfaceCollection", "VLANs", [vlan]))
                 }
-                ["VLANs", "1"] => view.read(vlan_resource(&format!("{path}/VLANs/1"), 1, false)),
+                ["VLANs", "1"] if !view.config.strict_schema => {
+                    view.read(vlan_resource(&format!("{path}/VLANs/1"), 1, false))
+                }
                 _ => view.missing(),
             }
         }
@@ -71,8 +73,10 @@ fn switch(view: &View<'_>, rack: usize, id: &str) -> Value {
 
 fn port_resource(view: &View<'_>, path: &str, switch: &str, id: &str, system: Option<usize>) -> Value {
     let neighbor = system.and_then(|n| interface_paths(view.hardware, n).into_iter().next());
+    // The published schema gives VLANs of switch ports no place, although ports link to them.
+    let vlans = (!view.config.strict_schema).then(|| format!("{path}/VLANs"));
     let speed = system.map_or(100_000, |n| view.hardware.profile(n).nic_mbps);
-    with(
+    let mut body = with(
         resource(path, "EthernetSwitchPort.v1_0_0.EthernetSwitchPort", id, &format!("Switch Port {id}")),
         json!({
             "PortId": id,
@@ -89,11 +93,12 @@ fn port_resource(view: &View<'_>, path: &str, switch: &str, id: &str, system: Op
             "PortMode": "Unknown",
             "PortType": if system.is_some() { "Downstream" } else { "Upstream" },
             "Status": ok(),
-            "VLANs": link(format!("{path}/VLANs")),
-            "Links": {
-                "PrimaryVLAN": link(format!("{path}/VLANs/1")),
-                "Switch": link(format!("{PATH}/{switch}")),
-            },
+            "Links": { "Switch": link(format!("{PATH}/{switch}")) },
         }),
-    )
+    );
+    if let Some(vlans) = vlans {
+        body["Links"]["PrimaryVLAN"] = link(format!("{vlans}/1"));
+        body["VLANs"] = link(vlans);
+    }
+    body
 }
