@@ -130,8 +130,25 @@ async fn a_redis_that_dies_again_and_again_is_given_up_with_a_reason() {
         }
         None
     });
-    assert!(why.contains("redis-server"), "{why}");
+    assert!(why.contains("died 5 times"), "{why}");
     child.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_supervisor_that_is_killed_is_replaced_with_its_server() {
+    let dir = tempfile::tempdir().unwrap();
+    let child = RedisChild::start(dir.path()).await.unwrap();
+    assert_eq!(ask(dir.path(), "SET a 1").as_deref(), Some("+OK\r\n"));
+    let first = pid(dir.path()).unwrap();
+    let stat = fs::read_to_string(format!("/proc/{first}/stat")).unwrap();
+    let supervisor = stat.rsplit(')').next().unwrap().split_whitespace().nth(1).unwrap().parse().unwrap();
+    assert_ne!(supervisor, std::process::id());
+    kill(supervisor);
+    let second = until("a new server", || pid(dir.path()).filter(|p| *p != first));
+    until("its data", || ask(dir.path(), "GET a").filter(|a| a == "$1\r\n1\r\n"));
+    assert!(!alive(first), "never two servers on the same files");
+    child.stop().await;
+    assert!(!alive(second));
 }
 
 #[test]

@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::error::CtlError;
 use super::redis_link::{look, shut_down};
+use crate::shutdown::sleep_or_stop;
 
 /// The supervisor: `$@` is the server's command line. It ends with the server, or ends the server when its input ends.
 const SUPERVISOR: &str = r#"
@@ -44,6 +45,8 @@ const END: Duration = Duration::from_secs(15);
 const LOOK: Duration = Duration::from_millis(20);
 /// So many deaths within [`DEATHS_WITHIN`] are no accident.
 const DEATHS: usize = 5;
+/// Pause after a start that failed.
+const AGAIN: Duration = Duration::from_millis(300);
 /// See [`DEATHS`].
 const DEATHS_WITHIN: Duration = Duration::from_secs(60);
 /// What a unix socket's path may have, bytes, on Linux.
@@ -75,8 +78,7 @@ impl RedisChild {
         let server = Server::new(dir)?;
         server.end_predecessor().await?;
         let port = free_port()?;
-        let child = server.launch(port)?;
-        let child = server.ready(child).await?;
+        let child = server.ready(server.launch(port)?).await?;
         let stop = CancellationToken::new();
         let (tell, failed) = oneshot::channel();
         let socket = server.socket.clone();
@@ -243,7 +245,7 @@ impl Server {
     }
 }
 
-/// Starts the server again whenever it dies by itself; ends it when told to.
+/// Starts the server again whenever it dies by itself; ends it when told to. A start that fails counts as a death.
 async fn keep(server: Server, mut child: Child, port: u16, stop: CancellationToken, tell: oneshot::Sender<String>) {
     let mut deaths: Vec<Instant> = Vec::new();
     loop {
@@ -252,29 +254,31 @@ async fn keep(server: Server, mut child: Child, port: u16, stop: CancellationTok
             () = stop.cancelled() => return end(&server, child).await,
         };
         tracing::error!(?status, "redis-server died; starting it again");
-        deaths.retain(|at| at.elapsed() < DEATHS_WITHIN);
-        deaths.push(Instant::now());
-        if deaths.len() >= DEATHS {
-            let why =
-                format!("redis-server died {DEATHS} times within {} s{}", DEATHS_WITHIN.as_secs(), server.last_words());
-            let _nobody_listens = tell.send(why);
-            return;
-        }
-        let started = match server.launch(port) {
-            Ok(started) => server.ready(started).await,
-            Err(error) => Err(error),
-        };
-        match started {
-            Ok(started) => {
-                tracing::info!("redis-server is back");
-                child = started;
-            }
-            Err(error) => {
-                let _nobody_listens = tell.send(error.to_string());
+        child = loop {
+            deaths.retain(|at| at.elapsed() < DEATHS_WITHIN);
+            deaths.push(Instant::now());
+            if deaths.len() >= DEATHS {
+                let within = DEATHS_WITHIN.as_secs();
+                let why = format!("redis-server died {DEATHS} times within {within} s{}", server.last_words());
+                let _nobody_listens = tell.send(why);
                 return;
             }
-        }
+            match again(&server, port).await {
+                Ok(child) => break child,
+                Err(error) => tracing::error!(%error, "redis-server does not come back; trying once more"),
+            }
+            if !sleep_or_stop(&stop, AGAIN).await {
+                return;
+            }
+        };
+        tracing::info!("redis-server is back");
     }
+}
+
+/// Starts the server after a death. When only its supervisor died, it is itself still there: then it is ended first.
+async fn again(server: &Server, port: u16) -> Result<Child, CtlError> {
+    server.end_predecessor().await?;
+    server.ready(server.launch(port)?).await
 }
 
 /// Ends the server: asked first, then by the closing pipe.

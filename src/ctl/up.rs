@@ -18,7 +18,7 @@ use super::error::CtlError;
 use super::output::Output;
 use super::redis_child::RedisChild;
 use super::{parts, sims};
-use crate::config::{CommonArgs, Config};
+use crate::config::{CommonArgs, Config, RedisConfig};
 use crate::model::topic::Topic;
 use crate::observe::log;
 use crate::shutdown::Shutdown;
@@ -73,7 +73,8 @@ pub(super) async fn run(args: UpArgs, token: Option<SecretString>, out: &mut Out
     }
     let shutdown = Shutdown::on_signals();
     let mut redis = None;
-    if args.common.redis_url.is_none() {
+    // A Redis that was named is used; else there is a private one.
+    if args.common.redis_url.is_none() && config.redis.url == RedisConfig::default().url {
         let child = RedisChild::start(&dir.path().join("redis")).await?;
         config.redis.url = child.url();
         redis = Some(child);
