@@ -69,6 +69,8 @@ local function take(lane, entry, id)
   t.claims = (tonumber(t.claims) or 0) + 1
   redis.call('HSET', t.key, 'state', state, 'token', token, 'worker', consumer, 'started', NOW,
     'attempt', t.attempt, 'claims', t.claims)
+  -- Whoever left a request outstanding was followed by a quarantine: it is over, or the task would not be here.
+  if t.out then redis.call('HSET', t.key, 'out', '') end
   moved(t, state)
   answer(t)
 end

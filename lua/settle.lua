@@ -27,7 +27,7 @@ local function again(t, outcome, after, detail)
   if outcome ~= 'retry' then give_back(t) end
   free_gates(t, false)
   local cancelling = t.state == 'cancelling' or t.cancel
-  if outcome == 'release' and t.out then after = quarantine end
+  if t.out then after = math.max(after, quarantine) end
   if t.wake and outcome == 'park' then after = 0 end
   if t.wake then redis.call('HDEL', t.key, 'wake') end
   local state = outcome == 'retry' and 'retrying' or outcome == 'park' and 'parked' or 'queued'
