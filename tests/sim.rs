@@ -1,5 +1,8 @@
 //! What users of the simulator rely on, over real HTTP: each test is one promise of `docs/podm-sim.md`.
 
+// Clippy knows test functions as tests, but not the helpers beside them.
+#![allow(clippy::unwrap_used)]
+
 use std::collections::BTreeSet;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
