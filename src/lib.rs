@@ -18,6 +18,7 @@ pub mod api;
 pub mod clock;
 pub mod config;
 pub mod ctl;
+pub mod daemon;
 pub mod ids;
 pub mod lease;
 pub mod model;

@@ -16,6 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::config::Config;
+use crate::model::kind::Kind;
 use crate::model::topic::Topic;
 use crate::podm::Pool;
 use crate::shutdown::Shutdown;
@@ -31,6 +32,7 @@ pub struct Worker {
     topics: Vec<Topic>,
     slots: usize,
     sync_slots: usize,
+    test_kinds: bool,
     extend: Duration,
     lease: Duration,
     /// From the stop signal on, handlers have so long to end by themselves.
@@ -52,6 +54,7 @@ pub async fn run(config: &Config, store: Store, pool: Pool, shutdown: &Shutdown)
         topics: config.worker.topics.clone(),
         slots: config.worker.concurrency,
         sync_slots: config.worker.sync_slots,
+        test_kinds: config.enable_test_kinds,
         extend: config.extend(),
         lease: config.lease(),
         drain: grace.saturating_sub((grace / 5).min(Duration::from_secs(5))),
@@ -70,6 +73,11 @@ impl Worker {
     #[must_use]
     pub fn id(&self) -> &str {
         &self.id
+    }
+
+    /// Whether this worker carries the kind out: test kinds only where they are switched on.
+    fn knows(&self, kind: &str) -> bool {
+        Kind::find(kind).is_some_and(|k| self.test_kinds || !k.test_only)
     }
 
     /// Slots in use, and slots there are.

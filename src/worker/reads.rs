@@ -69,7 +69,8 @@ async fn answer(worker: &Worker, taken: &TakenSync) {
             } else {
                 let deadline = Instant::now() + Duration::from_millis(left);
                 let ctx = ReadContext::new(worker.store.clone(), worker.pool.clone(), task.request.clone(), deadline);
-                Some(read(ctx, &task.kind, task.params.clone(), deadline).await)
+                let known = worker.knows(&task.kind);
+                Some(read(ctx, known, &task.kind, task.params.clone(), deadline).await)
             }
         }
         None => None,
@@ -79,8 +80,14 @@ async fn answer(worker: &Worker, taken: &TakenSync) {
     }
 }
 
-async fn read(ctx: ReadContext, kind: &str, params: serde_json::Value, deadline: Instant) -> SyncReply {
-    let Some(reader) = reader_of(kind) else {
+async fn read(
+    ctx: ReadContext,
+    known: bool,
+    kind: &str,
+    params: serde_json::Value,
+    deadline: Instant,
+) -> SyncReply {
+    let Some(reader) = reader_of(kind).filter(|_| known) else {
         return SyncReply::Err(Problem::internal(format!("this worker does not know the kind {kind}")));
     };
     let outcome = tokio::time::timeout_at(deadline.into(), reader(Arc::new(ctx), params)).await;
