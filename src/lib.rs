@@ -15,6 +15,7 @@
 //! ```
 
 pub mod api;
+pub mod bench;
 pub mod clock;
 pub mod config;
 pub mod ctl;
