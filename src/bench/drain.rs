@@ -24,24 +24,33 @@ const LANE: &str = "compute:normal";
 /// When a process fails.
 pub async fn drain(args: &BenchArgs, report: &mut Report) -> anyhow::Result<()> {
     let (mut rates, mut floors) = (Vec::new(), Vec::new());
-    let (mut redis_us, mut floor_us, mut worker_us) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut redis_us, mut floor_us, mut worker_us, mut calls) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for _ in 0..args.runs {
         let (rate, cpu) = floor(args).await?;
         floors.push(rate);
         floor_us.push(cpu);
-        let (rate, redis, worker) = once(args).await?;
-        rates.push(rate);
-        redis_us.push(redis);
-        worker_us.push(worker);
+        let run = once(args).await?;
+        rates.push(run.rate);
+        redis_us.push(run.redis_us);
+        worker_us.push(run.worker_us);
+        calls.push(run.calls * 1000.0);
     }
     report.add("drain rate", "tasks/s", &rates, &floors);
     report.add("drain: Redis CPU per task", "µs", &redis_us, &floor_us);
     report.add("drain: worker CPU per task", "µs", &worker_us, &[]);
+    report.add("drain: script calls per 1,000 tasks", "calls", &calls, &[]);
     Ok(())
 }
 
-/// One drain: rate from 5 % to 100 %, and CPU of Redis and the workers per task, µs.
-async fn once(args: &BenchArgs) -> anyhow::Result<(f64, f64, f64)> {
+/// What one drain measured: rate from 5 % to 100 %; CPU and script calls per task.
+struct Run {
+    rate: f64,
+    redis_us: f64,
+    worker_us: f64,
+    calls: f64,
+}
+
+async fn once(args: &BenchArgs) -> anyhow::Result<Run> {
     let mut rig = Rig::start(args).await?;
     fill(&rig, args.tasks).await?;
     let concurrency = args.concurrency.to_string();
@@ -70,7 +79,8 @@ async fn once(args: &BenchArgs) -> anyhow::Result<(f64, f64, f64)> {
     let rate = count(args.tasks - from) / at.elapsed().as_secs_f64();
     let cpu = rig.cpu()?.since(before);
     let per_task = 1e6 / count(args.tasks);
-    Ok((rate, cpu.redis * per_task, cpu.workers * per_task))
+    let calls = rig.calls("evalsha").await? / count(args.tasks);
+    Ok(Run { rate, redis_us: cpu.redis * per_task, worker_us: cpu.workers * per_task, calls })
 }
 
 /// Memory of a queued task.

@@ -106,6 +106,17 @@ impl Rig {
         Ok(())
     }
 
+    /// How often Redis was called, by command.
+    ///
+    /// # Errors
+    /// When Redis fails.
+    pub async fn calls(&self, command: &str) -> anyhow::Result<f64> {
+        let text: String =
+            redis::cmd("INFO").arg("commandstats").query_async(&mut self.store.redis().shared()).await?;
+        let line = text.lines().find_map(|l| l.strip_prefix(&format!("cmdstat_{command}:calls=")));
+        Ok(line.and_then(|l| l.split(',').next()?.parse().ok()).unwrap_or(0.0))
+    }
+
     /// CPU seconds of Redis and of each process so far.
     ///
     /// # Errors

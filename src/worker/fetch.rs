@@ -13,7 +13,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
 
 use super::{Worker, attempt};
-use crate::ids::{Bucket, new_record_id};
+use crate::ids::{Bucket, new_token};
 use crate::model::topic::{Lane, Priority, Topic};
 use crate::shutdown::{Shutdown, sleep_or_stop};
 use crate::store::StoreError;
@@ -95,7 +95,7 @@ impl Fetch {
             Ok(given) => given,
             Err(error) => {
                 // Entries may have been delivered to us all the same: look through what is pending.
-                self.doubt = Some(new_record_id());
+                self.doubt = Some(new_token());
                 return if matches!(error, StoreError::Refused(_)) { Ok(()) } else { Err(error) };
             }
         };
@@ -113,7 +113,7 @@ impl Fetch {
         source: &Source,
         mut slots: Vec<OwnedSemaphorePermit>,
     ) -> Result<(usize, Vec<Topic>), StoreError> {
-        let token = self.doubt.clone().unwrap_or_else(new_record_id);
+        let token = self.doubt.clone().unwrap_or_else(new_token);
         let asked = Instant::now();
         let w = &self.worker;
         let reply = w.store.claim(self.bucket, &w.id, &token, slots.len(), lanes, source).await;
