@@ -9,5 +9,6 @@ pub mod podm;
 pub mod problem;
 pub mod state;
 pub mod task;
+pub mod timing;
 pub mod topic;
 pub mod v1time;
