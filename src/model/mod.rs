@@ -10,5 +10,6 @@ pub mod problem;
 pub mod recurrence;
 pub mod state;
 pub mod task;
+pub mod timing;
 pub mod topic;
 pub mod v1time;
