@@ -22,6 +22,16 @@ pub enum MetaError {
     Store(#[from] StoreError),
 }
 
+impl super::connect::Redis {
+    /// The bucket count that a deployment recorded here; `None` when there is no deployment. Changes nothing.
+    ///
+    /// # Errors
+    /// When Redis is away.
+    pub async fn recorded_buckets(&self) -> Result<Option<u16>, StoreError> {
+        Ok(redis::cmd("HGET").arg(keys::META).arg("buckets").query_async(&mut self.shared()).await?)
+    }
+}
+
 impl Store {
     /// Records buckets and lease when nobody has, else compares. Also called by upkeep, so an emptied Redis gets them again.
     ///
