@@ -41,7 +41,9 @@ async fn main() -> ExitCode {
     };
     daemon::run(&common, adjust, async |d| {
         let started = valence::worker::run(&d.config, d.store.clone(), d.pool.clone(), &d.shutdown).await;
-        started.map(drop).map_err(|e| StartError::Part(e.to_string()))
+        let worker = started.map_err(|e| StartError::Part(e.to_string()))?;
+        let served = worker.serve_health(d.config.worker.listen, &d.shutdown).await;
+        served.map(drop).map_err(|e| StartError::Part(format!("metrics and health: {e}")))
     })
     .await
 }

@@ -4,6 +4,7 @@
 //! atomic script call that finds nothing left to do the second time. A pass that fails is tried again at its next turn.
 
 pub mod expire;
+pub mod gauges;
 pub mod podms;
 pub mod promote;
 pub mod reclaim;
@@ -11,15 +12,20 @@ pub mod repair;
 pub mod retention;
 pub mod schedules;
 
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::config::Config;
+use crate::observe::health;
 use crate::podm::Pool;
 use crate::secret::SecretKey;
 use crate::shutdown::{Shutdown, sleep_or_stop};
 use crate::store::meta::MetaError;
 use crate::store::{Store, StoreError};
+
+/// Where metrics and health are served unless said otherwise (DESIGN section 2).
+const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9465);
 
 /// Starts all loops; they end with `shutdown`.
 ///
@@ -39,9 +45,26 @@ pub async fn run(
     retention::spawn(&store, &config.task, shutdown);
     expire::spawn(&store, config.api.sync_timeout.unsigned_abs(), shutdown);
     schedules::spawn(&store, shutdown);
+    gauges::spawn(&store, shutdown);
     podms::spawn(&store, pool, key, config.podm.clone(), shutdown);
     tracing::info!("scheduler serves");
     Ok(())
+}
+
+/// Serves metrics and health; ready while Redis answers.
+///
+/// # Errors
+/// When the address that was asked for is taken.
+pub async fn serve_health(
+    store: Store,
+    asked: Option<SocketAddr>,
+    shutdown: &Shutdown,
+) -> std::io::Result<SocketAddr> {
+    let ready: health::Probe = Arc::new(move || {
+        let store = store.clone();
+        Box::pin(async move { store.readiness().await })
+    });
+    health::spawn(asked, DEFAULT_LISTEN, ready, shutdown).await
 }
 
 /// Calls `pass` for ever; each says how long to wait for the next. A failed one is logged and tried again after a second.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::ids::Bucket;
+use crate::observe::metrics;
 use crate::shutdown::Shutdown;
 use crate::store::{Store, StoreError};
 
@@ -28,6 +29,7 @@ pub(super) fn spawn(store: &Store, shutdown: &Shutdown) {
 pub async fn pass(store: &Store, bucket: Bucket) -> Result<Duration, StoreError> {
     loop {
         let (promoted, next_ms) = store.promote(bucket, MOST).await?;
+        metrics::get().upkeep.promoted.with_label_values::<&str>(&[]).inc_by(promoted.into());
         if promoted < MOST {
             return Ok(next_ms.map_or(LONGEST, |ms| Duration::from_millis(ms).min(LONGEST)));
         }

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Mutex;
 
+use crate::observe::metrics;
 use crate::shutdown::Shutdown;
 use crate::store::upkeep::Reclaimed;
 use crate::store::{Store, StoreError};
@@ -54,6 +55,10 @@ impl Reclaim {
             sum.requeued += some.requeued;
             sum.quarantined += some.quarantined;
             sum.dead += some.dead;
+        }
+        let reclaimed = &metrics::get().upkeep.reclaimed;
+        for (word, n) in [("requeued", sum.requeued), ("quarantined", sum.quarantined), ("dead", sum.dead)] {
+            reclaimed.with_label_values(&[word]).inc_by(n.into());
         }
         if sum != Reclaimed::default() {
             tracing::info!(requeued = sum.requeued, quarantined = sum.quarantined, dead = sum.dead, "reclaimed");

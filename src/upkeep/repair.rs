@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use crate::observe::metrics;
 use crate::shutdown::Shutdown;
 use crate::store::{Store, StoreError};
 
@@ -21,6 +22,8 @@ pub(super) fn spawn(store: &Store, shutdown: &Shutdown) {
             async move {
                 let repaired = store.repair(bucket, next.load(Ordering::Relaxed), STEP, false).await?;
                 next.store(repaired.next, Ordering::Relaxed);
+                let count = u64::try_from(repaired.found.len()).unwrap_or(0);
+                metrics::get().upkeep.repaired.with_label_values::<&str>(&[]).inc_by(count);
                 for what in &repaired.found {
                     tracing::warn!(%bucket, what, "repaired");
                 }

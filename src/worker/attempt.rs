@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
 
-use super::{Worker, backoff, running};
+use super::{Worker, backoff, count, running};
 use crate::lease::Lease;
 use crate::model::problem::Problem;
 use crate::model::task::{Definition, PAYLOAD_VERSION, TaskError};
@@ -46,7 +46,7 @@ pub(super) fn spawn(
     worker.running.add(claimed.id, entry);
     let draining = shutdown.token();
     shutdown.spawn_work(async move {
-        let attempt = Attempt { worker: &worker, claimed: &claimed, lease, stop, cancel, draining };
+        let attempt = Attempt { worker: &worker, claimed: &claimed, lease, stop, cancel, draining, began: Instant::now() };
         attempt.run().await;
         worker.running.remove(claimed.id, &claimed.token);
         drop(slot);
@@ -60,6 +60,7 @@ struct Attempt<'a> {
     stop: CancellationToken,
     cancel: CancellationToken,
     draining: CancellationToken,
+    began: Instant,
 }
 
 /// Why a handler's future ended.
@@ -249,6 +250,7 @@ impl Attempt<'_> {
         loop {
             match self.worker.store.settle(settlement.clone()).await {
                 Ok(settled) => {
+                    count::settled(self.claimed, &settlement.outcome, settled, self.began.elapsed());
                     if settled == Settled::Fenced {
                         tracing::warn!(task_id = %self.claimed.id, worker = %self.worker.id, "fenced: a late settle was refused");
                     }

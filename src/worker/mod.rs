@@ -6,23 +6,29 @@
 
 pub mod attempt;
 pub mod backoff;
+mod count;
 pub mod fetch;
 pub mod heartbeat;
 pub mod presence;
 pub mod reads;
 pub mod running;
 
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::config::Config;
 use crate::model::kind::Kind;
 use crate::model::topic::Topic;
+use crate::observe::health;
 use crate::podm::Pool;
 use crate::shutdown::Shutdown;
 use crate::store::Store;
 use crate::store::meta::MetaError;
 use running::Running;
+
+/// Where metrics and health are served unless said otherwise (DESIGN section 2).
+const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9464);
 
 /// What all parts of a worker share.
 pub struct Worker {
@@ -78,6 +84,23 @@ impl Worker {
     /// Whether this worker carries the kind out: test kinds only where they are switched on.
     fn knows(&self, kind: &str) -> bool {
         Kind::find(kind).is_some_and(|k| self.test_kinds || !k.test_only)
+    }
+
+    /// Serves metrics and health; ready while Redis answers.
+    ///
+    /// # Errors
+    /// When the address that was asked for is taken.
+    pub async fn serve_health(
+        &self,
+        asked: Option<SocketAddr>,
+        shutdown: &Shutdown,
+    ) -> std::io::Result<SocketAddr> {
+        let store = self.store.clone();
+        let ready: health::Probe = Arc::new(move || {
+            let store = store.clone();
+            Box::pin(async move { store.readiness().await })
+        });
+        health::spawn(asked, DEFAULT_LISTEN, ready, shutdown).await
     }
 
     /// Slots in use, and slots there are.

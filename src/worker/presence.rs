@@ -25,6 +25,9 @@ pub(super) fn spawn(worker: &Arc<Worker>, shutdown: &Shutdown) {
                 started_at: started_at.clone(),
                 draining: token.is_cancelled(),
             };
+            let slots = &crate::observe::metrics::get().work.slots;
+            slots.with_label_values(&["busy"]).set(i64::from(presence.busy));
+            slots.with_label_values(&["free"]).set(i64::from(presence.slots) - i64::from(presence.busy));
             if let Err(error) = announce(&worker, &presence).await {
                 tracing::warn!(%error, "presence not written");
             }

@@ -8,7 +8,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::Worker;
 use crate::ids::Bucket;
+use crate::model::kind::Kind;
 use crate::model::problem::Problem;
+use crate::observe::metrics;
 use crate::service::{ReadContext, reader_of};
 use crate::shutdown::{Shutdown, sleep_or_stop};
 use crate::store::StoreError;
@@ -75,6 +77,13 @@ async fn answer(worker: &Worker, taken: &TakenSync) {
         }
         None => None,
     };
+    let outcome = match &reply {
+        None => "expired",
+        Some(SyncReply::Ok(_)) => "ok",
+        Some(SyncReply::Err(_)) => "error",
+    };
+    let kind = taken.task.as_ref().and_then(|t| Kind::find(&t.kind)).map_or("unknown", |k| k.name);
+    metrics::get().work.reads.with_label_values(&[kind, outcome]).inc();
     if let Err(error) = worker.store.reply_sync(taken, reply.as_ref()).await {
         tracing::warn!(%error, "a read could not be answered");
     }
