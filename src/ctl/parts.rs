@@ -5,37 +5,40 @@ use tokio::net::TcpListener;
 use super::error::CtlError;
 use crate::config::Config;
 use crate::model::topic::Topic;
+use crate::podm::Pool;
 use crate::shutdown::Shutdown;
 use crate::store::Store;
 
-fn not_built_yet(part: &str) -> CtlError {
-    CtlError::Up(format!("not built yet: {part}"))
+fn failed(part: &str, error: impl std::fmt::Display) -> CtlError {
+    CtlError::Up(format!("{part}: {error}"))
 }
 
 /// Starts the API on a bound listener.
-#[expect(clippy::unused_async, reason = "the part's own start may wait")]
 pub(super) async fn api(
-    _config: &Config,
-    _store: &Store,
-    _shutdown: &Shutdown,
-    _listener: TcpListener,
+    config: &Config,
+    store: &Store,
+    shutdown: &Shutdown,
+    listener: TcpListener,
 ) -> Result<(), CtlError> {
-    Err(not_built_yet("api"))
+    store.agree_on_meta().await.map_err(|e| failed("api", e))?;
+    crate::api::spawn(config.clone(), store.clone(), shutdown, listener).map(drop).map_err(|e| failed("api", e))
 }
 
 /// Starts the worker of one topic.
-#[expect(clippy::unused_async, reason = "the part's own start may wait")]
 pub(super) async fn worker(
-    _config: &Config,
-    _store: &Store,
-    _topic: Topic,
-    _shutdown: &Shutdown,
+    config: &Config,
+    store: &Store,
+    pool: &Pool,
+    topic: Topic,
+    shutdown: &Shutdown,
 ) -> Result<(), CtlError> {
-    Err(not_built_yet("worker"))
+    let mut config = config.clone();
+    config.worker.topics = vec![topic];
+    let started = crate::worker::run(&config, store.clone(), pool.clone(), shutdown).await;
+    started.map(drop).map_err(|e| failed("worker", e))
 }
 
 /// Starts the upkeep loops.
-#[expect(clippy::unused_async, reason = "the part's own start may wait")]
-pub(super) async fn upkeep(_config: &Config, _store: &Store, _shutdown: &Shutdown) -> Result<(), CtlError> {
-    Err(not_built_yet("upkeep"))
+pub(super) async fn upkeep(config: &Config, store: &Store, pool: &Pool, shutdown: &Shutdown) -> Result<(), CtlError> {
+    crate::upkeep::run(config, store.clone(), pool.clone(), None, shutdown).await.map_err(|e| failed("scheduler", e))
 }

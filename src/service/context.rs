@@ -1,5 +1,6 @@
 //! What a handler may touch: its task, its checkpoint, its records, Pod Managers, children. Nothing else of the store.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use serde::Serialize;
@@ -29,6 +30,7 @@ pub struct Context {
     def: Definition,
     lease: Lease,
     stop: CancellationToken,
+    outstanding: AtomicBool,
 }
 
 impl Context {
@@ -42,7 +44,7 @@ impl Context {
         lease: Lease,
         stop: CancellationToken,
     ) -> Self {
-        Self { store, pool, claimed, def, lease, stop }
+        Self { store, pool, claimed, def, lease, stop, outstanding: AtomicBool::new(false) }
     }
 
     /// The task's id.
@@ -135,10 +137,17 @@ impl Context {
         let data = serde_json::to_value(step).map_err(|e| Verdict::fail(Problem::internal(e.to_string())))?;
         let c = &self.claimed;
         match self.store.checkpoint(c.id, &c.token, &data, outstanding).await? {
-            Hold::Held => Ok(()),
+            Hold::Held => {
+                self.outstanding.store(outstanding, Ordering::SeqCst);
+                Ok(())
+            }
             // An undo is not stopped by the cancel that began it.
-            Hold::Stop if c.mode != Mode::Run => Ok(()),
+            Hold::Stop if c.mode != Mode::Run => {
+                self.outstanding.store(outstanding, Ordering::SeqCst);
+                Ok(())
+            }
             Hold::Stop => {
+                self.outstanding.store(false, Ordering::SeqCst);
                 self.stop.cancel();
                 if outstanding {
                     // Nothing was sent yet: say so, or the undo waits for nothing.
@@ -151,6 +160,12 @@ impl Context {
                 Err(Verdict::Stop)
             }
         }
+    }
+
+    /// Whether a changing request was announced whose answer was not seen: what follows must wait out the quarantine.
+    #[must_use]
+    pub fn is_outstanding(&self) -> bool {
+        self.outstanding.load(Ordering::SeqCst)
     }
 
     /// Says how far it is. A lost or late progress is no error.

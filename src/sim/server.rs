@@ -34,6 +34,9 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long connections may go on after the stop signal.
 const DRAIN: Duration = Duration::from_millis(500);
 
+/// How long the first half of a torn answer has to leave.
+const TORN_AFTER: Duration = Duration::from_millis(20);
+
 /// Filler is made in pieces of this size.
 const PIECE: &[u8] = &[b' '; 16 * 1024];
 
@@ -153,11 +156,15 @@ fn whole(bytes: Bytes) -> Body {
     Full::new(bytes).map_err(|never: Infallible| match never {}).boxed_unsync()
 }
 
-/// The first half of a body, then an error, which closes the connection.
+/// The first half of a body, then an error, which closes the connection. The pause lets hyper send what it has: it throws away
+/// what it still holds when the error comes.
 fn half(bytes: Bytes) -> Body {
-    let first = bytes.slice(..bytes.len() / 2);
-    let torn = Err(io::Error::new(io::ErrorKind::ConnectionAborted, "cut by a fault switch"));
-    StreamBody::new(stream::iter([Ok(Frame::data(first)), torn])).boxed_unsync()
+    let first = stream::iter([Ok(Frame::data(bytes.slice(..bytes.len() / 2)))]);
+    let torn = stream::once(async {
+        tokio::time::sleep(TORN_AFTER).await;
+        Err(io::Error::new(io::ErrorKind::ConnectionAborted, "cut by a fault switch"))
+    });
+    StreamBody::new(first.chain(torn)).boxed_unsync()
 }
 
 /// So many bytes, none of them held in memory.
