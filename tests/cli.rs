@@ -398,7 +398,7 @@ fn a_token_from_the_environment_goes_with_every_request_and_into_no_help() {
 #[test]
 fn doctor_says_what_is_wrong_and_fails_only_then() {
     let durable = |fsync: &str| {
-        json!({"status": "ready", "durability": {"role": "master", "redis_version": "7.0.15",
+        json!({"ready": true, "redis": {"role": "master", "redis_version": "7.0.15",
         "appendonly": true, "appendfsync": fsync, "maxmemory_policy": "noeviction", "guarantee": "words"}})
     };
     let worker = json!({"id": "w1", "topics": ["compute"], "slots": 64, "busy": 0, "sync_slots": 16, "version": "0.1.0",
@@ -417,7 +417,7 @@ fn doctor_says_what_is_wrong_and_fails_only_then() {
     assert_eq!(
         api("always", false).out(&["doctor"]),
         "\
-ok     the API answers
+ok     the API answers and is ready
 ok     Redis 7.0.15: words
 ok     Redis is a master
 ok     maxmemory-policy is noeviction

@@ -80,14 +80,15 @@ impl Client {
         read(&what, value)
     }
 
-    /// GET that also gives the status: for `/readyz`, whose 503 carries an answer too.
+    /// GET of `/readyz`, whose 503 carries an answer too.
     pub(super) async fn look(&self, path: &[&str]) -> Result<(StatusCode, Value), CtlError> {
-        match self.request(Method::GET, path, &[], None, false).await {
-            Err(CtlError::Refused { status: 503, detail, .. }) => {
-                Ok((StatusCode::SERVICE_UNAVAILABLE, Value::String(detail)))
-            }
-            other => other,
+        let response = self.http.get(self.url(path)?).send().await.map_err(|e| self.unreachable(&e))?;
+        let status = response.status();
+        let bytes = response.bytes().await.map_err(|e| self.unreachable(&e))?;
+        if status.is_success() || status == StatusCode::SERVICE_UNAVAILABLE {
+            return Ok((status, serde_json::from_slice(&bytes).unwrap_or(Value::Null)));
         }
+        Err(refused(format!("GET {}", shown(path)), status, &bytes))
     }
 
     /// A stream of server-sent events; the caller reads the body.

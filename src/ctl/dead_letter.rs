@@ -77,9 +77,8 @@ async fn redrive(args: Redrive, api: &Client, out: &mut Output<'_>) -> Result<()
 }
 
 async fn show(api: &Client, limit: u32, out: &mut Output<'_>) -> Result<(), CtlError> {
-    let query = [("state", "failed".to_owned()), ("limit", limit.to_string())];
-    let answer = api.get(&["v1", "tasks"], &query).await?;
-    let tasks: Vec<Task> = list("GET /v1/tasks", "tasks", &answer)?;
+    let answer = api.get(&["v1", "dead-letters"], &[("limit", limit.to_string())]).await?;
+    let tasks: Vec<Task> = list("GET /v1/dead-letters", "dead_letters", &answer)?;
     let row = |t: &Task| {
         let error = t.error.as_ref().map(|e| format!("{} {}", e.problem.status, e.problem.detail));
         let finished = t.finished_at.clone().unwrap_or_default();

@@ -86,16 +86,13 @@ async fn look_at_api(api: &Client, report: &mut Report) -> Result<(), CtlError> 
             return if matches!(error, CtlError::Unreachable { .. }) { Err(error) } else { Ok(()) };
         }
     };
-    let why = if status.is_success() {
-        String::new()
+    if status.is_success() {
+        report.see(true, "the API answers and is ready");
     } else {
-        format!(": {}", ready.as_str().unwrap_or("it did not say why"))
-    };
-    report.see(
-        status.is_success(),
-        format!("the API answers{}{why}", if status.is_success() { "" } else { " that it is not ready" }),
-    );
-    durability(ready.get("durability").unwrap_or(&ready), report);
+        let why = cell(&ready, "detail");
+        report.see(false, format!("the API is not ready{}{why}", if why.is_empty() { "" } else { ": " }));
+    }
+    durability(ready.get("redis").unwrap_or(&Value::Null), report);
     match queue::queues(api).await {
         Ok((_, queues)) => {
             for q in queues {
@@ -141,7 +138,10 @@ fn durability(stated: &Value, report: &mut Report) {
     let full = stated.get("appendonly").and_then(Value::as_bool).unwrap_or(false) && word("appendfsync") == "always";
     report.see(full, format!("Redis {}: {}", word("redis_version"), word("guarantee")));
     let role = word("role");
-    report.see(role == "master", format!("Redis is a {role}"));
+    report.see(
+        role == "master",
+        format!("Redis is a {role}{}", if role == "master" { "" } else { ": it takes no writes" }),
+    );
     let policy = word("maxmemory_policy");
     let advice = if policy == "noeviction" { "" } else { ": it must be noeviction, or a full Redis deletes tasks" };
     report.see(policy == "noeviction", format!("maxmemory-policy is {policy}{advice}"));
