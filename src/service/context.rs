@@ -1,5 +1,6 @@
 //! What a handler may touch: its task, its checkpoint, its records, Pod Managers, children. Nothing else of the store.
 
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use serde::Serialize;
@@ -29,6 +30,7 @@ pub struct Context {
     def: Definition,
     lease: Lease,
     stop: CancellationToken,
+    latest: Mutex<Option<serde_json::Value>>,
 }
 
 impl Context {
@@ -42,7 +44,8 @@ impl Context {
         lease: Lease,
         stop: CancellationToken,
     ) -> Self {
-        Self { store, pool, claimed, def, lease, stop }
+        let latest = Mutex::new(claimed.checkpoint.clone());
+        Self { store, pool, claimed, def, lease, stop, latest }
     }
 
     /// The task's id.
@@ -107,10 +110,11 @@ impl Context {
         format!("valence:{}:{}", self.store.options().deployment, self.claimed.id)
     }
 
-    /// What an earlier step saved; `None` before the first checkpoint.
+    /// What the last step saved, of this attempt or an earlier one; `None` before the first checkpoint.
     #[must_use]
     pub fn saved<T: DeserializeOwned>(&self) -> Option<T> {
-        self.claimed.checkpoint.clone().and_then(|c| serde_json::from_value(c).ok())
+        let latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        latest.and_then(|c| serde_json::from_value(c).ok())
     }
 
     /// Saves a step whose answer was seen. [`Verdict::Stop`] when a cancel was asked for (the step is saved) or the claim is lost.
@@ -134,7 +138,11 @@ impl Context {
     async fn save<T: Serialize + Sync>(&self, step: &T, outstanding: bool) -> Result<(), Verdict> {
         let data = serde_json::to_value(step).map_err(|e| Verdict::fail(Problem::internal(e.to_string())))?;
         let c = &self.claimed;
-        match self.store.checkpoint(c.id, &c.token, &data, outstanding).await? {
+        let hold = self.store.checkpoint(c.id, &c.token, &data, outstanding).await?;
+        if hold != Hold::Lost {
+            *self.latest.lock().unwrap_or_else(PoisonError::into_inner) = Some(data.clone());
+        }
+        match hold {
             Hold::Held => Ok(()),
             // An undo is not stopped by the cancel that began it.
             Hold::Stop if c.mode != Mode::Run => Ok(()),
