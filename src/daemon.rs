@@ -96,7 +96,7 @@ fn settings(args: &CommonArgs, adjust: impl FnOnce(&mut Config)) -> Result<Confi
 /// Opens what all parts share; waits for Redis as long as it takes. `None`: the stop signal came first.
 async fn start(config: Config, shutdown: Shutdown) -> Result<Option<Daemon>, StartError> {
     let key = config.secret_key_file.as_deref().map(SecretKey::read).transpose()?.map(Arc::new);
-    let pool = Pool::default();
+    let pool = Pool::new(&config.redfish, key.clone()).map_err(|e| StartError::Part(e.to_string()))?;
     let Some(store) = open_store(&config, &shutdown).await? else { return Ok(None) };
     Ok(Some(Daemon { config, store, pool, key, shutdown }))
 }

@@ -1,16 +1,26 @@
 //! The other parts of Valence as `valence up` starts them: one call each, nothing else.
 
+use std::sync::Arc;
+
 use tokio::net::TcpListener;
 
 use super::error::CtlError;
 use crate::config::Config;
 use crate::model::topic::Topic;
 use crate::podm::Pool;
+use crate::secret::SecretKey;
 use crate::shutdown::Shutdown;
 use crate::store::Store;
 
 fn failed(part: &str, error: impl std::fmt::Display) -> CtlError {
     CtlError::Up(format!("{part}: {error}"))
+}
+
+/// Pod Manager connections, with the deployment's key.
+pub(super) fn pool(config: &Config) -> Result<Pool, CtlError> {
+    let key = config.secret_key_file.as_deref().map(SecretKey::read).transpose();
+    let key = key.map_err(|e| failed("secret key", e))?.map(Arc::new);
+    Pool::new(&config.redfish, key).map_err(|e| failed("Pod Manager connections", e))
 }
 
 /// Starts the API on a bound listener.

@@ -26,7 +26,7 @@ use crate::store::Store;
 use crate::store::connect::Redis;
 
 /// Longest time for one answer of Redis.
-const REPLY_LIMIT: Duration = Duration::from_secs(2);
+const REPLY_LIMIT: Duration = Duration::from_millis(800);
 /// Longest time until the API says that it is ready.
 const API_READY: Duration = Duration::from_secs(30);
 /// Pause between two looks at it.
@@ -119,6 +119,7 @@ async fn serve(
     let store = Store::open(connected, config.store_options()).await.map_err(why)?;
     store.agree_on_meta().await.map_err(|e| CtlError::Up(e.to_string()))?;
 
+    let pool = parts::pool(config)?;
     let sims = if args.no_sim {
         Vec::new()
     } else {
@@ -127,10 +128,10 @@ async fn serve(
     parts::api(config, &store, shutdown, listener).await?;
     for topic in Topic::ALL {
         if config.worker.topics.contains(&topic) {
-            parts::worker(config, &store, topic, shutdown).await?;
+            parts::worker(config, &store, &pool, topic, shutdown).await?;
         }
     }
-    parts::upkeep(config, &store, shutdown).await?;
+    parts::upkeep(config, &store, &pool, shutdown).await?;
 
     let api = Client::new(&url, token)?;
     if !ready(&api, shutdown).await? {

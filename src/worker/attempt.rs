@@ -95,7 +95,7 @@ impl Attempt<'_> {
             return self.undo(&ctx, handler, claimed.mode, None, max_attempts, &def).await;
         }
         let overdue = tokio::time::Instant::now() + claimed.time_left;
-        match self.watch((handler.run)(ctx.clone()), overdue).await {
+        match self.watch((handler.run)(ctx.clone()), &self.stop, overdue).await {
             End::Lost => self.give_up(),
             End::Drained => self.settle(Outcome::Release, None, "released at shutdown".into()).await,
             End::Overdue => self.undo(&ctx, handler, Mode::Timeout, Some(timeout()), max_attempts, &def).await,
@@ -164,7 +164,9 @@ impl Attempt<'_> {
             return self.settle(Outcome::RetryUndo(Duration::ZERO, mode), body(error), detail).await;
         }
         let patience = tokio::time::Instant::now() + Duration::from_secs(600);
-        let undone = match self.watch((handler.undo)(ctx.clone()), patience).await {
+        let stop = CancellationToken::new();
+        let turned = Arc::new(ctx.undoing(mode, stop.clone()));
+        let undone = match self.watch((handler.undo)(turned.clone()), &stop, patience).await {
             End::Returned(undone) => undone,
             End::Lost => return self.give_up(),
             End::Drained => {
@@ -200,15 +202,20 @@ impl Attempt<'_> {
     }
 
     /// Runs a handler's future until it returns, or there is no point in waiting any longer.
-    async fn watch<T>(&self, handler: impl Future<Output = T>, overdue: tokio::time::Instant) -> End<T> {
+    async fn watch<T>(
+        &self,
+        handler: impl Future<Output = T>,
+        stop: &CancellationToken,
+        overdue: tokio::time::Instant,
+    ) -> End<T> {
         let drained = async {
             self.draining.cancelled().await;
-            self.stop.cancel();
+            stop.cancel();
             tokio::time::sleep(self.worker.drain).await;
         };
         let too_late = async {
             tokio::time::sleep_until(overdue).await;
-            self.stop.cancel();
+            stop.cancel();
             tokio::time::sleep(OVERDUE_GRACE).await;
         };
         tokio::select! {
