@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use tokio::process::{Child, Command};
+use tokio::process::{Child, ChildStdin, Command};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -249,9 +249,11 @@ impl Server {
 async fn keep(server: Server, mut child: Child, port: u16, stop: CancellationToken, tell: oneshot::Sender<String>) {
     let mut deaths: Vec<Instant> = Vec::new();
     loop {
+        // Waiting for a child closes the pipe to it, and a closed pipe ends the server: it is held here meanwhile.
+        let lifeline = child.stdin.take();
         let status = tokio::select! {
             status = child.wait() => status,
-            () = stop.cancelled() => return end(&server, child).await,
+            () = stop.cancelled() => return end(&server, child, lifeline).await,
         };
         tracing::error!(?status, "redis-server died; starting it again");
         child = loop {
@@ -282,12 +284,12 @@ async fn again(server: &Server, port: u16) -> Result<Child, CtlError> {
 }
 
 /// Ends the server: asked first, then by the closing pipe.
-async fn end(server: &Server, mut child: Child) {
+async fn end(server: &Server, mut child: Child, lifeline: Option<ChildStdin>) {
     if let Err(error) = shut_down(&server.socket).await {
         tracing::warn!(%error, "redis-server does not take SHUTDOWN; ending it by signal");
     }
     if tokio::time::timeout(END, child.wait()).await.is_err() {
-        drop(child.stdin.take());
+        drop(lifeline);
         if tokio::time::timeout(END, child.wait()).await.is_err() {
             tracing::error!("redis-server does not end");
         }
