@@ -1,4 +1,6 @@
-//! What an operator sees of a process: logs ([`log`]) and metrics ([`metrics`]).
+//! What an operator sees of a process: logs ([`log`]), metrics ([`metrics`]) and a small server for both health and them
+//! ([`health`]).
 
+pub mod health;
 pub mod log;
 pub mod metrics;

@@ -1,5 +1,6 @@
 //! What a handler may touch: its task, its checkpoint, its records, Pod Managers, children. Nothing else of the store.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -30,6 +31,7 @@ pub struct Context {
     def: Definition,
     lease: Lease,
     stop: CancellationToken,
+    outstanding: AtomicBool,
     latest: Mutex<Option<serde_json::Value>>,
 }
 
@@ -45,7 +47,16 @@ impl Context {
         stop: CancellationToken,
     ) -> Self {
         let latest = Mutex::new(claimed.checkpoint.clone());
-        Self { store, pool, claimed, def, lease, stop, latest }
+        Self { store, pool, claimed, def, lease, stop, outstanding: AtomicBool::new(false), latest }
+    }
+
+    /// The same attempt, turned to its undo: what was saved stays, a cancel that was asked for stops it no more, `stop` does.
+    #[must_use]
+    pub fn undoing(&self, mode: Mode, stop: CancellationToken) -> Self {
+        let latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let claimed = Claimed { mode, checkpoint: latest, ..self.claimed.clone() };
+        let (store, pool, def) = (self.store.clone(), self.pool.clone(), self.def.clone());
+        Self::new(store, pool, claimed, def, self.lease.clone(), stop)
     }
 
     /// The task's id.
@@ -143,10 +154,17 @@ impl Context {
             *self.latest.lock().unwrap_or_else(PoisonError::into_inner) = Some(data.clone());
         }
         match hold {
-            Hold::Held => Ok(()),
+            Hold::Held => {
+                self.outstanding.store(outstanding, Ordering::SeqCst);
+                Ok(())
+            }
             // An undo is not stopped by the cancel that began it.
-            Hold::Stop if c.mode != Mode::Run => Ok(()),
+            Hold::Stop if c.mode != Mode::Run => {
+                self.outstanding.store(outstanding, Ordering::SeqCst);
+                Ok(())
+            }
             Hold::Stop => {
+                self.outstanding.store(false, Ordering::SeqCst);
                 self.stop.cancel();
                 if outstanding {
                     // Nothing was sent yet: say so, or the undo waits for nothing.
@@ -159,6 +177,12 @@ impl Context {
                 Err(Verdict::Stop)
             }
         }
+    }
+
+    /// Whether a changing request was announced whose answer was not seen: what follows must wait out the quarantine.
+    #[must_use]
+    pub fn is_outstanding(&self) -> bool {
+        self.outstanding.load(Ordering::SeqCst)
     }
 
     /// Says how far it is. A lost or late progress is no error.

@@ -40,8 +40,7 @@ impl Store {
         fingerprint_of_request: &str,
         proposed: TaskId,
     ) -> Result<KeyUse, StoreError> {
-        let digest = fingerprint(&[caller, key]);
-        let redis_key = keys::idempotency(self.options().buckets.of_name(&digest), &digest);
+        let redis_key = self.key_of(caller, key);
         let value = format!("{proposed} {fingerprint_of_request}");
         let before: Option<String> = redis::cmd("SET")
             .arg(&redis_key)
@@ -52,11 +51,36 @@ impl Store {
             .arg(TOMBSTONE_S)
             .query_async(&mut self.redis().shared())
             .await?;
-        let Some(before) = before else { return Ok(KeyUse::New) };
-        let (id, print) = before.split_once(' ').unwrap_or((&before, ""));
-        if print != fingerprint_of_request {
-            return Ok(KeyUse::Other);
-        }
-        Ok(KeyUse::Same(id.parse().map_err(|e| StoreError::corrupt("an idempotency record", e))?))
+        read(before.as_deref(), fingerprint_of_request)
     }
+
+    /// Who has a key of a caller, without booking it.
+    ///
+    /// # Errors
+    /// When Redis is away.
+    pub async fn look_at_key(
+        &self,
+        caller: &str,
+        key: &str,
+        fingerprint_of_request: &str,
+    ) -> Result<KeyUse, StoreError> {
+        let redis_key = self.key_of(caller, key);
+        let before: Option<String> =
+            redis::cmd("GET").arg(&redis_key).query_async(&mut self.redis().shared()).await?;
+        read(before.as_deref(), fingerprint_of_request)
+    }
+
+    fn key_of(&self, caller: &str, key: &str) -> String {
+        let digest = fingerprint(&[caller, key]);
+        keys::idempotency(self.options().buckets.of_name(&digest), &digest)
+    }
+}
+
+fn read(before: Option<&str>, fingerprint_of_request: &str) -> Result<KeyUse, StoreError> {
+    let Some(before) = before else { return Ok(KeyUse::New) };
+    let (id, print) = before.split_once(' ').unwrap_or((before, ""));
+    if print != fingerprint_of_request {
+        return Ok(KeyUse::Other);
+    }
+    Ok(KeyUse::Same(id.parse().map_err(|e| StoreError::corrupt("an idempotency record", e))?))
 }

@@ -1,0 +1,167 @@
+//! One request, as a handler sees it.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use warp::http::{HeaderMap, Method};
+
+use super::answer::{Failure, bad_field};
+use super::app::App;
+use super::body;
+use crate::ids::TaskId;
+use crate::model::kind;
+use crate::model::problem::Problem;
+use crate::store::idempotency::fingerprint;
+use crate::store::submit::IdempotencyKey;
+
+/// Address of the client, put there by the accept loop.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Remote(pub(crate) SocketAddr);
+
+/// A request that was routed, admitted and read.
+pub(crate) struct Call {
+    pub(crate) app: Arc<App>,
+    pub(crate) method: Method,
+    pub(crate) path: String,
+    /// What stood in the place of the template's `{…}`.
+    pub(crate) params: Vec<String>,
+    pub(crate) query: Vec<(String, String)>,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+    /// Who asks.
+    pub(crate) caller: String,
+    pub(crate) request_id: String,
+}
+
+impl Call {
+    /// The n-th parameter of the path.
+    pub(crate) fn param(&self, n: usize) -> &str {
+        self.params.get(n).map_or("", String::as_str)
+    }
+
+    /// The path's task id.
+    ///
+    /// # Errors
+    /// 404: what is no task id names no task.
+    pub(crate) fn task_id(&self) -> Result<TaskId, Problem> {
+        self.param(0).parse().map_err(|_| no_such_task(self.param(0)))
+    }
+
+    /// The body's JSON; `None` when there is none.
+    ///
+    /// # Errors
+    /// 400 and 415.
+    pub(crate) fn json(&self) -> Result<Option<Value>, Problem> {
+        body::json(&self.headers, &self.body)
+    }
+
+    /// The body's JSON.
+    ///
+    /// # Errors
+    /// 400 also when there is none.
+    pub(crate) fn needed_json(&self) -> Result<Value, Problem> {
+        self.json()?.ok_or_else(body::absent)
+    }
+
+    /// The body as a type; the error names the field.
+    ///
+    /// # Errors
+    /// 400.
+    pub(crate) fn read<T: DeserializeOwned>(&self) -> Result<T, Problem> {
+        read(&self.needed_json()?)
+    }
+
+    /// A header's text.
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).and_then(|v| v.to_str().ok())
+    }
+
+    /// A query parameter's first value.
+    pub(crate) fn query(&self, name: &str) -> Option<&str> {
+        self.query.iter().find(|(k, _)| k == name).map(|(_, v)| v.as_str())
+    }
+
+    /// Refuses query parameters that are not among `known`, and those given twice unless named `label`.
+    ///
+    /// # Errors
+    /// 400 naming the first of them.
+    pub(crate) fn only_query(&self, known: &[&str]) -> Result<(), Problem> {
+        for (n, (name, value)) in self.query.iter().enumerate() {
+            if !known.contains(&name.as_str()) {
+                return Err(bad_field(name, value, "no such query parameter"));
+            }
+            if name != "label" && self.query[..n].iter().any(|(earlier, _)| earlier == name) {
+                return Err(bad_field(name, value, "the query parameter stands twice"));
+            }
+        }
+        Ok(())
+    }
+
+    /// A whole number in the query, within bounds.
+    ///
+    /// # Errors
+    /// 400.
+    pub(crate) fn query_number(&self, name: &str, least: u64, most: u64) -> Result<Option<u64>, Problem> {
+        let Some(text) = self.query(name) else { return Ok(None) };
+        match text.parse::<u64>() {
+            Ok(n) if (least..=most).contains(&n) => Ok(Some(n)),
+            _ => Err(bad_field(name, text, &format!("a whole number from {least} to {most} is wanted"))),
+        }
+    }
+
+    /// The Idempotency-Key with the request's fingerprint over `body`.
+    ///
+    /// # Errors
+    /// 400 when it is not 1 to 255 visible ASCII characters.
+    pub(crate) fn idempotency_key(&self, body: &Value) -> Result<Option<IdempotencyKey>, Failure> {
+        let Some(key) = self.given_key()? else { return Ok(None) };
+        let print = fingerprint(&[&self.caller, self.method.as_str(), &self.path, &body.to_string()]);
+        Ok(Some(IdempotencyKey { caller: self.caller.clone(), key, fingerprint: print }))
+    }
+
+    fn given_key(&self) -> Result<Option<String>, Problem> {
+        let mut given = self.headers.get_all("idempotency-key").iter();
+        let Some(first) = given.next() else { return Ok(None) };
+        let key = first.to_str().unwrap_or_default();
+        let visible = key.bytes().all(|b| (0x21..=0x7e).contains(&b));
+        if given.next().is_some() || !visible || !(1..=255).contains(&key.len()) {
+            return Err(Problem::bad_request("Idempotency-Key: one of 1 to 255 visible ASCII characters is wanted"));
+        }
+        Ok(Some(key.to_owned()))
+    }
+
+    /// Checks the Idempotency-Key of a request that changes something, before anything else looks at it.
+    ///
+    /// # Errors
+    /// 400.
+    pub(crate) fn check_key(&self) -> Result<(), Problem> {
+        if self.method == Method::GET { Ok(()) } else { self.given_key().map(drop) }
+    }
+
+    /// Root of the URLs in v1 links: what the client called us.
+    pub(crate) fn base(&self) -> String {
+        let host = self.header("host").filter(|h| h.bytes().all(|b| b.is_ascii_graphic() && !b"\"<>\\/".contains(&b)));
+        format!("http://{}", host.unwrap_or("localhost"))
+    }
+}
+
+/// JSON as a type; the error names the field.
+///
+/// # Errors
+/// 400.
+pub(crate) fn read<T: DeserializeOwned>(value: &Value) -> Result<T, Problem> {
+    if value.is_object() {
+        return kind::read(value);
+    }
+    let shown = if value.is_null() { "None".into() } else { value.to_string().chars().take(100).collect::<String>() };
+    Err(Problem::validation(format!("{shown} is not of type 'object'")))
+}
+
+/// 404 for a task.
+pub(crate) fn no_such_task(id: &str) -> Problem {
+    let shown: String = id.chars().take(100).collect();
+    Problem::not_found(format!("Task {shown} not found."))
+}

@@ -1,0 +1,58 @@
+//! `/healthz`, `/readyz`, `/metrics`.
+
+use serde_json::{Value, json};
+
+use super::answer::{self, Answer};
+use super::auth::Role;
+use super::call::Call;
+use super::resource::Resource;
+use crate::observe::health::{metrics_page, readiness};
+use crate::store::Store;
+
+/// The routes.
+pub(crate) fn resource() -> Resource {
+    Resource::at("", "operation")
+        .get("/healthz", "Says that the process lives", live)
+        .role(Role::Anyone)
+        .get("/readyz", "Says whether the process can serve, and what Redis promises to keep", ready)
+        .role(Role::Anyone)
+        .get("/metrics", "Metrics for Prometheus", metrics)
+        .media("text/plain")
+}
+
+async fn live(_call: Call) -> Answer {
+    Ok(answer::ok(&json!({"status": "ok"})))
+}
+
+async fn metrics(_call: Call) -> Answer {
+    Ok(metrics_page())
+}
+
+async fn ready(call: Call) -> Answer {
+    let found = if call.app.stop.is_cancelled() {
+        Err(json!({"ready": false, "detail": "the process is stopping"}))
+    } else {
+        redis_ready(&call.app.store).await
+    };
+    let unready = found.is_err();
+    let mut response = readiness(found);
+    if unready {
+        answer::set_header(&mut response, warp::http::header::RETRY_AFTER, "2");
+    }
+    Ok(response)
+}
+
+/// Whether Redis is there and takes writes, and what it promises to keep.
+///
+/// # Errors
+/// The same, when it does not.
+pub(crate) async fn redis_ready(store: &Store) -> Result<Value, Value> {
+    match store.durability().await {
+        Ok(durability) => {
+            let ready = durability.role == "master";
+            let body = json!({"ready": ready, "redis": durability});
+            if ready { Ok(body) } else { Err(body) }
+        }
+        Err(error) => Err(json!({"ready": false, "detail": error.to_string()})),
+    }
+}

@@ -1,0 +1,163 @@
+//! `/v1/nodes`: composed nodes.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+use utoipa::ToSchema;
+
+use super::answer::{Answer, Failure, bad_field};
+use super::call::{Call, read};
+use super::later::later;
+use super::resource::{Query, Resource, text};
+use super::{submit, v1};
+use crate::ids::is_record_id;
+use crate::model::flavor::Requirements;
+use crate::model::node::BriefNode;
+use crate::model::params::Action;
+use crate::model::podm::Podm;
+use crate::model::problem::Problem;
+use crate::store::records::Collection;
+
+/// What a list can be filtered by: the fields of a row.
+const FILTER: [Query; 8] = [
+    text("uuid", "exactly this"),
+    text("name", "exactly this"),
+    text("podm_id", "exactly this"),
+    text("index", "exactly this"),
+    text("resource_uri", "exactly this"),
+    text("managed_by", "exactly this"),
+    text("created_at", "exactly this"),
+    text("updated_at", "exactly this"),
+];
+
+/// A node to compose.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "read for its checks; the task carries the body")]
+pub struct ComposeBody {
+    /// Name of the node.
+    name: String,
+    /// Free text.
+    description: Option<String>,
+    /// Flavor that says what the node must have; not together with `properties`.
+    flavor_id: Option<String>,
+    /// What the node must have; not together with `flavor_id`.
+    properties: Option<Requirements>,
+    /// Where; left out, a Pod Manager is chosen.
+    podm_id: Option<String>,
+}
+
+/// A node to take on record.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ManageBody {
+    /// The Pod Manager's own id of the node.
+    node_index: String,
+    /// Where; may be left out when there is only one Pod Manager.
+    podm_id: Option<String>,
+}
+
+/// The routes.
+pub(crate) fn resource() -> Resource {
+    Resource::at("/v1/nodes", "v1")
+        .get("", "Lists composed nodes", list)
+        .query(&FILTER)
+        .answers::<Vec<BriefNode>>(200)
+        .post("", "Composes a node", compose)
+        .takes::<ComposeBody>()
+        .answers::<BriefNode>(200)
+        .prefer()
+        .post("/manage", "Takes a node on record that was composed elsewhere", manage)
+        .takes::<ManageBody>()
+        .answers::<BriefNode>(200)
+        .prefer()
+        .get("/{uuid}", "Reads a node, live from its Pod Manager", one)
+        .delete("/{uuid}", "Decomposes a node", delete)
+        .prefer()
+        .post("/{uuid}/action", "Resets a node, sets its boot source, attaches or detaches a device", action)
+        .takes::<Action>()
+        .status(204)
+        .prefer()
+        .get("/{uuid}/storages", "A node's storages", later)
+        .hidden()
+        .post("/{uuid}/register", "Registers a node with Ironic", later)
+        .hidden()
+}
+
+async fn list(call: Call) -> Answer {
+    let mut filters = BTreeMap::new();
+    for (name, value) in &call.query {
+        if !FILTER.iter().any(|q| q.name == name) {
+            return Err(bad_field(name, value, "nodes cannot be filtered by this").into());
+        }
+        // A repeated parameter uses its first value.
+        filters.entry(name.clone()).or_insert_with(|| value.clone());
+    }
+    v1::answer(&call, "node.list", json!({"filters": filters})).await
+}
+
+fn known_form(call: &Call) -> Result<(), Failure> {
+    if is_record_id(call.param(0)) { Ok(()) } else { Err(submit::no_node(call.param(0)).into()) }
+}
+
+async fn one(call: Call) -> Answer {
+    known_form(&call)?;
+    v1::answer(&call, "node.get", json!({"id": call.param(0)})).await
+}
+
+async fn compose(call: Call) -> Answer {
+    let body = call.needed_json()?;
+    let given: ComposeBody = read(&body)?;
+    let params = v1::without(body, &["podm_id"]);
+    let mut task = v1::change(if given.podm_id.is_some() { "node.compose" } else { "node.place" }, params);
+    task.podm_id = podm(given.podm_id)?;
+    v1::act(&call, task, v1::result).await
+}
+
+/// What cannot be an id names no Pod Manager.
+fn podm(id: Option<String>) -> Result<Option<String>, Problem> {
+    match id {
+        Some(id) if !is_record_id(&id) => Err(submit::no_podm(&id)),
+        other => Ok(other),
+    }
+}
+
+async fn manage(call: Call) -> Answer {
+    let given: ManageBody = call.read()?;
+    let mut task = v1::change("node.manage", json!({"node_index": given.node_index}));
+    task.podm_id = podm(given.podm_id)?;
+    if task.podm_id.is_none() {
+        task.podm_id = Some(only_podm(&call).await?);
+    }
+    v1::act(&call, task, v1::result).await
+}
+
+/// The Pod Manager that is meant when none is named: the only one.
+async fn only_podm(call: &Call) -> Result<String, Failure> {
+    let podms: Vec<Podm> = call.app.store.records(Collection::Podm).await?;
+    match podms.as_slice() {
+        [only] => Ok(only.uuid.clone()),
+        _ => Err(Problem::validation("'podm_id' is a required property: there is not exactly one Pod Manager").into()),
+    }
+}
+
+async fn delete(call: Call) -> Answer {
+    known_form(&call)?;
+    let mut task = v1::change("node.delete", json!({}));
+    task.node_id = Some(call.param(0).to_owned());
+    v1::act(&call, task, v1::result).await
+}
+
+async fn action(call: Call) -> Answer {
+    let body: Value = call.needed_json()?;
+    let _schema: Action = read(&body)?;
+    let mut task = v1::change("node.action", body);
+    // The body's own faults come before an unknown node.
+    if !is_record_id(call.param(0)) {
+        task.check(&call.app, &call.caller)?;
+        return Err(submit::no_node(call.param(0)).into());
+    }
+    task.node_id = Some(call.param(0).to_owned());
+    v1::act(&call, task, v1::nothing).await
+}

@@ -1,0 +1,73 @@
+//! `/v1/pod_managers`: registered Pod Managers. Passwords are sealed before anything is stored and never shown.
+
+use serde_json::json;
+
+use super::answer::Answer;
+use super::auth::Role;
+use super::call::{Call, read};
+use super::resource::Resource;
+use super::{submit, v1};
+use crate::ids::is_record_id;
+use crate::model::params::{PodmCreate, PodmUpdate};
+use crate::model::podm::Podm;
+
+/// Fields of the row that a PATCH may carry and that it does not change.
+const FIXED: [&str; 6] = ["uuid", "url", "driver", "status", "created_at", "updated_at"];
+
+/// The routes.
+pub(crate) fn resource() -> Resource {
+    Resource::at("/v1/pod_managers", "v1")
+        .get("", "Lists Pod Managers", list)
+        .answers::<Vec<Podm>>(200)
+        .post("", "Registers a Pod Manager", create)
+        .role(Role::Admin)
+        .takes::<PodmCreate>()
+        .answers::<Podm>(200)
+        .prefer()
+        .get("/{uuid}", "Reads a Pod Manager's record", one)
+        .answers::<Podm>(200)
+        .patch("/{uuid}", "Changes a Pod Manager's record", update)
+        .role(Role::Admin)
+        .takes::<PodmUpdate>()
+        .answers::<Podm>(200)
+        .prefer()
+        .delete("/{uuid}", "Decomposes a Pod Manager's nodes and forgets it", delete)
+        .role(Role::Admin)
+        .prefer()
+}
+
+async fn list(call: Call) -> Answer {
+    v1::answer(&call, "podm.list", json!({})).await
+}
+
+async fn one(call: Call) -> Answer {
+    known_form(&call)?;
+    v1::answer(&call, "podm.get", json!({"id": call.param(0)})).await
+}
+
+/// What cannot be an id names nothing.
+fn known_form(call: &Call) -> Result<(), super::answer::Failure> {
+    if is_record_id(call.param(0)) { Ok(()) } else { Err(submit::no_podm(call.param(0)).into()) }
+}
+
+async fn create(call: Call) -> Answer {
+    let body = call.needed_json()?;
+    let _schema: PodmCreate = read(&body)?;
+    v1::act(&call, v1::change("podm.create", body), v1::result).await
+}
+
+async fn update(call: Call) -> Answer {
+    known_form(&call)?;
+    let body = v1::without(call.needed_json()?, &FIXED);
+    let _schema: PodmUpdate = read(&body)?;
+    let mut task = v1::change("podm.update", body);
+    task.podm_id = Some(call.param(0).to_owned());
+    v1::act(&call, task, v1::result).await
+}
+
+async fn delete(call: Call) -> Answer {
+    known_form(&call)?;
+    let mut task = v1::change("podm.delete", json!({}));
+    task.podm_id = Some(call.param(0).to_owned());
+    v1::act(&call, task, v1::result).await
+}

@@ -1,0 +1,163 @@
+//! The accept loop: warp's routes behind the limits that warp's own server lacks.
+//!
+//! Header time, number of headers, number of connections, idle connections and the time a stop may take are all bounded here (warp 0.4
+//! bounds none of them). A connection too many is answered 503 and closed, not queued.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto::Builder;
+use hyper_util::service::TowerToHyperService;
+use tokio::io::AsyncWriteExt;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use warp::filters::BoxedFilter;
+use warp::reply::Response;
+
+use super::call::Remote;
+use super::conn::{Activity, Watched};
+use crate::config::Config;
+use crate::observe::metrics;
+
+/// Most headers of one request.
+const MAX_HEADERS: usize = 100;
+/// Most bytes of one request's headers.
+const MAX_HEADER_BYTES: usize = 64 * 1024;
+/// How often a connection is looked at for standing still.
+const LOOK: Duration = Duration::from_secs(5);
+/// What a connection too many hears.
+const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nRetry-After: 2\r\n\
+Connection: close\r\nContent-Length: 163\r\n\r\n{\"request_id\": \"00000000-0000-0000-0000-000000000000\", \"code\": \"Service Unavailable\", \
+\"status\": 503, \"title\": \"Connection Error\", \"detail\": \"too many connections\"}";
+
+/// What the loop works with.
+struct Server {
+    routes: BoxedFilter<(Response,)>,
+    builder: Builder<TokioExecutor>,
+    first: Duration,
+    stop: CancellationToken,
+    /// Fires when a stop has taken long enough.
+    abort: CancellationToken,
+}
+
+/// Serves until `stop` fires, then lets requests end, at most for the configured grace less a second.
+pub(crate) async fn run(
+    listener: TcpListener,
+    routes: BoxedFilter<(Response,)>,
+    config: Config,
+    stop: CancellationToken,
+) -> Result<(), Infallible> {
+    let header_timeout = config.api.header_timeout.unsigned_abs();
+    let mut builder = Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(header_timeout)
+        .max_headers(MAX_HEADERS)
+        .max_buf_size(MAX_HEADER_BYTES);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_header_list_size(u32::try_from(MAX_HEADER_BYTES).unwrap_or(u32::MAX))
+        .max_concurrent_streams(256)
+        .keep_alive_interval(Duration::from_secs(20));
+    let abort = CancellationToken::new();
+    let server = Arc::new(Server { routes, builder, first: header_timeout * 2, stop: stop.clone(), abort });
+    let places = Arc::new(Semaphore::new(config.api.max_connections));
+    let connections = TaskTracker::new();
+    loop {
+        let accepted = tokio::select! {
+            () = stop.cancelled() => break,
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
+            Ok((stream, from)) => match places.clone().try_acquire_owned() {
+                Ok(place) => {
+                    connections.spawn(server.clone().connection(stream, from, place));
+                }
+                Err(_) => turn_away(stream),
+            },
+            Err(error) => {
+                // Out of file descriptors, most likely: give those in use time to end.
+                tracing::warn!(%error, "a connection could not be accepted");
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        }
+    }
+    drop(listener);
+    connections.close();
+    let grace = config.grace.unsigned_abs().saturating_sub(Duration::from_secs(1)).max(Duration::from_millis(500));
+    if tokio::time::timeout(grace, connections.wait()).await.is_err() {
+        tracing::warn!(open = connections.len(), "connections are still open after the grace; closing them");
+        server.abort.cancel();
+        connections.wait().await;
+    }
+    Ok(())
+}
+
+/// Tells a connection too many so, without waiting for it.
+fn turn_away(stream: TcpStream) {
+    metrics::get().http.refused.with_label_values(&["too_many"]).inc();
+    tokio::spawn(async move {
+        let mut stream = stream;
+        let say = async {
+            stream.write_all(FULL).await?;
+            stream.shutdown().await
+        };
+        // Whether it hears that is its own affair.
+        let _heard = tokio::time::timeout(Duration::from_secs(1), say).await;
+    });
+}
+
+impl Server {
+    async fn connection(self: Arc<Self>, stream: TcpStream, from: SocketAddr, _place: OwnedSemaphorePermit) {
+        metrics::get().http.connections.inc();
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "no TCP_NODELAY");
+        }
+        let activity = Activity::new();
+        let routes = TowerToHyperService::new(warp::service(self.routes.clone()));
+        let service = {
+            let activity = activity.clone();
+            hyper::service::service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {
+                request.extensions_mut().insert(Remote(from));
+                let (answering, answer) = (activity.request(), hyper::service::Service::call(&routes, request));
+                async move {
+                    let answer = answer.await;
+                    drop(answering);
+                    answer
+                }
+            })
+        };
+        let io = TokioIo::new(Watched::new(stream, activity.clone()));
+        let mut connection = std::pin::pin!(self.builder.serve_connection(io, service));
+        let mut stopping = false;
+        let mut look = tokio::time::interval(LOOK);
+        loop {
+            tokio::select! {
+                ended = connection.as_mut() => {
+                    if let Err(error) = ended {
+                        tracing::trace!(%error, "a connection ended early");
+                    }
+                    break;
+                }
+                () = self.stop.cancelled(), if !stopping => {
+                    stopping = true;
+                    connection.as_mut().graceful_shutdown();
+                }
+                () = self.abort.cancelled() => break,
+                _ = look.tick() => {
+                    if activity.is_stale(self.first) {
+                        break;
+                    }
+                }
+            }
+        }
+        metrics::get().http.connections.dec();
+    }
+}

@@ -1,0 +1,69 @@
+//! Enqueueing for a client: the lookups that v1 answered 404 for, the store's own checks, the count in the metrics.
+
+use super::answer::Failure;
+use super::app::App;
+use super::spec::Checked;
+use crate::ids::TaskId;
+use crate::model::kind::Kind;
+use crate::model::problem::Problem;
+use crate::observe::metrics;
+use crate::store::StoreError;
+use crate::store::records::Collection;
+use crate::store::submit::IdempotencyKey;
+
+/// Makes the task, or finds the one that the key stands for.
+///
+/// # Errors
+/// 404 when what the task concerns is unknown; what the store refuses; 503.
+pub(crate) async fn submit(app: &App, checked: Checked, key: Option<IdempotencyKey>) -> Result<TaskId, Failure> {
+    let Checked { def, delay_ms } = checked;
+    let kind = Kind::find(&def.kind);
+    if let Some(kind) = kind {
+        look_up(app, kind, &def).await?;
+    }
+    let submitted = app.store.submit(def, delay_ms, key).await?;
+    if let (Some(kind), true) = (kind, submitted.new) {
+        metrics::get().http.enqueued.with_label_values(&[kind.topic.as_str(), kind.name]).inc();
+    }
+    Ok(submitted.id)
+}
+
+/// Pod Manager first, then flavor, as v1 did. The handlers look again: what is deleted in between fails there.
+async fn look_up(app: &App, kind: &Kind, def: &crate::model::task::Definition) -> Result<(), Failure> {
+    if let Some(id) = def.podm_id.as_ref().filter(|_| kind.needs_podm)
+        && !exists(app, Collection::Podm, id).await?
+    {
+        return Err(no_podm(id).into());
+    }
+    let flavor = def.params.get("flavor_id").and_then(serde_json::Value::as_str);
+    if let Some(id) = flavor
+        && !exists(app, Collection::Flavor, id).await?
+    {
+        return Err(no_flavor(id).into());
+    }
+    Ok(())
+}
+
+async fn exists(app: &App, of: Collection, id: &str) -> Result<bool, StoreError> {
+    let row: Option<serde_json::Value> = app.store.record(of, id).await?;
+    Ok(row.is_some())
+}
+
+/// 404 in v1's words.
+pub(crate) fn no_podm(id: &str) -> Problem {
+    Problem::not_found(format!("Pod Manager {} not found in database.", shown(id)))
+}
+
+/// 404 in v1's words.
+pub(crate) fn no_flavor(id: &str) -> Problem {
+    Problem::not_found(format!("Flavor {} not found in database.", shown(id)))
+}
+
+/// 404 in v1's words.
+pub(crate) fn no_node(id: &str) -> Problem {
+    Problem::not_found(format!("Composed node '{}' not found in database.", shown(id)))
+}
+
+fn shown(id: &str) -> String {
+    id.chars().take(100).collect()
+}

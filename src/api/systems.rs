@@ -1,0 +1,62 @@
+//! `/v1/systems`: the systems that Pod Managers have, read live.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use super::answer::{Answer, Failure, bad_field};
+use super::call::Call;
+use super::resource::{Resource, text};
+use super::{submit, v1};
+use crate::ids::is_record_id;
+use crate::model::problem::Problem;
+use crate::store::records::Collection;
+
+/// The routes.
+pub(crate) fn resource() -> Resource {
+    let podm = [text("podm_id", "the Pod Manager to ask; all of them when absent")];
+    Resource::at("/v1/systems", "v1")
+        .get("", "Lists systems; other query parameters are filters", list)
+        .query(&podm)
+        .get("/{id}", "Reads one system: a list of none or one", one)
+        .query(&podm)
+}
+
+/// The Pod Manager that is asked: from the query, or as old clients do, from the GET's body.
+async fn podm(call: &Call) -> Result<Option<String>, Failure> {
+    let body = call.json()?.unwrap_or(Value::Null);
+    let in_body = match body.get("podm_id") {
+        None | Some(Value::Null) => None,
+        Some(Value::String(id)) => Some(id.as_str()),
+        Some(other) => return Err(bad_field("podm_id", &other.to_string(), "a string is wanted").into()),
+    };
+    let Some(id) = call.query("podm_id").or(in_body) else { return Ok(None) };
+    let known: Option<Value> =
+        if is_record_id(id) { call.app.store.record(Collection::Podm, id).await? } else { None };
+    if known.is_none() { Err(submit::no_podm(id).into()) } else { Ok(Some(id.to_owned())) }
+}
+
+async fn list(call: Call) -> Answer {
+    let mut filters = BTreeMap::new();
+    for (name, value) in call.query.iter().filter(|(name, _)| name != "podm_id") {
+        if name.len() > 64 || value.len() > 256 {
+            return Err(Problem::validation("a filter's name has at most 64 bytes, its value 256").into());
+        }
+        filters.entry(name.clone()).or_insert_with(|| value.clone());
+    }
+    let podm_id = podm(&call).await?;
+    v1::answer(&call, "system.list", params(podm_id, json!({"filters": filters}))).await
+}
+
+async fn one(call: Call) -> Answer {
+    call.only_query(&["podm_id"])?;
+    let podm_id = podm(&call).await?;
+    v1::answer(&call, "system.get", params(podm_id, json!({"id": call.param(0)}))).await
+}
+
+fn params(podm_id: Option<String>, mut rest: Value) -> Value {
+    if let (Some(podm_id), Some(map)) = (podm_id, rest.as_object_mut()) {
+        map.insert("podm_id".into(), Value::String(podm_id));
+    }
+    rest
+}

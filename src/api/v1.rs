@@ -1,0 +1,168 @@
+//! What all v1 routes share: a read that a worker answers at once, and a change that becomes a task whose end is answered as v1 did.
+
+use std::time::Duration;
+
+use serde_json::Value;
+use warp::http::header::{self, HeaderName};
+use warp::reply::Response;
+
+use super::answer::{Answer, Failure, ok, set_header};
+use super::call::Call;
+use super::prefer::Prefer;
+use super::spec::NewTask;
+use super::{submit, view, wait};
+use crate::model::kind::Kind;
+use crate::model::podm::mask;
+use crate::model::problem::Problem;
+use crate::model::state::State;
+use crate::store::record::TaskRecord;
+use crate::store::sync::SyncReply;
+
+/// Names the task behind an answer that is not the task.
+pub(crate) const TASK_HEADER: HeaderName = HeaderName::from_static("x-task-id");
+const APPLIED: HeaderName = HeaderName::from_static("preference-applied");
+
+/// Asks the workers of a sync kind's topic.
+///
+/// # Errors
+/// 400 when the parameters are wrong; 503 at once when nobody serves the topic; 504 when nobody answered in time; what the worker said.
+pub(crate) async fn ask(call: &Call, name: &str, params: Value) -> Result<Value, Failure> {
+    let app = &call.app;
+    let kind = Kind::find(name).ok_or_else(|| Problem::internal(format!("no kind {name}")))?;
+    (kind.check)(&params)?;
+    if !app.roster.serves(kind.topic).await? {
+        return Err(Problem::unavailable(format!("no live worker serves the topic {}", kind.topic)).into());
+    }
+    let buckets = app.store.options().buckets;
+    let podm = params.get("podm_id").and_then(Value::as_str);
+    let bucket = podm.map_or_else(|| buckets.random(), |podm| buckets.of_name(podm));
+    let limit = app.config.api.sync_timeout.unsigned_abs();
+    let asked = app.replies.ask(bucket, kind.topic, name, params, limit, traceparent(call));
+    let reply = tokio::select! {
+        reply = asked => reply?,
+        // The answer would come after the connection is closed.
+        () = stopped(call) => return Err(Problem::unavailable("the server is stopping").into()),
+    };
+    match reply {
+        Some(SyncReply::Ok(value)) => Ok(if name.starts_with("podm.") { mask(&value) } else { value }),
+        Some(SyncReply::Err(problem)) => Err(problem.into()),
+        None => Err(Problem::timeout(format!("no answer from topic {} within {limit:?}", kind.topic)).into()),
+    }
+}
+
+/// Half the grace after the stop signal: reads that end soon are let end.
+async fn stopped(call: &Call) {
+    call.app.stop.cancelled().await;
+    tokio::time::sleep(call.app.config.grace.unsigned_abs() / 2).await;
+}
+
+/// A read whose answer is the body.
+pub(crate) async fn answer(call: &Call, name: &str, params: Value) -> Answer {
+    Ok(ok(&ask(call, name, params).await?))
+}
+
+/// The task of a change: kind and parameters, and what they concern.
+pub(crate) fn change(kind: &str, params: Value) -> NewTask {
+    NewTask {
+        kind: kind.to_owned(),
+        params,
+        podm_id: None,
+        node_id: None,
+        priority: crate::model::topic::Priority::Normal,
+        delay_s: None,
+        run_at: None,
+        max_attempts: crate::model::task::DEFAULT_MAX_ATTEMPTS,
+        timeout_s: crate::model::task::DEFAULT_TIMEOUT_S,
+        labels: std::collections::BTreeMap::new(),
+    }
+}
+
+/// Makes the task and answers as `Prefer` wants it; `done` makes v1's answer of the result.
+///
+/// # Errors
+/// What submitting says; the task's error; 409 when it was cancelled; 504 when it has not ended in time.
+pub(crate) async fn act(call: &Call, task: NewTask, done: fn(&Value) -> Response) -> Answer {
+    let app = &call.app;
+    let prefer = Prefer::read(&call.headers);
+    let mut checked = task.check(app, &call.caller)?;
+    checked.def.podm_errors_final = prefer == Prefer::Nothing;
+    checked.def.traceparent = traceparent(call);
+    let key = call.idempotency_key(&call.json()?.unwrap_or(Value::Null))?;
+    let id = submit::submit(app, checked, key).await?;
+    let most = app.config.api.v1_wait.unsigned_abs();
+    let limit = match prefer {
+        Prefer::Nothing => most,
+        Prefer::Async => Duration::ZERO,
+        Prefer::Wait(limit) => limit.min(most),
+    };
+    let record = wait::until_ended(app, id, limit).await?;
+    let mut answer = match prefer {
+        Prefer::Nothing | Prefer::Wait(_) if record.state.is_terminal() => ended(&record, done),
+        Prefer::Nothing => Err(unfinished(&record, app.stop.is_cancelled())),
+        Prefer::Async | Prefer::Wait(_) => Ok(view::accepted(&record)),
+    };
+    let id = id.to_string();
+    if let Some(applied) = prefer.applied() {
+        answer = answer.map(|r| with(r, APPLIED, &applied)).map_err(|f| f.with(APPLIED, &applied));
+    }
+    answer.map(|r| with(r, TASK_HEADER, &id)).map_err(|f| f.with(TASK_HEADER, &id))
+}
+
+fn with(mut response: Response, name: HeaderName, value: &str) -> Response {
+    set_header(&mut response, name, value);
+    response
+}
+
+/// v1's answer to a change whose task has ended.
+fn ended(record: &TaskRecord, done: fn(&Value) -> Response) -> Answer {
+    let task = view::task(record);
+    match record.state {
+        State::Completed => Ok(done(&task.result)),
+        State::Cancelled => Err(Problem::conflict(format!("task {} was cancelled", record.id)).into()),
+        _ => {
+            let said = task.error.map(|e| e.problem);
+            let mut problem = said.unwrap_or_else(|| Problem::internal(format!("task {} failed", record.id)));
+            if !(400..600).contains(&problem.status) {
+                problem.status = 500;
+            }
+            Err(problem.into())
+        }
+    }
+}
+
+fn unfinished(record: &TaskRecord, stopping: bool) -> Failure {
+    let id = record.id;
+    let problem = if stopping {
+        Problem::unavailable(format!("the server is stopping; task {id} goes on"))
+    } else {
+        Problem::timeout(format!("task {id} has not ended yet; it goes on"))
+    };
+    Failure::from(problem).with(header::LOCATION, &view::path_of(id))
+}
+
+/// The request's W3C trace context, when it is one.
+fn traceparent(call: &Call) -> Option<String> {
+    let text = call.header("traceparent")?;
+    let sound = text.len() == 55 && text.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-');
+    sound.then(|| text.to_owned())
+}
+
+/// 200 with the result.
+pub(crate) fn result(value: &Value) -> Response {
+    ok(value)
+}
+
+/// 204, whatever the result.
+pub(crate) fn nothing(_: &Value) -> Response {
+    super::answer::empty()
+}
+
+/// Takes a body's fields away; `None` for what is no object.
+pub(crate) fn without(mut body: Value, fields: &[&str]) -> Value {
+    if let Some(map) = body.as_object_mut() {
+        for field in fields {
+            map.remove(*field);
+        }
+    }
+    body
+}
