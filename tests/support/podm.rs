@@ -17,12 +17,14 @@ use valence::sim::{self, SimConfig};
 /// The password that Valence has of it.
 pub const PASSWORD: &str = "canary-password";
 
-/// One simulated Pod Manager, stopped on drop.
+/// Simulated Pod Managers, stopped on drop.
 pub struct Lab {
+    /// Of the first one.
     pub url: String,
+    pub urls: Vec<String>,
     pub pool: Pool,
     pub key: Arc<SecretKey>,
-    pub uuid: String,
+    pub uuids: Vec<String>,
     shutdown: Shutdown,
     _dir: tempfile::TempDir,
 }
@@ -51,18 +53,24 @@ impl Lab {
             ..RedfishConfig::default()
         };
         let pool = Pool::new(&redfish, Some(Arc::clone(&key))).unwrap();
-        let uuid = valence::ids::new_record_id();
-        Self { url: running.urls()[0].clone(), pool, key, uuid, shutdown, _dir: dir }
+        let urls = running.urls();
+        let uuids = urls.iter().map(|_| valence::ids::new_record_id()).collect();
+        Self { url: urls[0].clone(), urls, pool, key, uuids, shutdown, _dir: dir }
     }
 
-    /// Its record.
+    /// The record of the first one.
     pub fn record(&self) -> Podm {
-        let password = self.key.seal(&self.uuid, PASSWORD).unwrap();
+        self.record_of(0)
+    }
+
+    /// The record of one of them.
+    pub fn record_of(&self, podm: usize) -> Podm {
+        let password = self.key.seal(&self.uuids[podm], PASSWORD).unwrap();
         let auth_items = AuthItems { username: "admin".into(), password };
         Podm {
-            uuid: self.uuid.clone(),
-            name: "lab".into(),
-            url: self.url.clone(),
+            uuid: self.uuids[podm].clone(),
+            name: format!("lab-{podm}"),
+            url: self.urls[podm].clone(),
             driver: "redfishv1".into(),
             authentication: vec![Authentication { kind: "basic".into(), auth_items }],
             status: PodmStatus::Online,
@@ -93,9 +101,9 @@ impl Lab {
         reqwest::get(format!("{}/sim/log", self.url)).await.unwrap().json().await.unwrap()
     }
 
-    /// Its nodes.
+    /// All their nodes.
     pub async fn nodes(&self) -> Vec<Value> {
         let all: Value = reqwest::get(format!("{}/sim/nodes", self.url)).await.unwrap().json().await.unwrap();
-        all[0]["nodes"].as_array().unwrap().clone()
+        all.as_array().unwrap().iter().flat_map(|podm| podm["nodes"].as_array().unwrap().clone()).collect()
     }
 }
