@@ -35,8 +35,7 @@ impl Failure {
     /// The response, in five keys.
     pub(crate) fn into_response(self, request_id: &str) -> Response {
         let Problem { code, title, status, detail } = self.problem;
-        let body =
-            json!({"request_id": request_id, "code": code, "status": status, "title": title, "detail": detail});
+        let body = json!({"request_id": request_id, "code": code, "status": status, "title": title, "detail": detail});
         let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut response = warp::reply::with_status(warp::reply::json(&body), status).into_response();
         response.headers_mut().extend(self.headers);

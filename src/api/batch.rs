@@ -75,4 +75,3 @@ async fn enqueue(call: &Call, key: Option<&str>, n: usize, item: Value) -> Resul
     let task: NewTask = read(&item)?;
     submit::submit(&call.app, task.check(&call.app, &call.caller)?, key).await
 }
-

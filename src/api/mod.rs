@@ -120,12 +120,7 @@ async fn connect(config: &Config) -> Result<Store, ApiError> {
 ///
 /// # Errors
 /// When the tokens or the secret key cannot be read.
-pub fn spawn(
-    config: Config,
-    store: Store,
-    shutdown: &Shutdown,
-    listener: TcpListener,
-) -> Result<SocketAddr, ApiError> {
+pub fn spawn(config: Config, store: Store, shutdown: &Shutdown, listener: TcpListener) -> Result<SocketAddr, ApiError> {
     let address = listener.local_addr().map_err(|source| ApiError::Bind { address: config.api.listen, source })?;
     let app = App::start(config.clone(), store, shutdown)?;
     let routes = routes(&app);
@@ -136,12 +131,7 @@ pub fn spawn(
 
 /// Every resource, the busiest first: a request is offered to one after the other.
 fn resources() -> Vec<Resource> {
-    vec![
-        tasks::resource(),
-        events::resource(),
-        health::resource(),
-        later::resource(),
-    ]
+    vec![tasks::resource(), events::resource(), health::resource(), later::resource()]
 }
 
 fn routes(app: &Arc<App>) -> BoxedFilter<(Response,)> {

@@ -108,7 +108,9 @@ impl NewTask {
                 return Err(bad_field(name, id, "1 to 64 letters, digits and dashes are wanted"));
             }
         }
-        if let Some(id) = self.node_id.as_ref().filter(|_| matches!(kind.name, "node.compose" | "node.place" | "node.manage")) {
+        if let Some(id) =
+            self.node_id.as_ref().filter(|_| matches!(kind.name, "node.compose" | "node.place" | "node.manage"))
+        {
             return Err(bad_field("node_id", id, "the new node gets its id here"));
         }
         if let Some(id) = self.podm_id.as_ref().filter(|_| kind.name == "podm.create") {

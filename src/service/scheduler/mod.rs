@@ -1,15 +1,35 @@
 //! The scheduler service: placement and Pod Managers.
 
-use super::{Handler, Reader};
+pub mod children;
+pub mod node_place;
+pub mod podm_create;
+pub mod podm_delete;
+pub mod podm_probe;
+pub mod podm_update;
+mod reach;
+pub mod reads;
+
+use super::{Handler, Reader, handler, reader};
 
 /// The handler of an async kind of this service.
 #[must_use]
-pub fn handler_of(_kind: &str) -> Option<Handler> {
-    None
+pub fn handler_of(kind: &str) -> Option<Handler> {
+    Some(match kind {
+        "node.place" => handler!(node_place),
+        "podm.create" => handler!(podm_create),
+        "podm.update" => handler!(podm_update),
+        "podm.delete" => handler!(podm_delete),
+        "podm.probe" => handler!(podm_probe),
+        _ => return None,
+    })
 }
 
 /// The reader of a sync kind of this service.
 #[must_use]
-pub fn reader_of(_kind: &str) -> Option<Reader> {
-    None
+pub fn reader_of(kind: &str) -> Option<Reader> {
+    Some(match kind {
+        "podm.list" => reader!(reads::podm_list),
+        "podm.get" => reader!(reads::podm_get),
+        _ => return None,
+    })
 }

@@ -1,0 +1,61 @@
+//! Waiting for child tasks. A parent holds no slot meanwhile: it parks, a child that ends nudges it, and a fallback time wakes it anyway.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::ids::TaskId;
+use crate::model::problem::Problem;
+use crate::model::state::State;
+use crate::model::task::TaskError;
+use crate::service::{Context, Verdict};
+
+/// Longest time until a parent looks at its children by itself.
+const FALLBACK: Duration = Duration::from_secs(2);
+
+/// How a child ended.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Ended {
+    /// Well.
+    Completed(Value),
+    /// Badly.
+    Failed(TaskError),
+    /// Somebody cancelled it.
+    Cancelled,
+}
+
+/// How a child ended; `None` while it has not.
+///
+/// # Errors
+/// A retry when Redis is away.
+pub async fn ended(ctx: &Context, child: TaskId) -> Result<Option<Ended>, Verdict> {
+    let Some(task) = ctx.task(child).await? else {
+        let gone = TaskError::from(Problem::conflict(format!("the task {child} was forgotten before it was seen")));
+        return Ok(Some(Ended::Failed(gone)));
+    };
+    let failed = || TaskError::from(Problem::internal(format!("the task {child} failed and does not say why")));
+    Ok(match task.state {
+        State::Completed => Some(Ended::Completed(task.body.result)),
+        State::Failed => Some(Ended::Failed(task.body.error.unwrap_or_else(failed))),
+        State::Cancelled => Some(Ended::Cancelled),
+        _ => None,
+    })
+}
+
+/// Parks until a child may have ended.
+#[must_use]
+pub fn park(child: TaskId) -> Verdict {
+    Verdict::Park { after: FALLBACK, why: format!("waiting for the task {child}") }
+}
+
+/// Cancels a child and waits until it has ended, which it may have done well.
+///
+/// # Errors
+/// A park while it has not ended; a retry when Redis is away.
+pub async fn cancel(ctx: &Context, child: TaskId) -> Result<Ended, Verdict> {
+    if let Some(end) = ended(ctx, child).await? {
+        return Ok(end);
+    }
+    ctx.cancel_task(child).await?;
+    ended(ctx, child).await?.ok_or_else(|| park(child))
+}

@@ -1,0 +1,71 @@
+//! `podm.create`: registers a Pod Manager.
+//!
+//! The order is v1's: duplicates, driver, a look at it, record. One that cannot be reached is stored `Offline`; one that refuses the
+//! credentials is not stored. Passwords arrive sealed for the id that the record will have.
+
+use serde_json::Value;
+
+use super::{reach, reads};
+use crate::model::params::PodmCreate;
+use crate::model::podm::{Podm, PodmStatus};
+use crate::model::problem::Problem;
+use crate::model::v1time::v1;
+use crate::podm::drivers;
+use crate::service::{Context, Verdict};
+use crate::store::records::Collection;
+
+/// The driver of a Pod Manager that names none.
+const DEFAULT_DRIVER: &str = "redfishv1";
+
+/// Registers it.
+///
+/// # Errors
+/// 400 for a name or URL that is taken, or a URL that is not allowed; 404 for an unknown driver; 401 for refused credentials.
+pub async fn run(ctx: &Context) -> Result<Value, Verdict> {
+    let params: PodmCreate = ctx.params()?;
+    let id = ctx.podm_id()?;
+    if let Some(podm) = ctx.record::<Podm>(Collection::Podm, id).await? {
+        return Ok(reads::shown(podm)?);
+    }
+    for (what, value) in [("name", &params.name), ("url", &params.url)] {
+        if ctx.claim_name(Collection::Podm, what, value, id).await?.is_some() {
+            return Err(Problem::bad_request("duplicated name or url !").into());
+        }
+    }
+    let driver = params.driver.unwrap_or_else(|| DEFAULT_DRIVER.into());
+    if drivers::find(&driver).is_none() {
+        return Err(Problem::unknown_driver(format!("there is no driver '{driver}'")).into());
+    }
+    let now = v1(ctx.now_ms());
+    let mut podm = Podm {
+        uuid: id.to_owned(),
+        name: params.name,
+        url: params.url,
+        driver,
+        authentication: params.authentication,
+        status: PodmStatus::Unknown,
+        description: params.description,
+        location: None,
+        resource_uri: None,
+        insecure_skip_verify: params.insecure_skip_verify,
+        created_at: now.clone(),
+        updated_at: now,
+    };
+    podm.status = reach::status(ctx, &podm).await?;
+    ctx.put(Collection::Podm, id, &podm).await?;
+    Ok(reads::shown(podm)?)
+}
+
+/// Gives back the names that this task claimed, and forgets what it recorded.
+///
+/// # Errors
+/// A retry when Redis is away.
+pub async fn undo(ctx: &Context) -> Result<(), Verdict> {
+    let Ok(params) = ctx.params::<PodmCreate>() else { return Ok(()) };
+    let id = ctx.podm_id()?;
+    if ctx.record::<Podm>(Collection::Podm, id).await?.is_some() {
+        ctx.delete(Collection::Podm, id).await?;
+    }
+    ctx.release_name(Collection::Podm, "name", &params.name, id).await?;
+    ctx.release_name(Collection::Podm, "url", &params.url, id).await
+}

@@ -1,0 +1,67 @@
+//! `podm.update`: what is given is replaced; a new name must be free.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::reads;
+use crate::model::params::PodmUpdate;
+use crate::model::podm::Podm;
+use crate::model::problem::Problem;
+use crate::model::v1time::v1;
+use crate::service::{Context, Verdict};
+use crate::store::records::Collection;
+
+/// The names of before and after, saved before either changes.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Saved {
+    old: String,
+    new: String,
+}
+
+/// Changes the record.
+///
+/// # Errors
+/// 404 when there is none; 400 when the new name is taken.
+pub async fn run(ctx: &Context) -> Result<Value, Verdict> {
+    let params: PodmUpdate = ctx.params()?;
+    let mut podm = ctx.podm_record().await?;
+    let id = podm.uuid.clone();
+    let mut renamed: Option<Saved> = ctx.saved();
+    if let Some(new) = params.name.filter(|new| *new != podm.name) {
+        let names = Saved { old: podm.name.clone(), new };
+        ctx.checkpoint(&names).await?;
+        if ctx.claim_name(Collection::Podm, "name", &names.new, &id).await?.is_some() {
+            return Err(Problem::bad_request("duplicated name or url !").into());
+        }
+        podm.name.clone_from(&names.new);
+        renamed = Some(names);
+    }
+    if let Some(authentication) = params.authentication {
+        podm.authentication = authentication;
+    }
+    podm.description = params.description.or(podm.description);
+    podm.location = params.location.or(podm.location);
+    podm.resource_uri = params.resource_uri.or(podm.resource_uri);
+    podm.updated_at = v1(ctx.now_ms());
+    ctx.put(Collection::Podm, &id, &podm).await?;
+    if let Some(names) = renamed {
+        ctx.release_name(Collection::Podm, "name", &names.old, &id).await?;
+    }
+    Ok(reads::shown(podm)?)
+}
+
+/// Gives back whichever of the two names the record does not bear.
+///
+/// # Errors
+/// A retry when Redis is away.
+pub async fn undo(ctx: &Context) -> Result<(), Verdict> {
+    let Some(names) = ctx.saved::<Saved>() else { return Ok(()) };
+    let id = ctx.podm_id()?;
+    let borne = ctx.record::<Podm>(Collection::Podm, id).await?.map(|p| p.name);
+    for name in [names.old, names.new] {
+        if borne.as_ref() != Some(&name) {
+            ctx.release_name(Collection::Podm, "name", &name, id).await?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,109 @@
+//! A simulated Pod Manager in this process, with a pool that may speak to it.
+
+#![allow(dead_code, unreachable_pub, clippy::unwrap_used, reason = "shared by several test files")]
+
+use std::sync::Arc;
+
+use jiff::SignedDuration;
+use serde_json::Value;
+use valence::config::RedfishConfig;
+use valence::lease::Lease;
+use valence::model::podm::{AuthItems, Authentication, Podm, PodmStatus};
+use valence::podm::{Driver, Pool};
+use valence::secret::SecretKey;
+use valence::shutdown::Shutdown;
+use valence::sim::{self, SimConfig};
+
+/// The password that Valence has of it.
+pub const PASSWORD: &str = "canary-password";
+
+/// Simulated Pod Managers, stopped on drop.
+pub struct Lab {
+    /// Of the first one.
+    pub url: String,
+    pub urls: Vec<String>,
+    pub pool: Pool,
+    pub key: Arc<SecretKey>,
+    pub uuids: Vec<String>,
+    shutdown: Shutdown,
+    _dir: tempfile::TempDir,
+}
+
+impl Drop for Lab {
+    fn drop(&mut self) {
+        self.shutdown.stop();
+    }
+}
+
+impl Lab {
+    pub async fn start(config: SimConfig) -> Self {
+        let shutdown = Shutdown::new();
+        let password = if config.password == SimConfig::default().password {
+            PASSWORD.to_owned()
+        } else {
+            config.password.clone()
+        };
+        let config = SimConfig { listen: "127.0.0.1:0".parse().unwrap(), password, ..config };
+        let running = sim::run(config, &shutdown).await.unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let key = Arc::new(SecretKey::create(&dir.path().join("key")).unwrap());
+        let redfish = RedfishConfig {
+            allow_cidrs: vec!["127.0.0.0/8".parse().unwrap()],
+            request_timeout: SignedDuration::from_secs(3),
+            ..RedfishConfig::default()
+        };
+        let pool = Pool::new(&redfish, Some(Arc::clone(&key))).unwrap();
+        let urls = running.urls();
+        let uuids = urls.iter().map(|_| valence::ids::new_record_id()).collect();
+        Self { url: urls[0].clone(), urls, pool, key, uuids, shutdown, _dir: dir }
+    }
+
+    /// The record of the first one.
+    pub fn record(&self) -> Podm {
+        self.record_of(0)
+    }
+
+    /// The record of one of them.
+    pub fn record_of(&self, podm: usize) -> Podm {
+        let password = self.key.seal(&self.uuids[podm], PASSWORD).unwrap();
+        let auth_items = AuthItems { username: "admin".into(), password };
+        Podm {
+            uuid: self.uuids[podm].clone(),
+            name: format!("lab-{podm}"),
+            url: self.urls[podm].clone(),
+            driver: "redfishv1".into(),
+            authentication: vec![Authentication { kind: "basic".into(), auth_items }],
+            status: PodmStatus::Online,
+            description: None,
+            location: None,
+            resource_uri: None,
+            insecure_skip_verify: false,
+            created_at: String::new(),
+            updated_at: String::new(),
+        }
+    }
+
+    pub fn driver(&self) -> Arc<dyn Driver> {
+        self.driver_with(None)
+    }
+
+    pub fn driver_with(&self, lease: Option<Lease>) -> Arc<dyn Driver> {
+        self.pool.connect(&self.record(), lease).unwrap()
+    }
+
+    pub async fn faults(&self, list: Value) {
+        let put = reqwest::Client::new().put(format!("{}/sim/faults", self.url)).json(&list);
+        assert!(put.send().await.unwrap().status().is_success());
+    }
+
+    /// Every request it got.
+    pub async fn log(&self) -> Value {
+        reqwest::get(format!("{}/sim/log", self.url)).await.unwrap().json().await.unwrap()
+    }
+
+    /// All their nodes.
+    pub async fn nodes(&self) -> Vec<Value> {
+        let all: Value = reqwest::get(format!("{}/sim/nodes", self.url)).await.unwrap().json().await.unwrap();
+        all.as_array().unwrap().iter().flat_map(|podm| podm["nodes"].as_array().unwrap().clone()).collect()
+    }
+}

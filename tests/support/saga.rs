@@ -1,0 +1,204 @@
+//! A worker and a scheduler in this process, on a private Redis, with simulated Pod Managers.
+
+#![allow(dead_code, unreachable_pub, clippy::unwrap_used, reason = "shared by several test files")]
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use jiff::SignedDuration;
+use serde_json::{Value, json};
+use valence::config::Config;
+use valence::ids::TaskId;
+use valence::lease::Lease;
+use valence::model::node::Node;
+use valence::model::task::Definition;
+use valence::model::topic::Topic;
+use valence::service::{Context, ReadContext, Verdict, handler_of, reader_of};
+use valence::shutdown::Shutdown;
+use valence::sim::SimConfig;
+use valence::store::Store;
+use valence::store::claims::{Mode, Outcome, Settlement, Source};
+use valence::store::connect::Redis;
+use valence::store::record::{Body, TaskRecord};
+use valence::store::records::Collection;
+use valence::store::upkeep::all_lanes;
+
+use crate::podm::{Lab, PASSWORD};
+use crate::redis_server::RedisServer;
+
+pub struct Plant {
+    pub lab: Lab,
+    pub store: Store,
+    shutdown: Shutdown,
+    _server: RedisServer,
+}
+
+impl Drop for Plant {
+    fn drop(&mut self) {
+        self.shutdown.stop();
+    }
+}
+
+impl Plant {
+    /// Everything runs, and every simulated Pod Manager is registered.
+    pub async fn start(sim: SimConfig) -> Self {
+        let plant = Self::bare(sim, true).await;
+        plant.register_all().await;
+        plant
+    }
+
+    /// Without a worker, tasks wait until [`Plant::attempt`] takes them; nothing is registered.
+    pub async fn bare(sim: SimConfig, worker: bool) -> Self {
+        let lab = Lab::start(sim).await;
+        let server = RedisServer::start(&[]).await;
+        let mut config = Config::default();
+        config.task.lease = SignedDuration::from_secs(3);
+        config.task.quarantine = SignedDuration::from_millis(150);
+        config.worker.topics = vec![Topic::Compute, Topic::Scheduler];
+        let redis = Redis::connect(&server.url(), Duration::from_secs(2)).await.unwrap();
+        let store = Store::open(redis, config.store_options()).await.unwrap();
+        let shutdown = Shutdown::new();
+        if worker {
+            valence::worker::run(&config, store.clone(), lab.pool.clone(), &shutdown).await.unwrap();
+            let key = Some(Arc::clone(&lab.key));
+            valence::upkeep::run(&config, store.clone(), lab.pool.clone(), key, &shutdown).await.unwrap();
+        }
+        Self { lab, store, shutdown, _server: server }
+    }
+
+    pub async fn register_all(&self) {
+        for n in 0..self.lab.urls.len() {
+            let task = self.register(n, &format!("lab-{n}"), &self.lab.urls[n]).await;
+            assert_eq!(task.state.as_str(), "completed", "{:?}", task.body);
+        }
+    }
+
+    pub async fn register(&self, n: usize, name: &str, url: &str) -> TaskRecord {
+        self.done(self.submit_def(self.registration(n, name, url)).await).await
+    }
+
+    pub fn registration(&self, n: usize, name: &str, url: &str) -> Definition {
+        let sealed = self.lab.key.seal(&self.lab.uuids[n], PASSWORD).unwrap();
+        let params = json!({"name": name, "url": url,
+            "authentication": [{"type": "basic", "auth_items": {"username": "admin", "password": sealed}}]});
+        let mut def = Definition::new("podm.create", params);
+        def.podm_id = Some(self.lab.uuids[n].clone());
+        def
+    }
+
+    pub async fn submit(&self, kind: &str, params: Value, podm: Option<&str>, node: Option<&str>) -> TaskId {
+        let mut def = Definition::new(kind, params);
+        def.podm_id = podm.map(str::to_owned);
+        def.node_id = node.map(str::to_owned);
+        self.submit_def(def).await
+    }
+
+    pub async fn submit_def(&self, def: Definition) -> TaskId {
+        self.store.submit(def, None, None).await.unwrap().id
+    }
+
+    /// Submits, and waits for the end.
+    pub async fn run(&self, kind: &str, params: Value, podm: Option<&str>, node: Option<&str>) -> TaskRecord {
+        self.done(self.submit(kind, params, podm, node).await).await
+    }
+
+    /// Composes a node at the first Pod Manager.
+    pub async fn compose(&self, params: Value) -> TaskRecord {
+        self.run("node.compose", params, Some(&self.lab.uuids[0]), None).await
+    }
+
+    /// Waits until a task has ended.
+    pub async fn done(&self, id: TaskId) -> TaskRecord {
+        let began = Instant::now();
+        loop {
+            let task = self.store.task(id).await.unwrap().unwrap();
+            if task.state.is_terminal() {
+                return task;
+            }
+            assert!(began.elapsed() < Duration::from_secs(40), "still {:?}: {:?}", task.state, task.history());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    pub async fn node_rows(&self) -> Vec<Node> {
+        self.store.records(Collection::Node).await.unwrap()
+    }
+
+    pub async fn read(&self, kind: &str, params: Value) -> Result<Value, valence::model::problem::Problem> {
+        let deadline = Instant::now() + Duration::from_secs(10);
+        let ctx = ReadContext::new(self.store.clone(), self.lab.pool.clone(), valence::ids::new_record_id(), deadline);
+        reader_of(kind).unwrap()(Arc::new(ctx), params).await
+    }
+
+    /// What is composed and what is on record are the same nodes, each assembled.
+    pub async fn assert_agrees(&self, nodes: usize) {
+        let there = self.lab.nodes().await;
+        let rows = self.node_rows().await;
+        assert_eq!((there.len(), rows.len()), (nodes, nodes), "{there:?} {rows:?}");
+        for node in &there {
+            assert_eq!(node["state"], "Assembled", "{node}");
+            assert!(rows.iter().any(|r| node["index"] == r.index.as_str()), "{node} {rows:?}");
+        }
+    }
+
+    /// One attempt by hand, dropped after `limit` as if its process had died: whatever can be claimed is run, or undone, and settled.
+    /// `false` when there was nothing to claim.
+    pub async fn attempt(&self, limit: Duration) -> bool {
+        let bucket = valence::ids::Bucket(0);
+        self.store.promote(bucket, 100).await.unwrap();
+        let lanes: Vec<_> = all_lanes().collect();
+        let token = valence::ids::new_record_id();
+        let reply = self.store.claim(bucket, "hand", &token, 1, &lanes, &Source::New).await.unwrap();
+        let Some(claimed) = reply.claimed.into_iter().next() else { return false };
+        let (id, mode, def) = (claimed.id, claimed.mode, claimed.def.clone().unwrap());
+        let lease = Lease::new(Instant::now(), Duration::from_secs(3));
+        let stop = tokio_util::sync::CancellationToken::new();
+        let handler = handler_of(&def.kind).unwrap();
+        let ctx = Arc::new(Context::new(self.store.clone(), self.lab.pool.clone(), claimed, def, lease, stop.clone()));
+        let ended = |mode| if mode == Mode::Cancel { Outcome::Cancelled } else { Outcome::Failed };
+        let mut body = None;
+        let outcome = if mode == Mode::Run {
+            match tokio::time::timeout(limit, (handler.run)(Arc::clone(&ctx))).await {
+                Err(_died) => Outcome::Release,
+                Ok(Ok(result)) => {
+                    body = Some(Body { result, error: None });
+                    Outcome::Completed
+                }
+                Ok(Err(Verdict::Fail(error))) => {
+                    body = Some(Body { result: Value::Null, error: Some(error) });
+                    Outcome::RetryUndo(Duration::ZERO, Mode::Fail)
+                }
+                Ok(Err(Verdict::Park { .. })) => Outcome::Park(Duration::from_millis(20)),
+                Ok(Err(Verdict::Retry { .. } | Verdict::Stop)) => Outcome::Retry(Duration::from_millis(20)),
+            }
+        } else {
+            match tokio::time::timeout(limit, (handler.undo)(Arc::clone(&ctx))).await {
+                Ok(Ok(())) => ended(mode),
+                _ => Outcome::RetryUndo(Duration::from_millis(20), mode),
+            }
+        };
+        let settlement = Settlement { id, token, outcome, body, detail: "by hand".into() };
+        self.store.settle(settlement).await.unwrap();
+        true
+    }
+
+    /// Attempts by hand until the task has ended; the n-th attempt lives as long as `limits` says, the rest as long as they need.
+    pub async fn drive(&self, id: TaskId, limits: &[Duration]) -> TaskRecord {
+        let mut limits = limits.iter();
+        let mut next = None;
+        let began = Instant::now();
+        loop {
+            let task = self.store.task(id).await.unwrap().unwrap();
+            if task.state.is_terminal() {
+                return task;
+            }
+            assert!(began.elapsed() < Duration::from_secs(30), "{:?}", task.history());
+            let limit = *next.get_or_insert_with(|| limits.next().copied().unwrap_or(Duration::from_secs(10)));
+            if self.attempt(limit).await {
+                next = None;
+            } else {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        }
+    }
+}
