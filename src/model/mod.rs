@@ -8,6 +8,7 @@ pub mod params;
 pub mod podm;
 pub mod problem;
 pub mod state;
+mod strict;
 pub mod task;
 pub mod timing;
 pub mod topic;
