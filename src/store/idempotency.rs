@@ -65,8 +65,7 @@ impl Store {
         fingerprint_of_request: &str,
     ) -> Result<KeyUse, StoreError> {
         let redis_key = self.key_of(caller, key);
-        let before: Option<String> =
-            redis::cmd("GET").arg(&redis_key).query_async(&mut self.redis().shared()).await?;
+        let before: Option<String> = redis::cmd("GET").arg(&redis_key).query_async(&mut self.redis().shared()).await?;
         read(before.as_deref(), fingerprint_of_request)
     }
 
