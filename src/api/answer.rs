@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 use serde_json::json;
+use warp::http::StatusCode;
 use warp::http::header::{self, HeaderName, HeaderValue};
-use warp::http::{HeaderMap, StatusCode};
 use warp::reply::{Reply, Response};
 
 use crate::model::problem::Problem;
@@ -20,14 +20,14 @@ pub(crate) type Answer = Result<Response, Failure>;
 #[derive(Debug, Clone)]
 pub(crate) struct Failure {
     pub(crate) problem: Problem,
-    headers: HeaderMap,
+    headers: Vec<(HeaderName, HeaderValue)>,
 }
 
 impl Failure {
     /// The same with one more header. A value that cannot stand in a header is left out.
     pub(crate) fn with(mut self, name: HeaderName, value: &str) -> Self {
         if let Ok(value) = HeaderValue::from_str(value) {
-            self.headers.insert(name, value);
+            self.headers.push((name, value));
         }
         self
     }
@@ -35,8 +35,7 @@ impl Failure {
     /// The response, in five keys.
     pub(crate) fn into_response(self, request_id: &str) -> Response {
         let Problem { code, title, status, detail } = self.problem;
-        let body =
-            json!({"request_id": request_id, "code": code, "status": status, "title": title, "detail": detail});
+        let body = json!({"request_id": request_id, "code": code, "status": status, "title": title, "detail": detail});
         let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut response = warp::reply::with_status(warp::reply::json(&body), status).into_response();
         response.headers_mut().extend(self.headers);
@@ -47,7 +46,7 @@ impl Failure {
 impl From<Problem> for Failure {
     fn from(problem: Problem) -> Self {
         let busy = problem.status == 503;
-        let failure = Self { problem, headers: HeaderMap::new() };
+        let failure = Self { problem, headers: Vec::new() };
         if busy { failure.with(header::RETRY_AFTER, &RETRY_AFTER_S.to_string()) } else { failure }
     }
 }

@@ -17,6 +17,7 @@ use super::app::App;
 use super::body;
 use super::call::{Call, Remote};
 use super::resource::{Resource, Route, settle};
+use super::v1::TASK_HEADER;
 use crate::ids::new_record_id;
 use crate::model::problem::Problem;
 use crate::observe::metrics;
@@ -112,9 +113,8 @@ where
         Found::Methods(methods) if method == Method::OPTIONS => Ok(options(&methods, &head.headers)),
         Found::Nothing if method == Method::OPTIONS => Ok(options(&[], &head.headers)),
         Found::Methods(methods) => {
-            let problem = Problem::method_not_allowed(format!(
-                "405 Method Not Allowed: {method} is not served under this path"
-            ));
+            let problem =
+                Problem::method_not_allowed(format!("405 Method Not Allowed: {method} is not served under this path"));
             Err(Failure::from(problem).with(header::ALLOW, &allow(&methods)))
         }
         Found::Nothing => Err(super::later::fallback(&path).into()),
@@ -135,14 +135,7 @@ where
     response
 }
 
-async fn handle<S, B>(
-    app: Arc<App>,
-    route: Route,
-    params: Vec<String>,
-    head: Head,
-    body: S,
-    request_id: &str,
-) -> Answer
+async fn handle<S, B>(app: Arc<App>, route: Route, params: Vec<String>, head: Head, body: S, request_id: &str) -> Answer
 where
     S: Stream<Item = Result<B, warp::Error>> + Send,
     B: Buf + Send,
@@ -159,7 +152,6 @@ where
         headers: head.headers,
         body,
         caller: caller.clone(),
-        request_id: request_id.to_owned(),
     };
     call.check_key()?;
     let changes = route.method != Method::GET;
@@ -167,7 +159,10 @@ where
     if changes {
         let status = answer.as_ref().map_or_else(|f| f.problem.status, |r| r.status().as_u16());
         let from = head.remote.map(|r| r.0.to_string()).unwrap_or_default();
-        let task = answer.as_ref().ok().and_then(|r| r.headers().get(header::LOCATION)?.to_str().ok().map(str::to_owned));
+        let task = answer.as_ref().ok().and_then(|r| {
+            let named = r.headers().get(TASK_HEADER).or_else(|| r.headers().get(header::LOCATION))?;
+            named.to_str().ok().map(str::to_owned)
+        });
         tracing::info!(
             target: "valence::audit", %caller, remote = %from, method = %route.method, path = %head.path, status, request_id,
             task = task.as_deref().unwrap_or(""), "change asked for"

@@ -8,8 +8,7 @@ use super::resource::Resource;
 use crate::model::problem::Problem;
 
 /// First segments of the raw proxy.
-const PROXY: [&str; 7] =
-    ["Chassis", "Services", "Managers", "Systems", "EventService", "Nodes", "EthernetSwitches"];
+const PROXY: [&str; 7] = ["Chassis", "Services", "Managers", "Systems", "EventService", "Nodes", "EthernetSwitches"];
 
 /// Racks, devices and storages.
 pub(crate) fn resource() -> Resource {

@@ -12,19 +12,31 @@ mod batch;
 mod body;
 mod call;
 mod conn;
+mod console;
+mod dead_letters;
 mod dispatch;
 mod events;
+mod flavors;
 mod health;
 mod json;
+mod kinds;
 mod later;
+mod nodes;
+mod openapi;
+mod pod_managers;
 mod prefer;
+mod queues;
 mod resource;
+mod root;
 mod sampler;
+mod schedules;
 mod server;
 mod shape;
 mod spec;
 mod submit;
+mod systems;
 mod tasks;
+mod v1;
 mod view;
 mod wait;
 
@@ -44,6 +56,7 @@ use crate::store::connect::Redis;
 use crate::store::meta::MetaError;
 use crate::store::{Store, StoreError};
 use app::App;
+pub use openapi::openapi;
 use resource::Resource;
 
 /// Longest a call to Redis may take before the client hears 503: with the way there and back this stays below a second.
@@ -120,12 +133,7 @@ async fn connect(config: &Config) -> Result<Store, ApiError> {
 ///
 /// # Errors
 /// When the tokens or the secret key cannot be read.
-pub fn spawn(
-    config: Config,
-    store: Store,
-    shutdown: &Shutdown,
-    listener: TcpListener,
-) -> Result<SocketAddr, ApiError> {
+pub fn spawn(config: Config, store: Store, shutdown: &Shutdown, listener: TcpListener) -> Result<SocketAddr, ApiError> {
     let address = listener.local_addr().map_err(|source| ApiError::Bind { address: config.api.listen, source })?;
     let app = App::start(config.clone(), store, shutdown)?;
     let routes = routes(&app);
@@ -138,8 +146,20 @@ pub fn spawn(
 fn resources() -> Vec<Resource> {
     vec![
         tasks::resource(),
-        events::resource(),
+        nodes::resource(),
+        systems::resource(),
+        flavors::resource(),
+        pod_managers::resource(),
         health::resource(),
+        queues::resource(),
+        queues::workers(),
+        events::resource(),
+        kinds::resource(),
+        dead_letters::resource(),
+        schedules::resource(),
+        root::resource(),
+        openapi::resource(),
+        console::resource(),
         later::resource(),
     ]
 }

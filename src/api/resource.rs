@@ -227,7 +227,8 @@ mod tests {
         assert_eq!(fit("/v1/tasks", "/v1/tasks"), Some(vec![]));
         assert_eq!(fit("/", "/"), Some(vec![]));
         assert_eq!(fit("/console/", "/console/"), Some(vec![]));
-        for bad in ["//v1/tasks/a", "/v1//tasks/a", "/v1/tasks//", "/v1/tasks/a//", "/v1/tasks/a/b", "/V1/tasks/a", ""] {
+        for bad in ["//v1/tasks/a", "/v1//tasks/a", "/v1/tasks//", "/v1/tasks/a//", "/v1/tasks/a/b", "/V1/tasks/a", ""]
+        {
             assert_eq!(fit("/v1/tasks/{id}", bad), None, "{bad}");
         }
     }

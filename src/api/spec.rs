@@ -29,7 +29,7 @@ const LABEL_VALUE: usize = 256;
 /// A task to be.
 #[derive(Debug, Clone, Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub struct NewTask {
+pub(crate) struct NewTask {
     /// What it does; `GET /v1/kinds` lists them.
     pub kind: String,
     /// The kind's own parameters.
@@ -108,7 +108,9 @@ impl NewTask {
                 return Err(bad_field(name, id, "1 to 64 letters, digits and dashes are wanted"));
             }
         }
-        if let Some(id) = self.node_id.as_ref().filter(|_| matches!(kind.name, "node.compose" | "node.place" | "node.manage")) {
+        if let Some(id) =
+            self.node_id.as_ref().filter(|_| matches!(kind.name, "node.compose" | "node.place" | "node.manage"))
+        {
             return Err(bad_field("node_id", id, "the new node gets its id here"));
         }
         if let Some(id) = self.podm_id.as_ref().filter(|_| kind.name == "podm.create") {

@@ -51,7 +51,7 @@ pub(crate) const PAGING: [Query; 2] =
 
 /// A page of tasks.
 #[derive(Serialize, ToSchema)]
-pub struct TaskList {
+pub(crate) struct TaskList {
     /// Newest first.
     pub tasks: Vec<Task>,
     /// Give it back for the next page; absent at the end.
@@ -111,9 +111,9 @@ async fn one(call: Call) -> Answer {
     let record = wait::until_ended(&call.app, id, Duration::from_secs(wait)).await?;
     let body = serde_json::to_value(view::task(&record)).map_err(|e| Problem::internal(e.to_string()))?;
     let etag = view::etag(&body);
-    let known = call.header("if-none-match").is_some_and(|tags| {
-        tags.split(',').map(|t| t.trim().trim_start_matches("W/")).any(|t| t == etag || t == "*")
-    });
+    let known = call
+        .header("if-none-match")
+        .is_some_and(|tags| tags.split(',').map(|t| t.trim().trim_start_matches("W/")).any(|t| t == etag || t == "*"));
     let mut response = if known { StatusCode::NOT_MODIFIED.into_response() } else { answer::ok(&body) };
     answer::set_header(&mut response, header::ETAG, &etag);
     answer::set_header(&mut response, header::CACHE_CONTROL, "no-cache");

@@ -47,7 +47,8 @@ pub async fn spawn(
     let token = shutdown.token();
     shutdown.spawn("metrics and health", async move {
         let stop = token.clone();
-        let served = warp::serve(routes(ready)).incoming(listener).graceful(async move { stop.cancelled().await }).run();
+        let served =
+            warp::serve(routes(ready)).incoming(listener).graceful(async move { stop.cancelled().await }).run();
         tokio::select! {
             () = served => {}
             // A reader that keeps its connection open does not hold up the stop.
