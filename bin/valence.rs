@@ -1,2 +1,25 @@
-//! Placeholder until its run function exists.
-fn main() {}
+//! `valence`: the operator's command. Arguments, call, exit code; the rest is `valence::ctl`.
+
+use std::io::{IsTerminal as _, Write as _};
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use valence::ctl::{self, cli::Cli};
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let mut stdout = std::io::stdout();
+    let tty = stdout.is_terminal();
+    match ctl::run(cli, &mut stdout, tty).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let code = error.exit_code();
+            if code != 0 {
+                // Whoever reads stderr may have left: the code tells all the same.
+                let _reader_left = writeln!(std::io::stderr().lock(), "valence: {error}");
+            }
+            ExitCode::from(code)
+        }
+    }
+}

@@ -16,24 +16,24 @@ if t.state == 'cancelling' then return 'cancelling' end
 if held(t) then
   remember_run(t)
   remember(t, NOW, 'cancelling', t.worker, t.attempt)
-  redis.call('HSET', t.key, 'cancel', '1', 'state', 'cancelling')
+  call('HSET', t.key, 'cancel', '1', 'state', 'cancelling')
   moved(t, 'cancelling')
   flush()
   return 'asked ' .. (t.worker or '')
 end
 if not t.ckpt then
-  redis.call('ZREM', P .. 'delayed', t.id)
+  call('ZREM', P .. 'delayed', t.id)
   finish(t, 'cancelled')
   flush()
   return 'cancelled'
 end
 remember(t, NOW, 'cancelling')
 local in_stream = t.state == 'queued'
-redis.call('HSET', t.key, 'cancel', '1', 'state', 'cancelling', 'token', '')
+call('HSET', t.key, 'cancel', '1', 'state', 'cancelling', 'token', '')
 if in_stream or t.out then
   moved(t, 'cancelling')
 else
-  redis.call('ZREM', P .. 'delayed', t.id)
+  call('ZREM', P .. 'delayed', t.id)
   push(t, 'cancelling')
 end
 flush()

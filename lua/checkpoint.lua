@@ -11,6 +11,6 @@
 -- Callers   store::claims
 local t = load(ARGV[2])
 if not (held(t) and t.token == ARGV[3]) then return 'lost' end
-redis.call('SET', t.key .. ':c', ARGV[4])
-redis.call('HSET', t.key, 'ckpt', '1', 'out', ARGV[5])
+call('SET', t.key .. ':c', ARGV[4])
+call('HSET', t.key, 'ckpt', '1', 'out', ARGV[5])
 return t.cancel and 'stop' or 'ok'

@@ -10,7 +10,7 @@
 --           entries (after a lost reply); 'given' takes entries that a blocking XREADGROUP has just returned
 -- ARGV[7]   how many lanes; then the lanes, the most urgent first. For 'given', then triples lane, entry id, task id
 -- Returns   { paused topics, claimed tasks }, a claimed task being
---           { id, entry, lane, attempt, claims, crashes, ms to its deadline, mode, definition, checkpoint }
+--           { id, lane, attempt, claims, crashes, ms to its deadline, mode, definition, checkpoint }
 --           mode: '' to run, else the end its undo leads to: 'cancelled', 'failed' or 'timeout'
 -- Keeps     an entry is touched only if it is the task's current one and pending for this consumer; of entries for which
 --           no slot is free, none is kept: they are added anew, uncounted
@@ -19,20 +19,19 @@
 local consumer, token, free, lease, source = ARGV[2], ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5]), ARGV[6]
 local lanes = {}
 for i = 1, tonumber(ARGV[7]) do lanes[i] = ARGV[7 + i] end
-local paused_topics = redis.call('SMEMBERS', P .. 'paused')
-local paused = {}
+local paused_topics = call('SMEMBERS', P .. 'paused')
+local paused, any_paused = {}, #paused_topics > 0
 for _, topic in ipairs(paused_topics) do paused[topic] = true end
 local claimed, examined = {}, 0
 
 local function is_paused(lane)
-  return paused[string.match(lane, '^[^:]+')]
+  return paused[match(lane, '^[^:]+')]
 end
 
-local function answer(t)
+local function answer(t, deadline)
   claimed[#claimed + 1] = {
-    t.id, t.entry, t.lane, t.attempt or '0', t.claims or '0', t.crashes or '0', math.floor(deadline_of(t) - NOW),
-    t.ending or (t.cancel and 'cancelled') or '',
-    redis.call('GET', t.key .. ':d') or '', t.ckpt and redis.call('GET', t.key .. ':c') or '',
+    t.id, t.lane, t.attempt or 0, t.claims or 0, t.crashes or 0, deadline - NOW, t.ending or (t.cancel and 'cancelled') or '',
+    call('GET', t.key .. ':d') or '', t.ckpt and call('GET', t.key .. ':c') or '',
   }
 end
 
@@ -41,36 +40,39 @@ local function take(lane, entry, id)
   local t = load(id)
   if not t.state or ENDED[t.state] or t.entry ~= entry then return drop(lane, entry) end
   if held(t) then
-    if t.token == token then answer(t) end
+    if t.token == token then answer(t, deadline_of(t)) end
     return
   end
-  if #claimed >= free or is_paused(lane) then
+  if #claimed >= free or (any_paused and is_paused(lane)) then
     drop(lane, entry)
     return push(t, t.state)
   end
-  if NOW >= deadline_of(t) and not t.ending and not t.cancel then
+  local deadline = deadline_of(t)
+  if NOW >= deadline and not t.ending and not t.cancel then
     if not t.ckpt then
       drop(lane, entry)
       return finish(t, 'failed', timeout_body(t))
     end
     t.ending = 'timeout'
-    redis.call('HSET', t.key, 'ending', 'timeout')
+    call('HSET', t.key, 'ending', 'timeout')
   end
   local gate = t.gates and blocked_by(t)
   if gate then
     drop(lane, entry)
-    redis.call('ZADD', wait_key(gate), 'NX', created(id) * 1000, id)
-    local fallback = math.min(30000 + 5 * redis.call('ZCARD', wait_key(gate)), 600000)
+    call('ZADD', wait_key(gate), 'NX', created(id) * 1000, id)
+    local fallback = math.min(30000 + 5 * call('ZCARD', wait_key(gate)), 600000)
     return delay(t, t.state == 'cancelling' and 'cancelling' or 'waiting', NOW + fallback, 'gate ' .. gate)
   end
   if t.gates then take_gates(t, NOW + lease) end
   local state = t.state == 'cancelling' and 'cancelling' or 'running'
   t.attempt = (tonumber(t.attempt) or 0) + 1
   t.claims = (tonumber(t.claims) or 0) + 1
-  redis.call('HSET', t.key, 'state', state, 'token', token, 'worker', consumer, 'started', NOW,
+  call('HSET', t.key, 'state', state, 'token', token, 'worker', consumer, 'started', NOW,
     'attempt', t.attempt, 'claims', t.claims)
+  -- Whoever left a request outstanding was followed by a quarantine: it is over, or the task would not be here.
+  if t.out then call('HSET', t.key, 'out', '') end
   moved(t, state)
-  answer(t)
+  answer(t, deadline)
 end
 
 -- Whether the entry is still pending for this consumer: a pause between read and claim may have lost it.
@@ -98,7 +100,7 @@ else
       for _, e in ipairs(read(lane, 1000, '0')) do
         if e[2] then take(lane, e[1], e[2][2]) else drop(lane, e[1]) end
       end
-    elseif not is_paused(lane) then
+    elseif not (any_paused and is_paused(lane)) then
       local got = 1
       while got > 0 and #claimed < free and examined < 1000 do
         local entries = read(lane, free - #claimed, '>')

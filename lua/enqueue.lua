@@ -17,7 +17,7 @@
 local replies, live = {}, {}
 for i = 3, 2 + ARGV[2] * 8, 8 do
   local t = { id = ARGV[i], key = P .. 't:' .. ARGV[i], lane = ARGV[i + 1] }
-  if redis.call('EXISTS', t.key, t.key .. ':x') > 0 then
+  if call('EXISTS', t.key, t.key .. ':x') > 0 then
     replies[#replies + 1] = 'exists'
   else
     local due = tonumber(ARGV[i + 3]) or (ARGV[i + 4] ~= '' and NOW + ARGV[i + 4]) or NOW
@@ -35,25 +35,25 @@ for i = 3, 2 + ARGV[2] * 8, 8 do
       set('gates', t.gates)
     end
     if ARGV[i + 7] ~= '' then set('idem', '1') end
-    redis.call('SET', t.key .. ':d', ARGV[i + 2])
+    call('SET', t.key .. ':d', ARGV[i + 2])
     if due > NOW then
       set('state', 'scheduled')
       set('run_at', due)
-      redis.call('ZADD', P .. 'delayed', due, t.id)
+      call('ZADD', P .. 'delayed', due, t.id)
       moved(t, 'scheduled')
     else
       set('state', 'queued')
-      set('entry', redis.call('XADD', stream_of(t.lane), '*', 't', t.id))
+      set('entry', call('XADD', stream_of(t.lane), '*', 't', t.id))
       if t.gates then line_up(t) end
       moved(t, 'queued')
     end
-    redis.call('HSET', t.key, unpack(fields))
+    call('HSET', t.key, unpack(fields))
     bump(t.lane, 'enqueued', 1)
     live[#live + 1] = created(t.id)
     live[#live + 1] = t.id
     replies[#replies + 1] = 'new'
   end
 end
-if #live > 0 then redis.call('ZADD', P .. 'live', unpack(live)) end
+if #live > 0 then call('ZADD', P .. 'live', unpack(live)) end
 flush()
 return replies

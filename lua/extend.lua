@@ -14,19 +14,19 @@ local replies = {}
 for i = 4, #ARGV, 2 do
   local t = load(ARGV[i])
   if held(t) and t.token == ARGV[i + 1] then
-    local function claim(...)
+    local function claim_again(...)
       local extra = { ... }
       return with_group(t.lane, function()
         return redis.pcall('XCLAIM', stream_of(t.lane), GROUP, consumer, 0, t.entry, 'JUSTID', unpack(extra))
       end)
     end
-    if #claim() == 0 and #claim('FORCE') == 0 then
-      t.entry = redis.call('XADD', stream_of(t.lane), '*', 't', t.id)
-      redis.call('HSET', t.key, 'entry', t.entry)
-      claim('FORCE')
+    if #claim_again() == 0 and #claim_again('FORCE') == 0 then
+      t.entry = call('XADD', stream_of(t.lane), '*', 't', t.id)
+      call('HSET', t.key, 'entry', t.entry)
+      claim_again('FORCE')
     end
     for name in each_gate(t) do
-      if not is_fifo(name) then redis.call('ZADD', gate_key(name), NOW + lease, t.id) end
+      if not is_fifo(name) then call('ZADD', gate_key(name), NOW + lease, t.id) end
     end
     replies[#replies + 1] = t.cancel and 'stop' or 'ok'
   else

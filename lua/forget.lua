@@ -18,14 +18,14 @@ for i = 4, #ARGV do
     reply = 'young'
   else
     if not t.state then reply = 'missing' end
-    redis.call('DEL', t.key, t.key .. ':d', t.key .. ':r', t.key .. ':c', t.key .. ':h', t.key .. ':p')
-    if t.idem then redis.call('SET', t.key .. ':x', '1', 'EX', ARGV[2]) end
+    call('DEL', t.key, t.key .. ':d', t.key .. ':r', t.key .. ':c', t.key .. ':h', t.key .. ':p')
+    if t.idem then call('SET', t.key .. ':x', '1', 'EX', ARGV[2]) end
     gone[#gone + 1] = t.id
   end
   replies[#replies + 1] = reply
 end
 if #gone > 0 then
-  redis.call('ZREM', P .. 'done', unpack(gone))
-  redis.call('ZREM', P .. 'dead', unpack(gone))
+  call('ZREM', P .. 'done', unpack(gone))
+  call('ZREM', P .. 'dead', unpack(gone))
 end
 return replies

@@ -11,10 +11,10 @@
 -- Cost      3 keys
 -- Callers   store::gates
 if ARGV[2] == 'release' then
-  if redis.call('ZREM', gate_key(ARGV[3]), ARGV[4]) == 1 then wake(ARGV[3]) end
+  if call('ZREM', gate_key(ARGV[3]), ARGV[4]) == 1 then wake(ARGV[3]) end
   flush()
   return 1
 end
 if not has_room(ARGV[3], ARGV[5]) then return 0 end
-redis.call('ZADD', gate_key(ARGV[3]), NOW + ARGV[6], ARGV[4])
+call('ZADD', gate_key(ARGV[3]), NOW + ARGV[6], ARGV[4])
 return 1

@@ -8,11 +8,12 @@
 -- What many tasks of one call have in common (acks, indexes, counters, events) is gathered and written once by flush().
 
 local P = KEYS[1]
+local call, sub, match = redis.call, string.sub, string.match
 local GROUP = 'workers'
 local HISTORY_KEPT = 64
 local EVENTS_KEPT = ARGV[1]
 local DEFAULT_TIMEOUT_MS = 3600000
-local CLOCK = redis.call('TIME')
+local CLOCK = call('TIME')
 local NOW_US = CLOCK[1] * 1000000 + CLOCK[2]
 local NOW = math.floor(NOW_US / 1000)
 local ENDED = { completed = true, failed = true, cancelled = true }
@@ -25,17 +26,19 @@ end
 
 -- A task's state hash as a table; empty fields read as absent. `state` is nil when there is no such task.
 local function load(id)
-  local t = { id = id, key = P .. 't:' .. id }
-  local flat = redis.call('HGETALL', t.key)
+  local key = P .. 't:' .. id
+  local t = { id = id, key = key }
+  local flat = call('HGETALL', key)
   for i = 1, #flat, 2 do
-    if flat[i + 1] ~= '' then t[flat[i]] = flat[i + 1] end
+    local value = flat[i + 1]
+    if value ~= '' then t[flat[i]] = value end
   end
   return t
 end
 
 -- When the task was accepted, ms: the first 48 bits of a UUIDv7.
 local function created(id)
-  return tonumber(string.sub(id, 1, 8) .. string.sub(id, 10, 13), 16)
+  return tonumber(sub(id, 1, 8) .. sub(id, 10, 13), 16)
 end
 
 local function deadline_of(t)
@@ -47,24 +50,29 @@ local function held(t)
 end
 
 local function bump(lane, what, n)
-  local field = string.match(lane, '^[^:]+') .. ':' .. what
-  counts[field] = (counts[field] or 0) + n
+  local of_lane = counts[lane]
+  if not of_lane then
+    of_lane = {}
+    counts[lane] = of_lane
+  end
+  of_lane[what] = (of_lane[what] or 0) + n
 end
 
 -- Books a move from one state to another: counters, and one event that names the claim it happened under.
 local function moved(t, to)
   if t.state and not ENDED[t.state] then bump(t.lane, t.state, -1) end
   bump(t.lane, to, 1)
-  events[#events + 1] = t.id
-  events[#events + 1] = to .. ' ' .. (t.claims or '0')
+  local n = #events
+  events[n + 1] = t.id
+  events[n + 2] = to .. ' ' .. (t.claims or '0')
   t.state = to
 end
 
 -- Adds a line to the task's history. The first queued, the last running and the end are told by the hash itself.
 local function remember(t, at, state, worker, attempt, detail)
   local line = string.format('%.0f|%s|%s|%s|%s', at, state, worker or '', attempt or '', detail or '')
-  local n = redis.call('RPUSH', t.key .. ':h', line)
-  if n > HISTORY_KEPT then redis.call('LTRIM', t.key .. ':h', -HISTORY_KEPT, -1) end
+  local n = call('RPUSH', t.key .. ':h', line)
+  if n > HISTORY_KEPT then call('LTRIM', t.key .. ':h', -HISTORY_KEPT, -1) end
 end
 
 local function remember_run(t)
@@ -83,16 +91,16 @@ end
 
 -- Puts the task into its stream; `state` is queued, or cancelling when its undo is wanted.
 local function push(t, state)
-  t.entry = redis.call('XADD', stream_of(t.lane), '*', 't', t.id)
-  redis.call('HSET', t.key, 'state', state, 'entry', t.entry)
+  t.entry = call('XADD', stream_of(t.lane), '*', 't', t.id)
+  call('HSET', t.key, 'state', state, 'entry', t.entry)
   moved(t, state)
 end
 
 -- Lets the task wait in `delayed` until `due` (ms), at most until its deadline; a quarantine is never cut short.
 local function delay(t, state, due, why)
   if not t.out then due = math.min(due, math.max(deadline_of(t), NOW)) end
-  redis.call('HSET', t.key, 'state', state, 'why', why or '')
-  redis.call('ZADD', P .. 'delayed', due, t.id)
+  call('HSET', t.key, 'state', state, 'why', why or '')
+  call('ZADD', P .. 'delayed', due, t.id)
   moved(t, state)
 end
 
@@ -104,7 +112,7 @@ end
 
 -- The gate of a node has one place, kept until the task ends and given in the order of acceptance.
 local function is_fifo(name)
-  return string.sub(name, 1, 5) == 'node:'
+  return sub(name, 1, 5) == 'node:'
 end
 
 local function gate_key(name)
@@ -116,41 +124,41 @@ local function wait_key(name)
 end
 
 local function is_live(id)
-  local state = redis.call('HGET', P .. 't:' .. id, 'state')
+  local state = call('HGET', P .. 't:' .. id, 'state')
   return state and not ENDED[state]
 end
 
 -- Takes its place in the line of every gate that is served in the order of acceptance.
 local function line_up(t)
   for name in each_gate(t) do
-    if is_fifo(name) then redis.call('ZADD', wait_key(name), 'NX', NOW_US, t.id) end
+    if is_fifo(name) then call('ZADD', wait_key(name), 'NX', NOW_US, t.id) end
   end
 end
 
 -- Whether there is room; places of holders that are gone are cleared on the way.
 local function has_room(name, limit)
   local gate = gate_key(name)
-  redis.call('ZREMRANGEBYSCORE', gate, '-inf', NOW)
-  limit = tonumber(redis.call('HGET', P .. 'limits', name) or limit)
-  if redis.call('ZCARD', gate) < limit then return true end
-  for _, holder in ipairs(redis.call('ZRANGE', gate, 0, -1)) do
-    if string.sub(holder, 1, 5) ~= 'sync:' and not is_live(holder) then redis.call('ZREM', gate, holder) end
+  call('ZREMRANGEBYSCORE', gate, '-inf', NOW)
+  limit = tonumber(call('HGET', P .. 'limits', name) or limit)
+  if call('ZCARD', gate) < limit then return true end
+  for _, holder in ipairs(call('ZRANGE', gate, 0, -1)) do
+    if sub(holder, 1, 5) ~= 'sync:' and not is_live(holder) then call('ZREM', gate, holder) end
   end
-  return redis.call('ZCARD', gate) < limit
+  return call('ZCARD', gate) < limit
 end
 
 local function first_in_line(name)
   while true do
-    local head = redis.call('ZRANGE', wait_key(name), 0, 0)[1]
+    local head = call('ZRANGE', wait_key(name), 0, 0)[1]
     if not head or is_live(head) then return head end
-    redis.call('ZREM', wait_key(name), head)
+    call('ZREM', wait_key(name), head)
   end
 end
 
 -- The first gate that does not let the task in, or nil.
 local function blocked_by(t)
   for name, limit in each_gate(t) do
-    if not redis.call('ZSCORE', gate_key(name), t.id) then
+    if not call('ZSCORE', gate_key(name), t.id) then
       if not has_room(name, limit) then return name end
       if is_fifo(name) then
         local head = first_in_line(name)
@@ -163,8 +171,8 @@ end
 
 local function take_gates(t, lease_end)
   for name in each_gate(t) do
-    redis.call('ZADD', gate_key(name), is_fifo(name) and '+inf' or lease_end, t.id)
-    redis.call('ZREM', wait_key(name), t.id)
+    call('ZADD', gate_key(name), is_fifo(name) and '+inf' or lease_end, t.id)
+    call('ZREM', wait_key(name), t.id)
   end
 end
 
@@ -172,13 +180,13 @@ end
 local function wake(name)
   local wait, i = wait_key(name), 0
   while i < 50 do
-    local head = redis.call('ZRANGE', wait, i, i)[1]
+    local head = call('ZRANGE', wait, i, i)[1]
     if not head then return end
     local w = load(head)
     if not w.state or ENDED[w.state] then
-      redis.call('ZREM', wait, head)
-    elseif (w.state == 'waiting' or w.state == 'cancelling') and redis.call('ZREM', P .. 'delayed', head) == 1 then
-      if not is_fifo(name) then redis.call('ZREM', wait, head) end
+      call('ZREM', wait, head)
+    elseif (w.state == 'waiting' or w.state == 'cancelling') and call('ZREM', P .. 'delayed', head) == 1 then
+      if not is_fifo(name) then call('ZREM', wait, head) end
       push(w, w.state == 'waiting' and 'queued' or 'cancelling')
       return
     elseif is_fifo(name) then
@@ -193,8 +201,8 @@ end
 local function free_gates(t, at_end)
   for name in each_gate(t) do
     if at_end or not is_fifo(name) then
-      local had = redis.call('ZREM', gate_key(name), t.id)
-      local stood = at_end and redis.call('ZREM', wait_key(name), t.id) or 0
+      local had = call('ZREM', gate_key(name), t.id)
+      local stood = at_end and call('ZREM', wait_key(name), t.id) or 0
       if had + stood > 0 then wake(name) end
     end
   end
@@ -204,13 +212,13 @@ end
 
 -- Ends the task. `body` is the stored result or error (JSON text), or nil to leave what is there.
 local function finish(t, state, body)
-  redis.call('HSET', t.key, 'state', state, 'finished', NOW)
-  if body and body ~= '' then redis.call('SET', t.key .. ':r', body) end
+  call('HSET', t.key, 'state', state, 'finished', NOW)
+  if body and body ~= '' then call('SET', t.key .. ':r', body) end
   not_live[#not_live + 1] = t.id
   local index = state == 'failed' and now_dead or now_done
   index[#index + 1] = created(t.id)
   index[#index + 1] = t.id
-  if t.ckpt and state ~= 'failed' then redis.call('DEL', t.key .. ':c') end
+  if t.ckpt and state ~= 'failed' then call('DEL', t.key .. ':c') end
   moved(t, state)
   if t.gates then free_gates(t, true) end
 end
@@ -225,24 +233,26 @@ end
 -- Writes what was gathered. Each script calls it last.
 local function flush()
   for lane, list in pairs(acks) do
-    redis.call('XACK', stream_of(lane), GROUP, unpack(list))
-    redis.call('XDEL', stream_of(lane), unpack(list))
+    call('XACK', stream_of(lane), GROUP, unpack(list))
+    call('XDEL', stream_of(lane), unpack(list))
   end
-  if #not_live > 0 then redis.call('ZREM', P .. 'live', unpack(not_live)) end
-  if #now_done > 0 then redis.call('ZADD', P .. 'done', unpack(now_done)) end
-  if #now_dead > 0 then redis.call('ZADD', P .. 'dead', unpack(now_dead)) end
-  for field, n in pairs(counts) do
-    if n ~= 0 then redis.call('HINCRBY', P .. 'count', field, n) end
+  if #not_live > 0 then call('ZREM', P .. 'live', unpack(not_live)) end
+  if #now_done > 0 then call('ZADD', P .. 'done', unpack(now_done)) end
+  if #now_dead > 0 then call('ZADD', P .. 'dead', unpack(now_dead)) end
+  for lane, of_lane in pairs(counts) do
+    for what, n in pairs(of_lane) do
+      if n ~= 0 then call('HINCRBY', P .. 'count', match(lane, '^[^:]+') .. ':' .. what, n) end
+    end
   end
-  if #events > 0 then redis.call('XADD', P .. 'events', 'MAXLEN', '~', EVENTS_KEPT, '*', unpack(events)) end
+  if #events > 0 then call('XADD', P .. 'events', 'MAXLEN', '~', EVENTS_KEPT, '*', unpack(events)) end
 end
 
 -- Runs a command on the lane's group and makes the group when it is missing: at id 0, so that nothing is skipped.
-local function with_group(lane, call)
-  local reply = call()
-  if type(reply) == 'table' and reply.err and string.sub(reply.err, 1, 7) == 'NOGROUP' then
-    redis.call('XGROUP', 'CREATE', stream_of(lane), GROUP, '0', 'MKSTREAM')
-    reply = call()
+local function with_group(lane, ask)
+  local reply = ask()
+  if type(reply) == 'table' and reply.err and sub(reply.err, 1, 7) == 'NOGROUP' then
+    call('XGROUP', 'CREATE', stream_of(lane), GROUP, '0', 'MKSTREAM')
+    reply = ask()
   end
   if type(reply) == 'table' and reply.err then error(reply.err) end
   return reply

@@ -8,8 +8,8 @@
 -- Callers   store::claims
 local t = load(ARGV[2])
 if t.state and held(t) then
-  redis.call('HSET', t.key, 'wake', '1')
-elseif (t.state == 'parked' or t.state == 'cancelling') and redis.call('ZREM', P .. 'delayed', t.id) == 1 then
+  call('HSET', t.key, 'wake', '1')
+elseif (t.state == 'parked' or t.state == 'cancelling') and call('ZREM', P .. 'delayed', t.id) == 1 then
   push(t, t.state == 'cancelling' and 'cancelling' or 'queued')
 end
 flush()

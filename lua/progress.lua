@@ -10,7 +10,7 @@
 -- Callers   store::claims
 local t = load(ARGV[2])
 if not (held(t) and t.token == ARGV[3]) then return 'lost' end
-redis.call('SET', t.key .. ':p', ARGV[4])
+call('SET', t.key .. ':p', ARGV[4])
 events[1] = t.id
 events[2] = t.state .. ' ' .. (t.claims or '0') .. ' ' .. ARGV[4]
 flush()

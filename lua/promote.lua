@@ -6,9 +6,9 @@
 -- Returns   { how many were due, ms until the next one is due (-1: none) }
 -- Cost      3 keys a task
 -- Callers   upkeep::promote
-local due = redis.call('ZRANGEBYSCORE', P .. 'delayed', '-inf', NOW, 'LIMIT', 0, ARGV[2])
+local due = call('ZRANGEBYSCORE', P .. 'delayed', '-inf', NOW, 'LIMIT', 0, ARGV[2])
 local WAITS = { scheduled = true, retrying = true, parked = true, waiting = true, cancelling = true }
-if #due > 0 then redis.call('ZREM', P .. 'delayed', unpack(due)) end
+if #due > 0 then call('ZREM', P .. 'delayed', unpack(due)) end
 for _, id in ipairs(due) do
   local t = load(id)
   if t.state and WAITS[t.state] and not held(t) then
@@ -18,5 +18,5 @@ for _, id in ipairs(due) do
   end
 end
 flush()
-local next = redis.call('ZRANGE', P .. 'delayed', 0, 0, 'WITHSCORES')
+local next = call('ZRANGE', P .. 'delayed', 0, 0, 'WITHSCORES')
 return { #due, next[2] and math.max(0, math.floor(next[2] - NOW)) or -1 }

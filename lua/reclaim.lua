@@ -16,9 +16,9 @@ local replies = {}
 
 -- Counts a crash; true when it is the third within an hour. The times of the last two stand in crash_at.
 local function poisoned(t)
-  local before, last = string.match(t.crash_at or '', '^(%d*),(%d*)$')
+  local before, last = match(t.crash_at or '', '^(%d*),(%d*)$')
   before, last = tonumber(before), tonumber(last)
-  redis.call('HSET', t.key, 'crashes', (tonumber(t.crashes) or 0) + 1,
+  call('HSET', t.key, 'crashes', (tonumber(t.crashes) or 0) + 1,
     'crash_at', string.format('%s,%.0f', last and string.format('%.0f', last) or '', NOW))
   return before and last and NOW - before <= HOUR
 end
@@ -35,7 +35,7 @@ local function take_back(lane, entry, id, crashed)
     push(t, t.state)
     return 'requeued'
   end
-  redis.call('HSET', t.key, 'token', '', 'attempt', math.max(0, (tonumber(t.attempt) or 1) - 1))
+  call('HSET', t.key, 'token', '', 'attempt', math.max(0, (tonumber(t.attempt) or 1) - 1))
   remember_run(t)
   local why = (crashed and 'crash of ' or 'silence of ') .. (t.worker or '')
   local cancelling = t.state == 'cancelling'

@@ -16,5 +16,6 @@ if ARGV[2] == '' then
   redis.call('EXPIRE', KEYS[1], ARGV[3])
 else
   redis.call('HSET', KEYS[1], 'writer', ARGV[1], 'row', ARGV[2])
+  redis.call('HDEL', KEYS[1], 'live')
 end
 return 'ok'

@@ -14,12 +14,12 @@ if t.state ~= 'failed' and t.state ~= 'cancelled' then return 'state ' .. t.stat
 if t.started then remember_run(t) end
 remember(t, tonumber(t.finished) or NOW, t.state)
 remember(t, NOW, 'queued', '', '', 'redriven')
-redis.call('HDEL', t.key, 'finished', 'started', 'cancel', 'ending', 'crashes', 'crash_at', 'token', 'wake')
-redis.call('HSET', t.key, 'attempt', 0, 'deadline', NOW + ARGV[3], 'gen', (tonumber(t.gen) or 1) + 1)
-redis.call('DEL', t.key .. ':r', t.key .. ':p')
-redis.call('ZREM', P .. 'dead', t.id)
-redis.call('ZREM', P .. 'done', t.id)
-redis.call('ZADD', P .. 'live', created(t.id), t.id)
+call('HDEL', t.key, 'finished', 'started', 'cancel', 'ending', 'crashes', 'crash_at', 'token', 'wake')
+call('HSET', t.key, 'attempt', 0, 'deadline', NOW + ARGV[3], 'gen', (tonumber(t.gen) or 1) + 1)
+call('DEL', t.key .. ':r', t.key .. ':p')
+call('ZREM', P .. 'dead', t.id)
+call('ZREM', P .. 'done', t.id)
+call('ZADD', P .. 'live', created(t.id), t.id)
 if t.gates then line_up(t) end
 local quiet_at = (tonumber(t.finished) or NOW) + ARGV[4]
 if t.out and quiet_at > NOW then

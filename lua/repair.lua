@@ -15,8 +15,8 @@ local DELAYED = { scheduled = true, retrying = true, parked = true, waiting = tr
 
 -- Whether entry id a is at or before b.
 local function at_or_before(a, b)
-  local a1, a2 = string.match(a, '(%d+)-(%d+)')
-  local b1, b2 = string.match(b, '(%d+)-(%d+)')
+  local a1, a2 = match(a, '(%d+)-(%d+)')
+  local b1, b2 = match(b, '(%d+)-(%d+)')
   a1, a2, b1, b2 = tonumber(a1), tonumber(a2), tonumber(b1), tonumber(b2)
   return a1 < b1 or (a1 == b1 and a2 <= b2)
 end
@@ -36,12 +36,12 @@ local function last_delivered(lane)
 end
 
 local function is_pending(t)
-  return last_delivered(t.lane) and #redis.call('XPENDING', stream_of(t.lane), GROUP, t.entry, t.entry, 1) > 0
+  return last_delivered(t.lane) and #call('XPENDING', stream_of(t.lane), GROUP, t.entry, t.entry, 1) > 0
 end
 
 -- Whether the stream still has the entry and the group will deliver it, or has it pending.
 local function will_come(t)
-  if not t.entry or #redis.call('XRANGE', stream_of(t.lane), t.entry, t.entry) == 0 then return false end
+  if not t.entry or #call('XRANGE', stream_of(t.lane), t.entry, t.entry) == 0 then return false end
   local last = last_delivered(t.lane)
   return not last or not at_or_before(t.entry, last) or is_pending(t)
 end
@@ -54,19 +54,19 @@ end
 local function check(id)
   local t = load(id)
   if not t.state then
-    return fix(t, 'indexed but missing', function() redis.call('ZREM', P .. 'live', id) end)
+    return fix(t, 'indexed but missing', function() call('ZREM', P .. 'live', id) end)
   end
   if ENDED[t.state] then
     return fix(t, 'ended but live', function()
-      redis.call('ZREM', P .. 'live', id)
-      redis.call('ZADD', P .. (t.state == 'failed' and 'dead' or 'done'), created(id), id)
+      call('ZREM', P .. 'live', id)
+      call('ZADD', P .. (t.state == 'failed' and 'dead' or 'done'), created(id), id)
     end)
   end
-  local delayed = redis.call('ZSCORE', P .. 'delayed', id)
+  local delayed = call('ZSCORE', P .. 'delayed', id)
   if held(t) then
     if is_pending(t) then return end
     return fix(t, 'running without its entry', function()
-      redis.call('HSET', t.key, 'token', '', 'attempt', math.max(0, (tonumber(t.attempt) or 1) - 1))
+      call('HSET', t.key, 'token', '', 'attempt', math.max(0, (tonumber(t.attempt) or 1) - 1))
       remember_run(t)
       free_gates(t, false)
       local cancelling = t.state == 'cancelling'
@@ -78,19 +78,19 @@ local function check(id)
     end)
   end
   if NOW > deadline_of(t) and not t.ckpt and not look_only then
-    redis.call('ZREM', P .. 'delayed', id)
+    call('ZREM', P .. 'delayed', id)
     return finish(t, 'failed', timeout_body(t))
   end
   if DELAYED[t.state] then
     if delayed then return end
-    return fix(t, t.state .. ' but not delayed', function() redis.call('ZADD', P .. 'delayed', NOW, id) end)
+    return fix(t, t.state .. ' but not delayed', function() call('ZADD', P .. 'delayed', NOW, id) end)
   end
   if not delayed and not will_come(t) then
     fix(t, t.state .. ' but not in its stream', function() push(t, t.state) end)
   end
 end
 
-local ids = redis.call('ZRANGE', P .. 'live', first, first + many - 1)
+local ids = call('ZRANGE', P .. 'live', first, first + many - 1)
 for _, id in ipairs(ids) do check(id) end
 flush()
 return { #ids < many and 0 or first + many, found }

@@ -12,7 +12,7 @@ for _, c in ipairs(consumers.err and {} or consumers) do
   local info = {}
   for i = 1, #c, 2 do info[c[i]] = c[i + 1] end
   if info.name == ARGV[3] and info.pending == 0 then
-    redis.call('XGROUP', 'DELCONSUMER', stream_of(ARGV[2]), GROUP, ARGV[3])
+    call('XGROUP', 'DELCONSUMER', stream_of(ARGV[2]), GROUP, ARGV[3])
     return 1
   end
 end

@@ -19,7 +19,7 @@ local replies = {}
 -- The attempt did not end by a verdict that counts.
 local function give_back(t)
   t.attempt = math.max(0, (tonumber(t.attempt) or 1) - 1)
-  redis.call('HSET', t.key, 'attempt', t.attempt)
+  call('HSET', t.key, 'attempt', t.attempt)
 end
 
 local function again(t, outcome, after, detail)
@@ -27,9 +27,9 @@ local function again(t, outcome, after, detail)
   if outcome ~= 'retry' then give_back(t) end
   free_gates(t, false)
   local cancelling = t.state == 'cancelling' or t.cancel
-  if outcome == 'release' and t.out then after = quarantine end
+  if t.out then after = math.max(after, quarantine) end
   if t.wake and outcome == 'park' then after = 0 end
-  if t.wake then redis.call('HDEL', t.key, 'wake') end
+  if t.wake then call('HDEL', t.key, 'wake') end
   local state = outcome == 'retry' and 'retrying' or outcome == 'park' and 'parked' or 'queued'
   if outcome == 'release' and after > 0 then state = 'retrying' end
   remember(t, NOW, state, t.worker, t.attempt, detail)
@@ -54,10 +54,10 @@ for i = 3, #ARGV, 7 do
       finish(t, outcome, body)
     else
       if ARGV[i + 4] ~= '' then
-        redis.call('HSET', t.key, 'ending', ARGV[i + 4])
+        call('HSET', t.key, 'ending', ARGV[i + 4])
         t.ending = ARGV[i + 4]
       end
-      if body ~= '' then redis.call('SET', t.key .. ':r', body) end
+      if body ~= '' then call('SET', t.key .. ':r', body) end
       again(t, outcome, tonumber(ARGV[i + 3]) or 0, ARGV[i + 6])
     end
     replies[#replies + 1] = 'ok'

@@ -157,6 +157,12 @@ pub fn new_record_id() -> String {
     Uuid::new_v4().as_hyphenated().to_string()
 }
 
+/// A new claim token: 64 random bits. It only has to differ from those of the same task's other claims.
+#[must_use]
+pub fn new_token() -> String {
+    format!("{:016x}", rand::random::<u64>())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

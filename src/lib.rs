@@ -15,9 +15,11 @@
 //! ```
 
 pub mod api;
+pub mod bench;
 pub mod clock;
 pub mod config;
 pub mod ctl;
+pub mod daemon;
 pub mod ids;
 pub mod lease;
 pub mod model;

@@ -16,6 +16,8 @@ use tokio_util::task::TaskTracker;
 pub struct Shutdown {
     token: CancellationToken,
     tracker: TaskTracker,
+    work: TaskTracker,
+    drained: CancellationToken,
     failure: Arc<Mutex<Option<String>>>,
 }
 
@@ -62,18 +64,46 @@ impl Shutdown {
     pub fn spawn<F, E>(&self, name: &'static str, run: F)
     where
         F: Future<Output = Result<(), E>> + Send + 'static,
-        E: std::fmt::Display,
+        E: std::fmt::Display + 'static,
     {
-        let this = self.clone();
-        self.tracker.spawn(async move {
-            let outcome = tokio::spawn(async move { run.await.map_err(|e| e.to_string()) });
-            let outcome = outcome.await.map_err(|e| e.to_string()).and_then(|r| r);
-            match outcome {
-                Ok(()) if this.is_stopping() => {}
-                Ok(()) => this.fail(format!("loop {name} ended before it was told to")),
-                Err(e) => this.fail(format!("loop {name}: {e}")),
-            }
-        });
+        self.tracker.spawn(self.clone().watch(name, run));
+    }
+
+    /// As [`Shutdown::spawn`], for a loop that brings in work: it has to end before [`Shutdown::drained`] can fire.
+    pub fn spawn_source<F, E>(&self, name: &'static str, run: F)
+    where
+        F: Future<Output = Result<(), E>> + Send + 'static,
+        E: std::fmt::Display + 'static,
+    {
+        self.work.spawn(self.clone().watch(name, run));
+    }
+
+    async fn watch<F, E>(self, name: &'static str, run: F)
+    where
+        F: Future<Output = Result<(), E>> + Send + 'static,
+        E: std::fmt::Display + 'static,
+    {
+        // A task of its own, so that a panic is seen as the end of the loop.
+        let outcome = tokio::spawn(async move { run.await.map_err(|e| e.to_string()) });
+        match outcome.await.map_err(|e| e.to_string()).and_then(|r| r) {
+            Ok(()) if self.is_stopping() => {}
+            Ok(()) => self.fail(format!("loop {name} ended before it was told to")),
+            Err(e) => self.fail(format!("loop {name}: {e}")),
+        }
+    }
+
+    /// Starts a piece of work (one task, one request) that is awaited before [`Shutdown::drained`] fires.
+    pub fn spawn_work<F>(&self, work: F)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        self.work.spawn(work);
+    }
+
+    /// Fires after the stop signal, once all work has ended: what serves the work (heartbeats, say) goes on until then.
+    #[must_use]
+    pub fn drained(&self) -> CancellationToken {
+        self.drained.clone()
     }
 
     fn fail(&self, why: String) {
@@ -91,7 +121,13 @@ impl Shutdown {
     pub async fn join(&self, grace: Duration) -> Result<(), String> {
         self.token.cancelled().await;
         self.tracker.close();
-        let in_time = tokio::time::timeout(grace, self.tracker.wait()).await;
+        self.work.close();
+        let all = async {
+            self.work.wait().await;
+            self.drained.cancel();
+            self.tracker.wait().await;
+        };
+        let in_time = tokio::time::timeout(grace, all).await;
         let failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner).take();
         match (failure, in_time) {
             (Some(why), _) => Err(why),

@@ -1,1 +1,68 @@
-//! (being written)
+//! `valence`, the operator's command: tables for people, JSON for programs, exit codes for scripts.
+//!
+//! One file per resource, each with the same parts: the sub-commands as clap reads them, and `run`, which carries one out. All of
+//! them speak HTTP through [`client`] and write through [`output`]; none knows Redis. Two commands are exceptions: [`doctor`] may
+//! open the store to look for what the API cannot see, and [`up`] starts every other part in this process.
+//!
+//! Exit codes: 0 done, 1 the task failed (or something is wrong), 2 usage, 3 the API cannot be reached, 4 the API refused.
+
+pub mod cli;
+mod client;
+mod completion;
+pub mod data_dir;
+mod dead_letter;
+mod doctor;
+mod error;
+mod flavor;
+mod follow;
+mod kind;
+mod node;
+mod output;
+mod parts;
+mod podm;
+mod queue;
+pub mod redis_child;
+mod redis_link;
+mod schedule;
+mod sims;
+mod system;
+mod task;
+pub mod up;
+mod watch;
+mod worker;
+
+use std::io::Write;
+
+use cli::{Cli, Command};
+use client::Client;
+pub use error::CtlError;
+use output::Output;
+
+/// Carries out a command and writes its answer.
+///
+/// # Errors
+/// [`CtlError`], whose [`CtlError::exit_code`] is the process's.
+pub async fn run(cli: Cli, writer: &mut dyn Write, tty: bool) -> Result<(), CtlError> {
+    let Cli { global, command } = cli;
+    let mut out = Output::new(writer, global.json, tty);
+    let out = &mut out;
+    if let Command::Completion(args) = command {
+        return completion::run(&args, out);
+    }
+    let api = Client::new(&global.api_url, global.token.clone())?;
+    match command {
+        Command::Up(args) => up::run(*args, global.token, out).await,
+        Command::Task(command) => task::run(command, &api, out).await,
+        Command::Queue(command) => queue::run(command, &api, out).await,
+        Command::Worker(command) => worker::run(command, &api, out).await,
+        Command::Node(command) => node::run(command, &api, out).await,
+        Command::Podm(command) => podm::run(command, &api, out).await,
+        Command::Flavor(command) => flavor::run(command, &api, out).await,
+        Command::System(command) => system::run(command, &api, out).await,
+        Command::Kind(command) => kind::run(command, &api, out).await,
+        Command::Schedule(command) => schedule::run(command, &api, out).await,
+        Command::DeadLetter(command) => dead_letter::run(command, &api, out).await,
+        Command::Doctor(args) => doctor::run(args, &api, out).await,
+        Command::Completion(_) => Ok(()),
+    }
+}

@@ -7,6 +7,7 @@ pub mod node;
 pub mod params;
 pub mod podm;
 pub mod problem;
+pub mod recurrence;
 pub mod state;
 mod strict;
 pub mod task;

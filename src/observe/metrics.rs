@@ -10,18 +10,69 @@ use std::sync::LazyLock;
 use prometheus::core::Collector;
 use prometheus::process_collector::ProcessCollector;
 use prometheus::{
-    Encoder, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
+    Encoder, GaugeVec, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
 };
 
 /// Seconds: from a local answer to the longest wait of a v1 call.
 const REQUEST_SECONDS: [f64; 14] =
     [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0, 120.0, 1000.0];
 
+/// Seconds: from a no-op to the longest compose.
+const WORK_SECONDS: [f64; 14] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 5.0, 30.0, 120.0, 600.0, 3600.0];
+
 /// The families of a process.
 pub struct Metrics {
     registry: Registry,
     /// The REST server.
     pub http: Http,
+    /// Workers.
+    pub work: Work,
+    /// Schedulers.
+    pub upkeep: Upkeep,
+}
+
+/// What a worker counts.
+pub struct Work {
+    /// Attempts settled, by topic, kind and outcome.
+    pub settled: IntCounterVec,
+    /// Tasks that ended, by topic, kind and outcome.
+    pub completed: IntCounterVec,
+    /// Attempts that come back, by topic, kind and reason.
+    pub retried: IntCounterVec,
+    /// Tasks that became dead letters.
+    pub dead_lettered: IntCounterVec,
+    /// Settles refused because the claim was somebody else's.
+    pub fenced: IntCounterVec,
+    /// Seconds from acceptance (or due time) to the claim.
+    pub queue_wait: HistogramVec,
+    /// Seconds from claim to settle.
+    pub run_time: HistogramVec,
+    /// Slots by state: busy, free.
+    pub slots: IntGaugeVec,
+    /// Reads answered, by kind and outcome.
+    pub reads: IntCounterVec,
+}
+
+/// What a scheduler counts.
+pub struct Upkeep {
+    /// Entries taken back from silent workers, by what became of them.
+    pub reclaimed: IntCounterVec,
+    /// Delayed tasks put into their streams.
+    pub promoted: IntCounterVec,
+    /// Tasks put back where their state says they are.
+    pub repaired: IntCounterVec,
+    /// Tasks by topic and state.
+    pub depth: IntGaugeVec,
+    /// Entries not yet taken, by topic.
+    pub lag: IntGaugeVec,
+    /// Entries that a worker holds, by topic.
+    pub pending: IntGaugeVec,
+    /// Age in seconds of the oldest entry not yet taken, by topic.
+    pub oldest_age: GaugeVec,
+    /// Live workers, by topic.
+    pub workers: IntGaugeVec,
+    /// Whether a topic is paused.
+    pub paused: IntGaugeVec,
 }
 
 /// What the REST server counts.
@@ -78,7 +129,75 @@ impl Metrics {
                 &["topic", "kind"],
             ),
         };
-        Self { registry: declare.0, http }
+        let work = Self::work(&declare);
+        let upkeep = Self::upkeep(&declare);
+        Self { registry: declare.0, http, work, upkeep }
+    }
+
+    fn work(declare: &Declare) -> Work {
+        let kinds = ["topic", "kind"];
+        Work {
+            settled: declare.counters(
+                "valence_attempts_settled_total",
+                "Attempts settled, by outcome of the attempt.",
+                &["topic", "kind", "outcome"],
+            ),
+            completed: declare.counters(
+                "valence_tasks_completed_total",
+                "Tasks ended by this worker: completed, failed or cancelled.",
+                &["topic", "kind", "outcome"],
+            ),
+            retried: declare.counters(
+                "valence_tasks_retried_total",
+                "Attempts that come back: retry, park, release or undo.",
+                &["topic", "kind", "reason"],
+            ),
+            dead_lettered: declare.counters("valence_tasks_dead_lettered_total", "Tasks that failed for good.", &kinds),
+            fenced: declare.counters(
+                "valence_tasks_fenced_total",
+                "Settles refused because the claim was somebody else's.",
+                &kinds,
+            ),
+            queue_wait: declare.histograms(
+                "valence_task_queue_wait_seconds",
+                "Time from acceptance to the first claim.",
+                &["topic"],
+                &WORK_SECONDS,
+            ),
+            run_time: declare.histograms(
+                "valence_task_run_seconds",
+                "Time from claim to settle of one attempt.",
+                &kinds,
+                &WORK_SECONDS,
+            ),
+            slots: declare.gauges("valence_worker_slots", "Slots by state.", &["state"]),
+            reads: declare.counters("valence_reads_total", "Reads answered.", &["kind", "outcome"]),
+        }
+    }
+
+    fn upkeep(declare: &Declare) -> Upkeep {
+        Upkeep {
+            reclaimed: declare.counters(
+                "valence_tasks_reclaimed_total",
+                "Entries taken back from silent workers, by what became of them.",
+                &["outcome"],
+            ),
+            promoted: declare.counters("valence_tasks_promoted_total", "Delayed tasks put into their streams.", &[]),
+            repaired: declare.counters(
+                "valence_tasks_repaired_total",
+                "Tasks put back where their state says they are.",
+                &[],
+            ),
+            depth: declare.gauges("valence_queue_depth", "Tasks that have not ended, by state.", &["topic", "state"]),
+            lag: declare.gauges("valence_queue_lag", "Entries no worker has taken yet.", &["topic"]),
+            pending: declare.gauges("valence_queue_pending", "Entries that a worker holds.", &["topic"]),
+            oldest_age: declare.keep(GaugeVec::new(
+                Opts::new("valence_queue_oldest_age_seconds", "Age of the oldest entry no worker has taken yet."),
+                &["topic"],
+            )),
+            workers: declare.gauges("valence_queue_workers", "Live workers that serve the topic.", &["topic"]),
+            paused: declare.gauges("valence_queue_paused", "1 while the topic is paused.", &["topic"]),
+        }
     }
 
     /// The page that Prometheus reads.

@@ -1,5 +1,7 @@
 //! What a handler may touch: its task, its checkpoint, its records, Pod Managers, children. Nothing else of the store.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use serde::Serialize;
@@ -29,6 +31,8 @@ pub struct Context {
     def: Definition,
     lease: Lease,
     stop: CancellationToken,
+    outstanding: AtomicBool,
+    latest: Mutex<Option<serde_json::Value>>,
 }
 
 impl Context {
@@ -42,7 +46,17 @@ impl Context {
         lease: Lease,
         stop: CancellationToken,
     ) -> Self {
-        Self { store, pool, claimed, def, lease, stop }
+        let latest = Mutex::new(claimed.checkpoint.clone());
+        Self { store, pool, claimed, def, lease, stop, outstanding: AtomicBool::new(false), latest }
+    }
+
+    /// The same attempt, turned to its undo: what was saved stays, a cancel that was asked for stops it no more, `stop` does.
+    #[must_use]
+    pub fn undoing(&self, mode: Mode, stop: CancellationToken) -> Self {
+        let latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let claimed = Claimed { mode, checkpoint: latest, ..self.claimed.clone() };
+        let (store, pool, def) = (self.store.clone(), self.pool.clone(), self.def.clone());
+        Self::new(store, pool, claimed, def, self.lease.clone(), stop)
     }
 
     /// The task's id.
@@ -107,10 +121,11 @@ impl Context {
         format!("valence:{}:{}", self.store.options().deployment, self.claimed.id)
     }
 
-    /// What an earlier step saved; `None` before the first checkpoint.
+    /// What the last step saved, of this attempt or an earlier one; `None` before the first checkpoint.
     #[must_use]
     pub fn saved<T: DeserializeOwned>(&self) -> Option<T> {
-        self.claimed.checkpoint.clone().and_then(|c| serde_json::from_value(c).ok())
+        let latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        latest.and_then(|c| serde_json::from_value(c).ok())
     }
 
     /// Saves a step whose answer was seen. [`Verdict::Stop`] when a cancel was asked for (the step is saved) or the claim is lost.
@@ -134,11 +149,22 @@ impl Context {
     async fn save<T: Serialize + Sync>(&self, step: &T, outstanding: bool) -> Result<(), Verdict> {
         let data = serde_json::to_value(step).map_err(|e| Verdict::fail(Problem::internal(e.to_string())))?;
         let c = &self.claimed;
-        match self.store.checkpoint(c.id, &c.token, &data, outstanding).await? {
-            Hold::Held => Ok(()),
+        let hold = self.store.checkpoint(c.id, &c.token, &data, outstanding).await?;
+        if hold != Hold::Lost {
+            *self.latest.lock().unwrap_or_else(PoisonError::into_inner) = Some(data.clone());
+        }
+        match hold {
+            Hold::Held => {
+                self.outstanding.store(outstanding, Ordering::SeqCst);
+                Ok(())
+            }
             // An undo is not stopped by the cancel that began it.
-            Hold::Stop if c.mode != Mode::Run => Ok(()),
+            Hold::Stop if c.mode != Mode::Run => {
+                self.outstanding.store(outstanding, Ordering::SeqCst);
+                Ok(())
+            }
             Hold::Stop => {
+                self.outstanding.store(false, Ordering::SeqCst);
                 self.stop.cancel();
                 if outstanding {
                     // Nothing was sent yet: say so, or the undo waits for nothing.
@@ -151,6 +177,12 @@ impl Context {
                 Err(Verdict::Stop)
             }
         }
+    }
+
+    /// Whether a changing request was announced whose answer was not seen: what follows must wait out the quarantine.
+    #[must_use]
+    pub fn is_outstanding(&self) -> bool {
+        self.outstanding.load(Ordering::SeqCst)
     }
 
     /// Says how far it is. A lost or late progress is no error.

@@ -6,6 +6,7 @@
 
 pub mod compute;
 pub mod context;
+pub mod hardware;
 pub mod noop;
 pub mod scheduler;
 pub mod sleep;

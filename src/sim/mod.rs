@@ -1,1 +1,150 @@
-//! (being written)
+//! Simulated Pod Managers: a product of its own (`podm-sim`), and what Valence is tested against.
+//!
+//! [`run`] binds one port per PODM and serves until the stop signal. Each PODM is a whole Intel Rack Scale Redfish service:
+//! hardware computed from a seed, nodes that are allocated, assembled, reset and deleted, sessions, subscriptions, tasks. It can
+//! also serve a recorded tree. Faults are switched and requests are read back through control routes.
+//!
+//! It knows nothing of the rest of the crate, so that it cannot share its mistakes. What a request does is decided under one
+//! lock per PODM by plain functions without I/O: a [`Call`](call::Call) goes in, an [`Answer`](answer::Answer) comes out.
+//!
+//! ```text
+//! server → exchange (faults) → fleet (lock, save) → route → one file per resource family
+//!        → control (/sim/…)
+//! ```
+//!
+//! Invariants: never two nodes on one system; what was accepted is done, whether the client stays or not; with a data folder, what
+//! was answered survives a kill. The resources follow the Intel RSD 2.4/2.5 and DMTF schemas.
+
+mod allocate;
+mod answer;
+mod args;
+mod boot;
+mod call;
+mod chassis;
+mod config;
+mod control;
+mod events;
+mod exchange;
+mod faults;
+mod fleet;
+mod hardware;
+mod log;
+mod managers;
+mod nodes;
+mod parts;
+mod persist;
+mod root;
+mod route;
+mod sensors;
+mod server;
+mod sessions;
+mod state;
+mod storage;
+mod switches;
+mod systems;
+mod tasks;
+mod tree;
+mod view;
+mod wanted;
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio::net::TcpListener;
+
+use crate::shutdown::Shutdown;
+
+pub use args::SimArgs;
+pub use config::{RsdVersion, SimConfig, SimFlavour};
+pub use faults::{Cut, Fault};
+
+/// Why a simulator could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum SimError {
+    /// A flavour that is not played.
+    #[error("the flavour {0:?} is not simulated yet; there is rsd")]
+    Flavour(SimFlavour),
+    /// More PODMs than there are ports after the first.
+    #[error("there are not {podms} ports from {first} on")]
+    Ports {
+        /// The first port.
+        first: u16,
+        /// The number asked for.
+        podms: usize,
+    },
+    /// A port that cannot be had.
+    #[error("cannot listen on {addr}")]
+    Bind {
+        /// The address.
+        addr: SocketAddr,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// A tree that cannot be served.
+    #[error("cannot read the tree {}", dir.display())]
+    Tree {
+        /// The folder.
+        dir: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// A data file that cannot be used.
+    #[error("cannot use {}", file.display())]
+    Data {
+        /// The file.
+        file: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// What a started simulator serves, in the order of its PODMs.
+#[derive(Debug, Clone)]
+pub struct Running {
+    /// Where it listens.
+    pub addrs: Vec<SocketAddr>,
+}
+
+impl Running {
+    /// The base URLs, such as `http://127.0.0.1:9000`.
+    #[must_use]
+    pub fn urls(&self) -> Vec<String> {
+        self.addrs.iter().map(|addr| format!("http://{addr}")).collect()
+    }
+}
+
+/// Binds the ports, starts to serve them as loops of `shutdown`, and says where they are.
+///
+/// # Errors
+/// [`SimError`]: nothing is left running then.
+pub async fn run(config: SimConfig, shutdown: &Shutdown) -> Result<Running, SimError> {
+    if config.flavour != SimFlavour::Rsd {
+        return Err(SimError::Flavour(config.flavour));
+    }
+    let mut listeners = Vec::with_capacity(config.podms);
+    for podm in 0..config.podms {
+        let addr = address(config.listen, podm, config.podms)?;
+        listeners.push(TcpListener::bind(addr).await.map_err(|source| SimError::Bind { addr, source })?);
+    }
+    let addrs: Vec<SocketAddr> = listeners.iter().filter_map(|l| l.local_addr().ok()).collect();
+    let fleet = Arc::new(fleet::Fleet::new(config)?);
+    for (podm, listener) in listeners.into_iter().enumerate() {
+        shutdown.spawn("podm-sim", server::serve(Arc::clone(&fleet), podm, listener, shutdown.token()));
+    }
+    Ok(Running { addrs })
+}
+
+/// The address of a PODM: ports count up, except from 0, which lets the system pick each.
+fn address(first: SocketAddr, podm: usize, podms: usize) -> Result<SocketAddr, SimError> {
+    let mut addr = first;
+    if first.port() != 0 {
+        let port = u16::try_from(podm).ok().and_then(|n| first.port().checked_add(n));
+        addr.set_port(port.ok_or(SimError::Ports { first: first.port(), podms })?);
+    }
+    Ok(addr)
+}

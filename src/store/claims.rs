@@ -140,7 +140,7 @@ pub enum Settled {
     Fenced,
 }
 
-type RawClaim = (String, String, String, u32, u64, u32, i64, String, String, String);
+type RawClaim = (String, String, u32, u64, u32, i64, String, String, String);
 
 impl Store {
     /// Claims up to `free` tasks. The same `token` after a lost reply, with [`Source::Own`], gives the lost answer.
@@ -324,7 +324,7 @@ impl Store {
 }
 
 fn read_claim(raw: RawClaim, token: &str) -> Option<Claimed> {
-    let (id, _entry, lane, attempt, claims, crashes, left_ms, mode, def, checkpoint) = raw;
+    let (id, lane, attempt, claims, crashes, left_ms, mode, def, checkpoint) = raw;
     Some(Claimed {
         id: id.parse().ok()?,
         token: token.to_owned(),

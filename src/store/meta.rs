@@ -1,5 +1,7 @@
 //! What a deployment fixes at its first start: a process configured otherwise refuses to start and says why.
 
+use serde_json::{Value, json};
+
 use super::{Store, StoreError, keys};
 
 /// Why a process may not join the deployment.
@@ -20,6 +22,16 @@ pub enum MetaError {
     /// Redis is away.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+impl super::connect::Redis {
+    /// The bucket count that a deployment recorded here; `None` when there is no deployment. Changes nothing.
+    ///
+    /// # Errors
+    /// When Redis is away.
+    pub async fn recorded_buckets(&self) -> Result<Option<u16>, StoreError> {
+        Ok(redis::cmd("HGET").arg(keys::META).arg("buckets").query_async(&mut self.shared()).await?)
+    }
 }
 
 impl Store {
@@ -73,6 +85,23 @@ impl Store {
             maxmemory_policy: field("maxmemory_policy"),
             guarantee: guarantee.to_owned(),
         })
+    }
+}
+
+impl Store {
+    /// Whether Redis is there and takes writes, and what it promises to keep: the body of `/readyz`, as `Err` when it is not ready.
+    ///
+    /// # Errors
+    /// The body that says why not.
+    pub async fn readiness(&self) -> Result<Value, Value> {
+        match self.durability().await {
+            Ok(durability) => {
+                let ready = durability.role == "master";
+                let body = json!({ "ready": ready, "redis": durability });
+                if ready { Ok(body) } else { Err(body) }
+            }
+            Err(error) => Err(json!({ "ready": false, "detail": error.to_string() })),
+        }
     }
 }
 

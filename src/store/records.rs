@@ -59,12 +59,13 @@ impl Store {
         if !crate::ids::is_record_id(id) {
             return Ok(None);
         }
-        let row: Option<String> = redis::cmd("HGET")
+        let fields: Fields = redis::cmd("HMGET")
             .arg(keys::record(of.as_str(), id))
             .arg("row")
+            .arg("live")
             .query_async(&mut self.redis().shared())
             .await?;
-        read(of, id, row)
+        read(of, id, fields)
     }
 
     /// Reads all records of a collection.
@@ -80,11 +81,11 @@ impl Store {
         for chunk in ids.chunks(500) {
             let mut pipe = redis::pipe();
             for id in chunk {
-                pipe.hget(keys::record(of.as_str(), id), "row");
+                pipe.cmd("HMGET").arg(keys::record(of.as_str(), id)).arg("row").arg("live");
             }
-            let rows: Vec<Option<String>> = pipe.query_async(&mut shared).await?;
-            for (id, row) in chunk.iter().zip(rows) {
-                all.extend(read::<T>(of, id, row)?);
+            let rows: Vec<Fields> = pipe.query_async(&mut shared).await?;
+            for (id, fields) in chunk.iter().zip(rows) {
+                all.extend(read::<T>(of, id, fields)?);
             }
         }
         Ok(all)
@@ -127,6 +128,18 @@ impl Store {
         Ok(reply == "ok")
     }
 
+    /// Lays something observed (a PODM's status, say) over a record that stands; the next write of the record takes it away.
+    ///
+    /// # Errors
+    /// When Redis is away or full.
+    pub async fn observe<T: Serialize + Sync>(&self, of: Collection, id: &str, seen: &T) -> Result<(), StoreError> {
+        let seen = serde_json::to_string(seen).map_err(|e| StoreError::corrupt("an observation", e))?;
+        let mut call = self.scripts().observe.prepare_invoke();
+        call.key(keys::record(of.as_str(), id)).arg(seen);
+        let _set: u8 = call.invoke_async(&mut self.redis().shared()).await?;
+        Ok(())
+    }
+
     /// Claims a name that must be unique in a collection for a record. `Err(id)`-like answer: `Some(other)` has it.
     ///
     /// # Errors
@@ -166,8 +179,16 @@ impl Store {
     }
 }
 
-fn read<T: DeserializeOwned>(of: Collection, id: &str, row: Option<String>) -> Result<Option<T>, StoreError> {
+/// `row`, and what was last observed of it.
+type Fields = (Option<String>, Option<String>);
+
+fn read<T: DeserializeOwned>(of: Collection, id: &str, (row, live): Fields) -> Result<Option<T>, StoreError> {
     let Some(row) = row.filter(|r| !r.is_empty()) else { return Ok(None) };
-    let what = || format!("{} {id}", of.as_str());
-    serde_json::from_str(&row).map(Some).map_err(|e| StoreError::corrupt(what(), e))
+    let corrupt = |e: serde_json::Error| StoreError::corrupt(format!("{} {id}", of.as_str()), e);
+    let mut row: serde_json::Value = serde_json::from_str(&row).map_err(corrupt)?;
+    if let (Some(row), Some(live)) = (row.as_object_mut(), live) {
+        let live: serde_json::Map<String, serde_json::Value> = serde_json::from_str(&live).map_err(corrupt)?;
+        row.extend(live);
+    }
+    serde_json::from_value(row).map(Some).map_err(corrupt)
 }

@@ -1,0 +1,62 @@
+# Valence: what a person types. `make` lists it.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+CARGO ?= cargo
+SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
+
+# Commands that `make run` and `make test` need, as command:package.
+NEEDS_RUN := redis-server:redis-server
+NEEDS_TEST := promtool:prometheus jq:jq
+
+.PHONY: help setup setup-test run test lint ci bench chaos docs console
+
+help: ## list these targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+define install
+	@missing=(); for need in $(1); do command -v "$${need%%:*}" >/dev/null || missing+=("$${need##*:}"); done; \
+	if [ "$${#missing[@]}" -gt 0 ]; then \
+	  echo "installing $${missing[*]} with apt-get (make $@)"; \
+	  $(SUDO) apt-get update -qq && \
+	  $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$${missing[@]}"; \
+	fi
+	@command -v $(CARGO) >/dev/null || { echo "cargo is missing: install Rust from https://rustup.rs, then try again" >&2; exit 1; }
+endef
+
+setup: ## install what running needs: redis-server (apt-get)
+	$(call install,$(NEEDS_RUN))
+
+setup-test: ## install what the tests need besides: promtool, jq (apt-get)
+	$(call install,$(NEEDS_RUN) $(NEEDS_TEST))
+
+run: setup ## run everything on this machine, with simulated Pod Managers
+	$(CARGO) run --locked --bin valence -- up
+
+# nextest runs the tests where it is there; it knows no doctests, which therefore come first.
+test: setup-test ## run all tests
+	$(CARGO) test --locked --doc
+	@if $(CARGO) nextest --version >/dev/null 2>&1; then $(CARGO) nextest run --locked; else $(CARGO) test --locked --lib --bins --tests; fi
+
+lint: ## formatting and clippy, warnings as errors
+	$(CARGO) fmt --check
+	$(CARGO) clippy --locked --all-targets -- -D warnings
+
+ci: ## what CI runs
+	.ci/run
+
+bench: setup ## measure against real processes
+	$(CARGO) run --release --locked --bin valence-bench
+
+SEED ?= 1
+TASKS ?= 2000
+FAULTS ?= 20
+chaos: setup-test ## kill processes while tasks run: SEED= TASKS= FAULTS=
+	CHAOS_SEED=$(SEED) CHAOS_TASKS=$(TASKS) CHAOS_FAULTS=$(FAULTS) $(CARGO) test --locked --test chaos -- --ignored --nocapture
+
+docs: ## write docs/openapi.json anew
+	$(CARGO) run --locked --bin valence-api -- --print-openapi > docs/openapi.json.new
+	mv docs/openapi.json.new docs/openapi.json
+
+console: ## build the web console
+	@echo "there is no web console yet"

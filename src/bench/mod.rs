@@ -1,0 +1,85 @@
+//! Load and scale measurement: each scenario drives real processes and prints its figure beside its yardstick, measured in turn
+//! with it in the same run, so that a noisy machine disturbs both alike. Quote medians and ratios.
+
+pub mod drain;
+pub mod enqueue;
+pub mod latency;
+pub mod report;
+pub mod rig;
+
+use std::path::PathBuf;
+
+use report::Report;
+
+/// What is measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Scenario {
+    /// Claim to settle of no-op tasks, beside the same commands pipelined without logic.
+    Drain,
+    /// Redis memory of a queued task with a payload of 200 bytes.
+    Memory,
+    /// POST /v1/tasks over 64 connections, beside a bare route that does one XADD.
+    Enqueue,
+    /// POST /v1/tasks/batch.
+    Batch,
+    /// A read through the queue on an idle system, beside a bare route that does one GET.
+    Read,
+    /// POST to `Completed` seen by long-poll on an idle system.
+    Latency,
+}
+
+/// How it is measured.
+#[derive(Debug, Clone, clap::Parser)]
+#[command(name = "valence-bench", version, about = "Measures Valence against its yardsticks, with processes of its own")]
+pub struct BenchArgs {
+    /// Scenarios; all of them when none is given
+    #[arg(value_enum)]
+    pub scenarios: Vec<Scenario>,
+    /// Runs of each, of which the median counts
+    #[arg(long, default_value_t = 5)]
+    pub runs: usize,
+    /// Tasks in a run of drain, memory and batch
+    #[arg(long, default_value_t = 20_000)]
+    pub tasks: usize,
+    /// appendfsync of the private redis-server: always, everysec, or no for none at all
+    #[arg(long, default_value = "everysec")]
+    pub fsync: String,
+    /// Slots of the worker
+    #[arg(long, default_value_t = 64)]
+    pub concurrency: usize,
+    /// Worker processes
+    #[arg(long, default_value_t = 1)]
+    pub workers: usize,
+    /// Write the figures as JSON here
+    #[arg(long)]
+    pub json: Option<PathBuf>,
+}
+
+/// Runs the scenarios in order and returns what they measured.
+///
+/// # Errors
+/// When a process cannot be started or answers with an error.
+pub async fn run(args: &BenchArgs) -> anyhow::Result<Report> {
+    let all = [
+        Scenario::Drain,
+        Scenario::Memory,
+        Scenario::Enqueue,
+        Scenario::Batch,
+        Scenario::Read,
+        Scenario::Latency,
+    ];
+    let chosen = if args.scenarios.is_empty() { &all[..] } else { &args.scenarios[..] };
+    let mut report = Report::new(args);
+    for scenario in chosen {
+        tracing::info!(?scenario, "measuring");
+        match scenario {
+            Scenario::Drain => drain::drain(args, &mut report).await?,
+            Scenario::Memory => drain::memory(args, &mut report).await?,
+            Scenario::Enqueue => enqueue::single(args, &mut report).await?,
+            Scenario::Batch => enqueue::batch(args, &mut report).await?,
+            Scenario::Read => latency::read(args, &mut report).await?,
+            Scenario::Latency => latency::task(args, &mut report).await?,
+        }
+    }
+    Ok(report)
+}

@@ -1,0 +1,175 @@
+//! A deployment of the bench's own: a private redis-server and real processes of this build, all ended when dropped.
+
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail, ensure};
+
+use super::BenchArgs;
+use crate::config::Config;
+use crate::store::Store;
+use crate::store::connect::Redis;
+
+/// What runs.
+pub struct Rig {
+    dir: PathBuf,
+    redis: Child,
+    processes: Vec<(String, Child)>,
+    /// A connection of the bench's own.
+    pub store: Store,
+}
+
+impl Rig {
+    /// Starts an empty Redis.
+    ///
+    /// # Errors
+    /// When redis-server is not installed or does not answer.
+    pub async fn start(args: &BenchArgs) -> anyhow::Result<Self> {
+        let dir = std::env::temp_dir().join(format!("valence-bench-{}", crate::ids::new_record_id()));
+        std::fs::create_dir_all(&dir)?;
+        let aof: &[&str] =
+            if args.fsync == "no" { &["--appendonly", "no"] } else { &["--appendonly", "yes", "--appendfsync", &args.fsync] };
+        let redis = Command::new("redis-server")
+            .current_dir(&dir)
+            .args(["--port", "0", "--unixsocket", "redis.sock", "--dir", ".", "--save", ""])
+            .args(["--maxmemory-policy", "noeviction"])
+            .args(aof)
+            .stdout(Stdio::null())
+            .spawn()
+            .context("redis-server must be installed")?;
+        let url = format!("redis+unix://{}", dir.join("redis.sock").display());
+        let deadline = Instant::now() + Duration::from_secs(10);
+        let connected = loop {
+            match Redis::connect(&url, Duration::from_secs(30)).await {
+                Ok(connected) => break connected,
+                Err(error) if Instant::now() > deadline => bail!("redis-server does not answer: {error}"),
+                Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
+            }
+        };
+        let store = Store::open(connected, Config::default().store_options()).await?;
+        Ok(Self { dir, redis, processes: Vec::new(), store })
+    }
+
+    /// URL of the private Redis.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("redis+unix://{}", self.dir.join("redis.sock").display())
+    }
+
+    /// Starts a process of this build beside the bench's own executable.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn spawn(&mut self, program: &str, args: &[&str]) -> anyhow::Result<()> {
+        let path = std::env::current_exe()?.with_file_name(program);
+        let child = Command::new(&path)
+            .args(["--redis", &self.url(), "--enable-test-kinds"])
+            .args(args)
+            .env("VALENCE_LOG", "warn")
+            .stdout(Stdio::null())
+            .spawn()
+            .with_context(|| format!("{} must be built", path.display()))?;
+        self.processes.push((program.to_owned(), child));
+        Ok(())
+    }
+
+    /// Starts the API on a free loopback port and waits until it serves.
+    ///
+    /// # Errors
+    /// When it does not.
+    pub async fn api(&mut self) -> anyhow::Result<String> {
+        let port = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+        self.spawn("valence-api", &["--listen", &format!("127.0.0.1:{port}")])?;
+        let url = format!("http://127.0.0.1:{port}");
+        let client = reqwest::Client::builder().no_proxy().build()?;
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while Instant::now() < deadline {
+            if client.get(format!("{url}/readyz")).send().await.is_ok_and(|r| r.status().is_success()) {
+                return Ok(url);
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        bail!("valence-api does not serve")
+    }
+
+    /// Waits until so many workers are there.
+    ///
+    /// # Errors
+    /// When they do not come.
+    pub async fn until_workers(&self, count: usize) -> anyhow::Result<()> {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while self.store.workers().await?.len() < count {
+            ensure!(Instant::now() < deadline, "workers do not come up");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        Ok(())
+    }
+
+    /// How often Redis was called, by command.
+    ///
+    /// # Errors
+    /// When Redis fails.
+    pub async fn calls(&self, command: &str) -> anyhow::Result<f64> {
+        let text: String =
+            redis::cmd("INFO").arg("commandstats").query_async(&mut self.store.redis().shared()).await?;
+        let line = text.lines().find_map(|l| l.strip_prefix(&format!("cmdstat_{command}:calls=")));
+        Ok(line.and_then(|l| l.split(',').next()?.parse().ok()).unwrap_or(0.0))
+    }
+
+    /// CPU seconds of Redis and of each process so far.
+    ///
+    /// # Errors
+    /// When /proc cannot be read.
+    pub fn cpu(&self) -> anyhow::Result<Cpu> {
+        let mut cpu = Cpu { redis: cpu_of(self.redis.id())?, ..Cpu::default() };
+        for (program, child) in &self.processes {
+            let s = cpu_of(child.id())?;
+            if program == "valence-api" { cpu.api += s } else { cpu.workers += s }
+        }
+        Ok(cpu)
+    }
+}
+
+/// CPU seconds.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Cpu {
+    /// redis-server.
+    pub redis: f64,
+    /// API processes.
+    pub api: f64,
+    /// Workers and schedulers.
+    pub workers: f64,
+}
+
+impl Cpu {
+    /// What was used since an earlier reading.
+    #[must_use]
+    pub fn since(self, before: Self) -> Self {
+        Self { redis: self.redis - before.redis, api: self.api - before.api, workers: self.workers - before.workers }
+    }
+}
+
+/// CPU time of a process from the scheduler's own books: ns on CPU, all threads.
+fn cpu_of(pid: u32) -> anyhow::Result<f64> {
+    let mut ns = 0u64;
+    for task in std::fs::read_dir(format!("/proc/{pid}/task"))? {
+        let stat = std::fs::read_to_string(task?.path().join("schedstat")).unwrap_or_default();
+        ns += stat.split(' ').next().and_then(|n| n.parse::<u64>().ok()).unwrap_or(0);
+    }
+    Ok(Duration::from_nanos(ns).as_secs_f64())
+}
+
+impl Drop for Rig {
+    fn drop(&mut self) {
+        for (_, child) in &mut self.processes {
+            let _ended_already = child.kill();
+            let _reaped_already = child.wait();
+        }
+        let _ended_already = self.redis.kill();
+        let _reaped_already = self.redis.wait();
+        if let Err(error) = std::fs::remove_dir_all(&self.dir) {
+            tracing::warn!(dir = %self.dir.display(), %error, "directory not removed");
+        }
+    }
+}

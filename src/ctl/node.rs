@@ -1,0 +1,216 @@
+//! `valence node`: compose, look at, reset, boot and delete composed nodes.
+
+use clap::{Args, Subcommand, ValueEnum};
+use reqwest::Method;
+use serde_json::{Map, Value, json};
+
+use super::client::{Client, list};
+use super::error::CtlError;
+use super::follow::{self, Wait};
+use super::output::{Output, properties, rows};
+use super::watch::{Watch, repeat};
+
+const COLUMNS: [&str; 5] = ["uuid", "name", "podm_id", "index", "resource_uri"];
+const HEAD: [&str; 5] = ["UUID", "NAME", "PODM", "INDEX", "RESOURCE"];
+
+/// What can be done with nodes.
+#[derive(Debug, Subcommand)]
+pub enum NodeCommand {
+    /// List composed nodes
+    List {
+        /// Only nodes of this Pod Manager
+        #[arg(long, value_name = "ID")]
+        podm: Option<String>,
+        /// Again and again.
+        #[command(flatten)]
+        watch: Watch,
+    },
+    /// Show one node, live from its Pod Manager
+    Show {
+        /// Node uuid
+        id: String,
+    },
+    /// Compose a node
+    Compose(Compose),
+    /// Decompose a node; its hardware returns to the pool
+    Delete {
+        /// Node uuid
+        id: String,
+        /// Wait for the end.
+        #[command(flatten)]
+        wait: Wait,
+    },
+    /// Change a node's power state
+    Reset {
+        /// Node uuid
+        id: String,
+        /// How
+        #[arg(value_enum)]
+        to: ResetTo,
+        /// Wait for the end.
+        #[command(flatten)]
+        wait: Wait,
+    },
+    /// Set where a node boots from
+    Boot {
+        /// Node uuid
+        id: String,
+        /// Boot source
+        #[arg(value_enum)]
+        target: Target,
+        /// For every boot, not only the next
+        #[arg(long)]
+        continuous: bool,
+        /// Wait for the end.
+        #[command(flatten)]
+        wait: Wait,
+    },
+}
+
+/// What the node must have.
+#[derive(Debug, Args)]
+pub struct Compose {
+    /// Name of the node
+    #[arg(long)]
+    name: String,
+    /// Free text
+    #[arg(long)]
+    description: Option<String>,
+    /// Flavor that says what it must have
+    #[arg(long, value_name = "ID", conflicts_with_all = ["memory_mib", "cores", "cpu_model"])]
+    flavor: Option<String>,
+    /// Pod Manager; the scheduler chooses when left out
+    #[arg(long, value_name = "ID")]
+    podm: Option<String>,
+    /// Memory, MiB
+    #[arg(long, value_name = "N")]
+    memory_mib: Option<u64>,
+    /// Cores in total
+    #[arg(long, value_name = "N")]
+    cores: Option<u32>,
+    /// Model of the processors
+    #[arg(long, value_name = "NAME")]
+    cpu_model: Option<String>,
+    /// Wait for the end.
+    #[command(flatten)]
+    wait: Wait,
+}
+
+/// Power actions.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum ResetTo {
+    /// Power on
+    On,
+    /// Power on, whatever the state
+    ForceOn,
+    /// Power off at once
+    ForceOff,
+    /// Shut down and start
+    GracefulRestart,
+}
+
+/// Boot sources.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum Target {
+    /// Network
+    Pxe,
+    /// Disk
+    Hdd,
+    /// No override
+    None,
+}
+
+/// Carries out a command.
+pub(super) async fn run(command: NodeCommand, api: &Client, out: &mut Output<'_>) -> Result<(), CtlError> {
+    match command {
+        NodeCommand::List { podm, watch } => {
+            let query: Vec<_> = podm.into_iter().map(|id| ("podm_id", id)).collect();
+            repeat(watch, out, async |out| show_list(api, &query, out).await).await
+        }
+        NodeCommand::Show { id } => {
+            let answer = api.get(&["v1", "nodes", &id], &[]).await?;
+            Ok(out.card(&answer, properties(&answer))?)
+        }
+        NodeCommand::Compose(compose) => {
+            let task = api.change(Method::POST, &["v1", "nodes"], Some(&body(&compose))).await?;
+            let Some(node) = follow::maybe(api, &task, compose.wait, out).await? else { return Ok(()) };
+            Ok(out.list(&node, "", &HEAD, rows(std::slice::from_ref(&node), &COLUMNS))?)
+        }
+        NodeCommand::Delete { id, wait } => {
+            let task = api.change(Method::DELETE, &["v1", "nodes", &id], None).await?;
+            done(follow::maybe(api, &task, wait, out).await?, &format!("node {id} is deleted"), out)
+        }
+        NodeCommand::Reset { id, to, wait } => {
+            let kind = match to {
+                ResetTo::On => "On",
+                ResetTo::ForceOn => "ForceOn",
+                ResetTo::ForceOff => "ForceOff",
+                ResetTo::GracefulRestart => "GracefulRestart",
+            };
+            act(api, &id, &json!({"Reset": {"Type": kind}}), wait, &format!("node {id}: reset {kind} is done"), out)
+                .await
+        }
+        NodeCommand::Boot { id, target, continuous, wait } => {
+            let target = match target {
+                Target::Pxe => "Pxe",
+                Target::Hdd => "Hdd",
+                Target::None => "None",
+            };
+            let enabled = if continuous { "Continuous" } else { "Once" };
+            let body = json!({"Boot": {"Enabled": enabled, "Target": target}});
+            act(api, &id, &body, wait, &format!("node {id} boots from {target} ({enabled})"), out).await
+        }
+    }
+}
+
+async fn show_list(api: &Client, query: &[(&str, String)], out: &mut Output<'_>) -> Result<(), CtlError> {
+    let answer = api.get(&["v1", "nodes"], query).await?;
+    let nodes: Vec<Value> = list("GET /v1/nodes", "nodes", &answer)?;
+    Ok(out.list(&answer, "no nodes: `valence node compose --name NAME` makes one", &HEAD, rows(&nodes, &COLUMNS))?)
+}
+
+async fn act(
+    api: &Client,
+    id: &str,
+    body: &Value,
+    wait: Wait,
+    said: &str,
+    out: &mut Output<'_>,
+) -> Result<(), CtlError> {
+    let task = api.change(Method::POST, &["v1", "nodes", id, "action"], Some(body)).await?;
+    done(follow::maybe(api, &task, wait, out).await?, said, out)
+}
+
+fn done(result: Option<Value>, said: &str, out: &mut Output<'_>) -> Result<(), CtlError> {
+    match result {
+        Some(result) if out.json() => Ok(out.value(&result)?),
+        Some(_) => Ok(out.line(said)?),
+        None => Ok(()),
+    }
+}
+
+/// The v1 body of a compose; its numbers are strings.
+fn body(compose: &Compose) -> Value {
+    let mut properties = Map::new();
+    if let Some(mib) = compose.memory_mib {
+        properties.insert("memory".into(), json!({"capacity_mib": mib.to_string()}));
+    }
+    let mut processor = Map::new();
+    if let Some(cores) = compose.cores {
+        processor.insert("total_cores".into(), cores.to_string().into());
+    }
+    if let Some(model) = &compose.cpu_model {
+        processor.insert("model".into(), model.clone().into());
+    }
+    if !processor.is_empty() {
+        properties.insert("processor".into(), processor.into());
+    }
+    let given = [
+        ("name", Some(compose.name.clone().into())),
+        ("description", compose.description.clone().map(Value::from)),
+        ("flavor_id", compose.flavor.clone().map(Value::from)),
+        ("podm_id", compose.podm.clone().map(Value::from)),
+        ("properties", (!properties.is_empty()).then(|| properties.into())),
+    ];
+    Value::Object(given.into_iter().filter_map(|(k, v)| Some((k.to_owned(), v?))).collect())
+}

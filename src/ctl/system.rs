@@ -1,0 +1,71 @@
+//! `valence system`: systems, live from the Pod Managers.
+
+use clap::Subcommand;
+use serde_json::Value;
+
+use super::client::{Client, list};
+use super::error::CtlError;
+use super::output::{Output, cell, properties};
+use super::watch::{Watch, repeat};
+
+/// What can be done with systems.
+#[derive(Debug, Subcommand)]
+pub enum SystemCommand {
+    /// List systems
+    List {
+        /// Only systems of this Pod Manager
+        #[arg(long, value_name = "ID")]
+        podm: Option<String>,
+        /// Again and again.
+        #[command(flatten)]
+        watch: Watch,
+    },
+    /// Show one system
+    Show {
+        /// System id
+        id: String,
+        /// Its Pod Manager; all of them are asked when left out
+        #[arg(long, value_name = "ID")]
+        podm: Option<String>,
+    },
+}
+
+/// Carries out a command.
+pub(super) async fn run(command: SystemCommand, api: &Client, out: &mut Output<'_>) -> Result<(), CtlError> {
+    let at = |podm: Option<String>| podm.into_iter().map(|id| ("podm_id", id)).collect::<Vec<_>>();
+    match command {
+        SystemCommand::List { podm, watch } => {
+            let query = at(podm);
+            repeat(watch, out, async |out| show_list(api, &query, out).await).await
+        }
+        SystemCommand::Show { id, podm } => {
+            let answer = api.get(&["v1", "systems", &id], &at(podm)).await?;
+            // v1 answers a list of none or one.
+            let Some(system) = answer.as_array().map_or(Some(&answer), |found| found.first()) else {
+                return Err(CtlError::Refused {
+                    what: format!("GET /v1/systems/{id}"),
+                    status: 404,
+                    title: "Resource could not be found".into(),
+                    detail: format!("No Pod Manager has a system {id}."),
+                    next: "\n`valence system list` shows what there is.".into(),
+                });
+            };
+            Ok(out.card(&answer, properties(system))?)
+        }
+    }
+}
+
+/// The whole answer is shown: systems differ by driver, so the columns are the keys that the first one has.
+async fn show_list(api: &Client, query: &[(&str, String)], out: &mut Output<'_>) -> Result<(), CtlError> {
+    let answer = api.get(&["v1", "systems"], query).await?;
+    let systems: Vec<Value> = list("GET /v1/systems", "systems", &answer)?;
+    let plain = |v: &Value| !v.is_object() && !v.is_array();
+    let first = systems.first().and_then(Value::as_object);
+    let mut keys: Vec<&str> =
+        first.map(|m| m.iter().filter(|(_, v)| plain(v)).map(|(k, _)| k.as_str()).collect()).unwrap_or_default();
+    keys.sort_by_key(|k| (!matches!(*k, "id" | "uuid" | "name"), *k));
+    let head: Vec<String> = keys.iter().map(|k| k.to_uppercase()).collect();
+    let head: Vec<&str> = head.iter().map(String::as_str).collect();
+    let rows = systems.iter().map(|s| keys.iter().map(|k| cell(s, k)).collect()).collect();
+    Ok(out.list(&answer, "no systems: are Pod Managers registered and online? (valence podm list)", &head, rows)?)
+}

@@ -1,0 +1,206 @@
+//! `valence up`: everything on one machine, in one process, with a private Redis beside it.
+//!
+//! Order of the start: data directory, listener, Redis, key, store, simulated Pod Managers, API, workers, upkeep, registration; then
+//! one line `ready: http://…`. What may fail for a reason of the user's comes first. The stop goes the other way: all parts drain,
+//! Redis ends last.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use clap::Args;
+use secrecy::SecretString;
+use tokio::net::TcpListener;
+
+use super::client::Client;
+use super::data_dir::DataDir;
+use super::error::CtlError;
+use super::output::Output;
+use super::redis_child::RedisChild;
+use super::{parts, sims};
+use crate::config::{CommonArgs, Config, RedisConfig};
+use crate::model::topic::Topic;
+use crate::observe::log;
+use crate::shutdown::Shutdown;
+use crate::store::Store;
+use crate::store::connect::Redis;
+
+/// Longest time for one answer of Redis.
+const REPLY_LIMIT: Duration = Duration::from_millis(800);
+/// Longest time until the API says that it is ready.
+const API_READY: Duration = Duration::from_secs(30);
+/// Pause between two looks at it.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// What to run and where.
+#[derive(Debug, Args)]
+pub struct UpArgs {
+    /// Where state is kept: $XDG_STATE_HOME/valence or ~/.local/state/valence unless given
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    /// Where the API listens; port 0 picks a free one
+    #[arg(long, env = "VALENCE_API_LISTEN", value_name = "ADDR")]
+    listen: Option<SocketAddr>,
+    /// Start no simulated Pod Managers
+    #[arg(long)]
+    no_sim: bool,
+    /// How many simulated Pod Managers
+    #[arg(long, default_value_t = 2, value_name = "N", conflicts_with = "no_sim", value_parser = clap::value_parser!(u16).range(1..=64))]
+    podms: u16,
+    /// Settings of all parts.
+    #[command(flatten)]
+    common: CommonArgs,
+}
+
+/// Runs until the stop signal.
+pub(super) async fn run(args: UpArgs, token: Option<SecretString>, out: &mut Output<'_>) -> Result<(), CtlError> {
+    let mut config = config(&args)?;
+    if args.common.print_config {
+        return Ok(out.raw(config.shown().as_bytes())?);
+    }
+    log::init(config.log.format, "info");
+    let dir = match &args.data_dir {
+        Some(dir) => dir.clone(),
+        None => DataDir::default_path()?,
+    };
+    let dir = DataDir::take(&dir)?;
+    let listener = bind(config.api.listen).await?;
+    if let Ok(addr) = listener.local_addr() {
+        config.api.listen = addr;
+    }
+    if config.secret_key_file.is_none() {
+        config.secret_key_file = Some(dir.secret_key()?);
+    }
+    let shutdown = Shutdown::on_signals();
+    let mut redis = None;
+    // A Redis that was named is used; else there is a private one.
+    if args.common.redis_url.is_none() && config.redis.url == RedisConfig::default().url {
+        let child = RedisChild::start(&dir.path().join("redis")).await?;
+        config.redis.url = child.url();
+        redis = Some(child);
+    }
+    let outcome = serve(&args, &config, token, &dir, listener, redis.as_mut(), &shutdown, out).await;
+    shutdown.stop();
+    let joined = shutdown.join(config.grace.unsigned_abs()).await;
+    if let Some(child) = redis {
+        child.stop().await;
+    }
+    outcome?;
+    joined.map_err(CtlError::Up)
+}
+
+#[expect(clippy::too_many_arguments, reason = "each is made once, above, and ends above")]
+async fn serve(
+    args: &UpArgs,
+    config: &Config,
+    token: Option<SecretString>,
+    dir: &DataDir,
+    listener: TcpListener,
+    redis: Option<&mut RedisChild>,
+    shutdown: &Shutdown,
+    out: &mut Output<'_>,
+) -> Result<(), CtlError> {
+    let url = format!("http://{}", config.api.listen);
+    let port = redis.as_ref().map(|child| child.port());
+    if let Some(failed) = redis.and_then(RedisChild::failure) {
+        let stopping = shutdown.token();
+        shutdown.spawn("redis", async move {
+            tokio::select! {
+                () = stopping.cancelled() => Ok(()),
+                Ok(why) = failed => Err(why),
+            }
+        });
+    }
+    let why = |e: crate::store::StoreError| {
+        let cause = std::error::Error::source(&e).map(|c| format!(": {c}")).unwrap_or_default();
+        CtlError::Up(format!("{e}{cause}"))
+    };
+    let connected = Redis::connect(&config.redis.url, REPLY_LIMIT).await.map_err(why)?;
+    let store = Store::open(connected, config.store_options()).await.map_err(why)?;
+    store.agree_on_meta().await.map_err(|e| CtlError::Up(e.to_string()))?;
+
+    let pool = parts::pool(config)?;
+    let sims = if args.no_sim {
+        Vec::new()
+    } else {
+        sims::start(&dir.path().join("podm"), args.podms.into(), shutdown).await?
+    };
+    parts::api(config, &store, shutdown, listener).await?;
+    for topic in Topic::ALL {
+        if config.worker.topics.contains(&topic) {
+            parts::worker(config, &store, &pool, topic, shutdown).await?;
+        }
+    }
+    parts::upkeep(config, &store, &pool, shutdown).await?;
+
+    let api = Client::new(&url, token)?;
+    if !ready(&api, shutdown).await? {
+        return Ok(());
+    }
+    let registered = tokio::select! {
+        done = sims::register(&api, &sims) => done,
+        () = stopping(shutdown) => return Ok(()),
+    };
+    if let Err(error) = registered {
+        tracing::error!(%error, "the simulated Pod Managers are not registered");
+        out.line(&format!("The simulated Pod Managers are not registered: {error}"))?;
+    }
+    for sim in &sims {
+        out.line(&format!("Pod Manager  {sim}  (simulated)"))?;
+    }
+    if let Some(port) = port {
+        out.line(&format!("Redis        127.0.0.1:{port}"))?;
+    }
+    out.line(&format!("State        {}", dir.path().display()))?;
+    out.line(&format!("API          {url}/v1"))?;
+    out.line(&format!("ready: {url}"))?;
+    stopping(shutdown).await;
+    Ok(())
+}
+
+fn config(args: &UpArgs) -> Result<Config, CtlError> {
+    let usage = |e: crate::config::ConfigError| CtlError::Usage(e.to_string());
+    let mut config = Config::load(&args.common).map_err(usage)?;
+    if let Some(listen) = args.listen {
+        config.api.listen = listen;
+    }
+    // The simulated Pod Managers are plain http on loopback.
+    if let Ok(loopback) = "127.0.0.0/8".parse()
+        && !config.redfish.allow_cidrs.contains(&loopback)
+    {
+        config.redfish.allow_cidrs.push(loopback);
+    }
+    config.check().map_err(usage)?;
+    Ok(config)
+}
+
+async fn bind(addr: SocketAddr) -> Result<TcpListener, CtlError> {
+    TcpListener::bind(addr).await.map_err(|e| {
+        CtlError::Up(format!(
+            "cannot listen on {addr}: {e}\nIs another `valence up` running? Choose another address with --listen, such as --listen 127.0.0.1:0."
+        ))
+    })
+}
+
+/// Waits until the API says that it is ready; false when the stop came first.
+async fn ready(api: &Client, shutdown: &Shutdown) -> Result<bool, CtlError> {
+    let begun = Instant::now();
+    loop {
+        let seen = api.look(&["readyz"]).await;
+        if shutdown.is_stopping() {
+            return Ok(false);
+        }
+        match seen {
+            Ok((status, _)) if status.is_success() => return Ok(true),
+            Ok((status, why)) if begun.elapsed() > API_READY => {
+                return Err(CtlError::Up(format!("the API is not ready: {status} {why}")));
+            }
+            Err(error) if begun.elapsed() > API_READY => return Err(error),
+            _ => tokio::time::sleep(LOOK).await,
+        }
+    }
+}
+
+async fn stopping(shutdown: &Shutdown) {
+    shutdown.token().cancelled().await;
+}

@@ -1,0 +1,36 @@
+//! Boot source of a node.
+
+use serde_json::json;
+
+use super::Rsd;
+use crate::model::params::{Boot, BootEnabled, BootTarget};
+use crate::podm::driver::Begun;
+use crate::podm::error::RedfishError;
+use crate::podm::http::Change;
+use crate::podm::quirks;
+
+impl Rsd {
+    /// Sets it for the version of the node that was read, where the Pod Manager has versions.
+    pub(super) async fn boot_node(&self, path: &str, boot: &Boot) -> Result<Begun<()>, RedfishError> {
+        let node = self.client.get(path).await?;
+        let allowed = quirks::allowable(&node, "Boot/BootSourceOverrideTarget")?;
+        let (enabled, target) = words(boot);
+        self.check_allowed(path, "Boot target", target, &allowed)?;
+        let body = json!({"Boot": {"BootSourceOverrideEnabled": enabled, "BootSourceOverrideTarget": target}});
+        self.ask(path, Change::Patch(&body, node.etag.as_deref())).await
+    }
+}
+
+/// Redfish's words for it.
+fn words(boot: &Boot) -> (&'static str, &'static str) {
+    let enabled = match boot.enabled {
+        BootEnabled::Once => "Once",
+        BootEnabled::Continuous => "Continuous",
+    };
+    let target = match boot.target {
+        BootTarget::Pxe => "Pxe",
+        BootTarget::Hdd => "Hdd",
+        BootTarget::None => "None",
+    };
+    (enabled, target)
+}

@@ -1,0 +1,91 @@
+//! The Pod Manager's own words about a refusal: Redfish's `error` object with its extended information.
+//!
+//! *Source*: DSP0266 (error responses) and the v1 API's rule which part becomes which key.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+/// Longest text that is taken over from a Pod Manager, characters.
+const MAX_CHARS: usize = 2_000;
+
+/// A refusal.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Refusal {
+    /// HTTP status.
+    pub status: u16,
+    /// What `Retry-After` asked for.
+    pub retry_after: Option<Duration>,
+    /// Its `error.code`, or the status's own words.
+    pub code: String,
+    /// Its `error.message`, or the status's own words.
+    pub title: String,
+    /// Every extended message, joined by a space.
+    pub detail: String,
+}
+
+impl Refusal {
+    /// Reads a refusal's body, whatever it is.
+    #[must_use]
+    pub fn read(status: u16, retry_after: Option<Duration>, body: &Value) -> Self {
+        let words = reqwest::StatusCode::from_u16(status).ok().and_then(|s| s.canonical_reason()).unwrap_or("Error");
+        let error = &body["error"];
+        let messages = messages(&error["@Message.ExtendedInfo"]);
+        let text = |v: &Value| v.as_str().filter(|s| !s.is_empty()).map(cut);
+        let title = text(&error["message"]);
+        let detail = if messages.is_empty() { title.clone().or_else(|| text(body)) } else { Some(cut(&messages)) };
+        Self {
+            status,
+            retry_after,
+            code: text(&error["code"]).unwrap_or_else(|| words.to_owned()),
+            title: title.unwrap_or_else(|| words.to_owned()),
+            detail: detail.unwrap_or_else(|| format!("the Pod Manager answered {status} {words}")),
+        }
+    }
+}
+
+/// All messages of an extended information: an array, one object, or nothing.
+fn messages(info: &Value) -> String {
+    let one = |item: &Value| item["Message"].as_str().or_else(|| item["message"].as_str()).map(str::to_owned);
+    match info {
+        Value::Array(items) => items.iter().filter_map(one).collect::<Vec<_>>().join(" "),
+        item => one(item).unwrap_or_default(),
+    }
+}
+
+fn cut(text: &str) -> String {
+    text.chars().take(MAX_CHARS).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn all_extended_messages_are_told() {
+        let body = json!({"error": {"code": "Base.1.0.ResourcesStateMismatch", "message": "Conflict during allocation",
+            "@Message.ExtendedInfo": [{"Message": "No computer system fits."}, {"Message": "available: 0"}]}});
+        let refusal = Refusal::read(409, None, &body);
+        assert_eq!(refusal.code, "Base.1.0.ResourcesStateMismatch");
+        assert_eq!(refusal.title, "Conflict during allocation");
+        assert_eq!(refusal.detail, "No computer system fits. available: 0");
+    }
+
+    #[test]
+    fn a_body_that_says_nothing_still_makes_an_error_that_does() {
+        for body in [Value::Null, json!([]), json!({"error": 5}), json!({"error": {"@Message.ExtendedInfo": {}}})] {
+            let refusal = Refusal::read(500, None, &body);
+            assert_eq!(refusal.code, "Internal Server Error");
+            assert!(refusal.detail.contains("500"), "{}", refusal.detail);
+        }
+        assert_eq!(Refusal::read(400, None, &json!("no")).detail, "no");
+    }
+
+    #[test]
+    fn one_message_need_not_stand_in_an_array() {
+        let body = json!({"error": {"@Message.ExtendedInfo": {"Message": "alone"}}});
+        assert_eq!(Refusal::read(400, None, &body).detail, "alone");
+    }
+}

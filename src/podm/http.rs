@@ -1,0 +1,334 @@
+//! Asking one Pod Manager over HTTP: JSON both ways, Basic auth, limits, same origin, lease.
+//!
+//! Every path goes through [`Client::resolve`]: a link, a `Location` or a task monitor that points at another host is refused, so that
+//! credentials go nowhere else. A changing request is sent only while the lease is valid. Answers are read with a counter, whatever
+//! length they announce.
+
+use jiff::Timestamp;
+use reqwest::header::{ETAG, HeaderMap, HeaderName, IF_MATCH, LOCATION, RETRY_AFTER};
+use reqwest::{Method, Response};
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::Value;
+use url::Url;
+
+use super::error::{Cause, RedfishError};
+use super::extended::Refusal;
+use super::resource::Resource;
+use super::{quirks, retry_after};
+use crate::lease::Lease;
+
+/// Where every Redfish service begins.
+pub const ROOT: &str = "/redfish/v1";
+
+/// Credentials, unsealed.
+pub struct Account {
+    /// The account's name.
+    pub username: String,
+    /// Its password.
+    pub password: SecretString,
+}
+
+/// One Pod Manager, for one attempt or one read.
+pub struct Client {
+    http: reqwest::Client,
+    podm: String,
+    origin: Url,
+    prefix: String,
+    account: Option<Account>,
+    lease: Option<Lease>,
+    max_body_bytes: u64,
+}
+
+/// A changing request.
+#[derive(Debug, Clone, Copy)]
+pub enum Change<'a> {
+    /// POST, without a body when there is nothing to say.
+    Post(Option<&'a Value>),
+    /// PATCH, with the version it is meant for when that is known.
+    Patch(&'a Value, Option<&'a str>),
+    /// DELETE.
+    Delete,
+}
+
+/// A success.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    /// 200–299.
+    pub status: u16,
+    /// What was made, or the task monitor: a path at this Pod Manager. `None` when absent or when it points elsewhere.
+    pub location: Option<String>,
+    /// When to ask again.
+    pub retry_after: Option<std::time::Duration>,
+    /// Its body; null when there was none, or none that could be read.
+    pub body: Value,
+}
+
+impl Client {
+    pub(super) fn new(
+        http: reqwest::Client,
+        podm: String,
+        url: &Url,
+        account: Option<Account>,
+        lease: Option<Lease>,
+        max_body_bytes: u64,
+    ) -> Self {
+        let path = url.path().trim_end_matches('/');
+        let prefix = path.strip_suffix(ROOT).unwrap_or(path).trim_end_matches('/').to_owned();
+        let mut origin = url.clone();
+        origin.set_path("/");
+        origin.set_query(None);
+        origin.set_fragment(None);
+        Self { http, podm, origin, prefix, account, lease, max_body_bytes }
+    }
+
+    /// Name of the Pod Manager.
+    #[must_use]
+    pub fn podm(&self) -> &str {
+        &self.podm
+    }
+
+    /// Makes an error about a call.
+    #[must_use]
+    pub fn error(&self, method: &'static str, path: &str, cause: Cause) -> RedfishError {
+        RedfishError { podm: self.podm.clone(), method, path: path.to_owned(), cause }
+    }
+
+    /// The path at this Pod Manager that a link means: relative to its root, or a full URL of the same origin.
+    ///
+    /// # Errors
+    /// When it points elsewhere.
+    pub fn resolve(&self, link: &str) -> Result<String, RedfishError> {
+        let elsewhere = || self.error("GET", link, Cause::Malformed(format!("the link '{link}' points elsewhere")));
+        let url = self.origin.join(link).map_err(|_| elsewhere())?;
+        let same = url.origin() == self.origin.origin() && url.username().is_empty() && url.password().is_none();
+        if !same {
+            return Err(elsewhere());
+        }
+        let path = match url.query() {
+            Some(query) => format!("{}?{query}", url.path()),
+            None => url.path().to_owned(),
+        };
+        let is_bare = !self.prefix.is_empty() && !path.starts_with(&format!("{}/", self.prefix));
+        Ok(if is_bare { format!("{}{path}", self.prefix) } else { path })
+    }
+
+    /// Reads a resource.
+    ///
+    /// # Errors
+    /// Any status but 200, and whatever keeps an answer from coming.
+    pub async fn get(&self, link: &str) -> Result<Resource, RedfishError> {
+        let path = self.resolve(link)?;
+        let response = self.send(Method::GET, "GET", &path, None, None).await?;
+        let etag = header(response.headers(), &ETAG);
+        let (status, retry_after) = (response.status().as_u16(), wait_of(response.headers()));
+        let body = self.body("GET", &path, response).await;
+        if !(200..300).contains(&status) {
+            return Err(self.refused("GET", &path, status, retry_after, &body.unwrap_or_default()));
+        }
+        let body = body?;
+        if let Some(hidden) = quirks::hidden_status(&body) {
+            return Err(self.refused("GET", &path, hidden, retry_after, &body));
+        }
+        if !body.is_object() {
+            return Err(self.error("GET", &path, Cause::Malformed("the answer is no JSON object".into())));
+        }
+        let etag = etag.or_else(|| body["@odata.etag"].as_str().map(str::to_owned));
+        Ok(Resource { podm: self.podm.clone(), path, etag, body })
+    }
+
+    /// Reads a resource that may be gone: 404 and 410 are `None`.
+    ///
+    /// # Errors
+    /// As [`Client::get`] otherwise.
+    pub async fn get_if_there(&self, link: &str) -> Result<Option<Resource>, RedfishError> {
+        match self.get(link).await {
+            Err(e) if matches!(e.status(), Some(404 | 410)) => Ok(None),
+            other => other.map(Some),
+        }
+    }
+
+    /// Asks a task monitor, whose answer is another operation's: any success with its status.
+    ///
+    /// # Errors
+    /// The operation's own refusal, and whatever keeps an answer from coming.
+    pub async fn monitor(&self, link: &str) -> Result<Answer, RedfishError> {
+        let path = self.resolve(link)?;
+        let response = self.send(Method::GET, "GET", &path, None, None).await?;
+        self.answer("GET", &path, response).await
+    }
+
+    /// Sends a changing request.
+    ///
+    /// # Errors
+    /// Refusals; [`Cause::LeaseOver`] when it was not sent; [`Cause::Unanswered`] when nobody knows what came of it.
+    ///
+    /// # Cancel safety
+    /// Dropped, it counts as unanswered: the request may have been sent.
+    pub async fn change(&self, link: &str, change: Change<'_>) -> Result<Answer, RedfishError> {
+        let path = self.resolve(link)?;
+        let (method, name, body, version) = match change {
+            Change::Post(body) => (Method::POST, "POST", body, None),
+            Change::Patch(body, version) => (Method::PATCH, "PATCH", Some(body), version),
+            Change::Delete => (Method::DELETE, "DELETE", None, None),
+        };
+        if self.lease.as_ref().is_some_and(|l| !l.is_valid()) {
+            return Err(self.error(name, &path, Cause::LeaseOver));
+        }
+        let response = self.send(method, name, &path, body, version).await?;
+        self.answer(name, &path, response).await
+    }
+
+    async fn send(
+        &self,
+        method: Method,
+        name: &'static str,
+        path: &str,
+        body: Option<&Value>,
+        version: Option<&str>,
+    ) -> Result<Response, RedfishError> {
+        let bad = |e: url::ParseError| self.error(name, path, Cause::Malformed(e.to_string()));
+        let url = self.origin.join(path).map_err(bad)?;
+        let mut request = self.http.request(method, url).header("OData-Version", "4.0");
+        if let Some(account) = &self.account {
+            request = request.basic_auth(&account.username, Some(account.password.expose_secret()));
+        }
+        if let Some(version) = version {
+            request = request.header(IF_MATCH, version);
+        }
+        if let Some(body) = body {
+            request = request.json(body);
+        }
+        let began = std::time::Instant::now();
+        let outcome = request.send().await;
+        let ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        match outcome {
+            Ok(response) => {
+                let status = response.status().as_u16();
+                tracing::debug!(podm = %self.podm, method = name, path, status, ms, "redfish");
+                Ok(response)
+            }
+            Err(error) => {
+                let cause = cause_of(error);
+                tracing::debug!(podm = %self.podm, method = name, path, error = %cause, ms, "redfish");
+                Err(self.error(name, path, cause))
+            }
+        }
+    }
+
+    /// Judges the answer to a change. Once its status is seen the answer is seen: a body that breaks off is no body.
+    async fn answer(&self, name: &'static str, path: &str, response: Response) -> Result<Answer, RedfishError> {
+        let (status, retry_after) = (response.status().as_u16(), wait_of(response.headers()));
+        let location = header(response.headers(), &LOCATION);
+        let body = self.body(name, path, response).await.unwrap_or_default();
+        let status = quirks::hidden_status(&body).unwrap_or(status);
+        if !(200..300).contains(&status) {
+            return Err(self.refused(name, path, status, retry_after, &body));
+        }
+        let location = location.and_then(|l| self.resolve(&l).ok());
+        Ok(Answer { status, location, retry_after, body })
+    }
+
+    async fn body(&self, name: &'static str, path: &str, mut response: Response) -> Result<Value, RedfishError> {
+        let mut bytes = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(|e| self.error(name, path, cause_of(e)))? {
+            if (bytes.len() + chunk.len()) as u64 > self.max_body_bytes {
+                return Err(self.error(name, path, Cause::TooLarge(self.max_body_bytes)));
+            }
+            bytes.extend_from_slice(&chunk);
+        }
+        if bytes.is_empty() {
+            return Ok(Value::Null);
+        }
+        Ok(serde_json::from_slice(&bytes).unwrap_or_else(|_| Value::String(String::from_utf8_lossy(&bytes).into_owned())))
+    }
+
+    fn refused(
+        &self,
+        name: &'static str,
+        path: &str,
+        status: u16,
+        retry_after: Option<std::time::Duration>,
+        body: &Value,
+    ) -> RedfishError {
+        let mut refusal = Refusal::read(status, retry_after, body);
+        for text in [&mut refusal.code, &mut refusal.title, &mut refusal.detail] {
+            *text = self.without_secrets(text);
+        }
+        self.error(name, path, Cause::Refused(refusal))
+    }
+
+    /// A Pod Manager that repeats what it was sent must not put the password into our errors.
+    fn without_secrets(&self, text: &str) -> String {
+        use base64::Engine;
+        let Some(account) = &self.account else { return text.to_owned() };
+        let password = account.password.expose_secret();
+        if password.is_empty() {
+            return text.to_owned();
+        }
+        let header = base64::engine::general_purpose::STANDARD.encode(format!("{}:{password}", account.username));
+        text.replace(&header, crate::model::podm::MASK).replace(password, crate::model::podm::MASK)
+    }
+}
+
+fn header(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
+    headers.get(name).and_then(|v| v.to_str().ok()).map(str::to_owned)
+}
+
+fn wait_of(headers: &HeaderMap) -> Option<std::time::Duration> {
+    headers.get(RETRY_AFTER).and_then(|v| v.to_str().ok()).and_then(|v| retry_after::parse(v, Timestamp::now()))
+}
+
+/// What a transport error means: not sent, not allowed, or nobody knows. The URL is left out; the call names it.
+fn cause_of(error: reqwest::Error) -> Cause {
+    let error = error.without_url();
+    let mut text = error.to_string();
+    let mut source = std::error::Error::source(&error);
+    while let Some(inner) = source {
+        if let Some(refusal) = inner.downcast_ref::<super::guard::NotAllowed>() {
+            return Cause::Forbidden(refusal.0.clone());
+        }
+        text = inner.to_string();
+        source = inner.source();
+    }
+    match (error.is_connect(), error.is_timeout()) {
+        (true, _) => Cause::Unreachable(text),
+        (false, true) => Cause::Unanswered("no answer in time".into()),
+        (false, false) => Cause::Unanswered(text),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn client(url: &str) -> Client {
+        let account = Account { username: "u".into(), password: SecretString::from("canary") };
+        Client::new(reqwest::Client::new(), "lab".into(), &Url::parse(url).unwrap(), Some(account), None, 1000)
+    }
+
+    #[test]
+    fn links_are_followed_to_the_same_origin_only() {
+        let c = client("https://podm:8443/redfish/v1/");
+        assert_eq!(c.resolve("/redfish/v1/Nodes/1").unwrap(), "/redfish/v1/Nodes/1");
+        assert_eq!(c.resolve("https://podm:8443/redfish/v1/Nodes/1").unwrap(), "/redfish/v1/Nodes/1");
+        assert_eq!(c.resolve("/redfish/v1/Nodes?$skip=2#x").unwrap(), "/redfish/v1/Nodes?$skip=2");
+        for bad in ["http://podm:8443/x", "https://podm/x", "//evil/x", "https://evil:8443/", "https://u@podm:8443/x"] {
+            assert!(c.resolve(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_pod_manager_behind_a_path_is_reached_there() {
+        let c = client("https://gate/podm1");
+        assert_eq!(c.resolve("/redfish/v1/Nodes").unwrap(), "/podm1/redfish/v1/Nodes");
+        assert_eq!(c.resolve("/podm1/redfish/v1/Nodes").unwrap(), "/podm1/redfish/v1/Nodes");
+    }
+
+    #[test]
+    fn a_password_that_comes_back_is_masked() {
+        let c = client("https://podm");
+        let body = serde_json::json!({"error": {"message": "bad canary", "code": "Basic dTpjYW5hcnk="}});
+        let text = format!("{:?}", c.refused("POST", "/", 400, None, &body));
+        assert!(!text.contains("canary") && !text.contains("dTpjYW5hcnk="), "{text}");
+    }
+}

@@ -1,0 +1,104 @@
+//! Connections to Pod Managers, shared by all tasks of a process.
+//!
+//! One HTTP client per trust policy and not per Pod Manager: a client holds the open connections. Nothing of a Pod Manager's record is
+//! kept, so changed credentials count from the next call on.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ipnet::IpNet;
+use url::Url;
+
+use super::driver::Driver;
+use super::drivers;
+use super::error::{Cause, RedfishError};
+use super::guard::{Resolver, Rule, check_url};
+use super::http::{Account, Client};
+use crate::config::RedfishConfig;
+use crate::lease::Lease;
+use crate::model::podm::Podm;
+use crate::secret::{SecretError, SecretKey};
+
+/// How long an unused connection is kept. Shorter than what servers commonly keep theirs, because a change sent into a connection that is
+/// just being closed counts as unanswered and costs a quarantine.
+const IDLE: Duration = Duration::from_secs(2);
+
+/// The HTTP clients could not be made, for example because the system has no certificate store.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot set up HTTP clients for Pod Managers")]
+pub struct PoolError(#[source] reqwest::Error);
+
+/// Hands out drivers. Cheap to clone.
+#[derive(Clone)]
+pub struct Pool(Arc<Inner>);
+
+struct Inner {
+    plain: reqwest::Client,
+    verified: reqwest::Client,
+    unverified: reqwest::Client,
+    allow: Arc<[IpNet]>,
+    max_body_bytes: u64,
+    key: Option<Arc<SecretKey>>,
+}
+
+impl Pool {
+    /// A pool with these limits. Without a key, no Pod Manager can be spoken to.
+    ///
+    /// # Errors
+    /// When TLS cannot be set up.
+    pub fn new(config: &RedfishConfig, key: Option<Arc<SecretKey>>) -> Result<Self, PoolError> {
+        let allow: Arc<[IpNet]> = config.allow_cidrs.clone().into();
+        let client = |plain: bool, verify: bool| {
+            let rule = Rule { allow: Arc::clone(&allow), plain };
+            reqwest::Client::builder()
+                .redirect(reqwest::redirect::Policy::none())
+                .no_proxy()
+                .retry(reqwest::retry::never())
+                .referer(false)
+                .connect_timeout(config.connect_timeout.unsigned_abs())
+                .timeout(config.request_timeout.unsigned_abs())
+                .pool_idle_timeout(IDLE)
+                .dns_resolver(Resolver(rule))
+                .https_only(!plain)
+                .tls_danger_accept_invalid_certs(!verify)
+                .user_agent(concat!("valence/", env!("CARGO_PKG_VERSION")))
+                .build()
+                .map_err(PoolError)
+        };
+        Ok(Self(Arc::new(Inner {
+            plain: client(true, true)?,
+            verified: client(false, true)?,
+            unverified: client(false, false)?,
+            allow,
+            max_body_bytes: config.max_body_bytes,
+            key,
+        })))
+    }
+
+    /// A driver for a Pod Manager. No request is made. With a lease, changing requests are sent only while it is valid.
+    ///
+    /// # Errors
+    /// An unknown driver (404); a URL that is not allowed (400); credentials that cannot be had.
+    pub fn connect(&self, podm: &Podm, lease: Option<Lease>) -> Result<Arc<dyn Driver>, RedfishError> {
+        let fail = |cause| RedfishError { podm: podm.name.clone(), method: "GET", path: "/".into(), cause };
+        let make = drivers::find(&podm.driver).ok_or_else(|| fail(Cause::Driver(podm.driver.clone())))?;
+        let url = Url::parse(&podm.url).map_err(|e| fail(Cause::Forbidden(format!("'{}' is no URL: {e}", podm.url))))?;
+        check_url(&url, &self.0.allow).map_err(|e| fail(Cause::Forbidden(e.0)))?;
+        let inner = &self.0;
+        let http = match (url.scheme(), podm.insecure_skip_verify) {
+            ("http", _) => &inner.plain,
+            (_, true) => &inner.unverified,
+            _ => &inner.verified,
+        };
+        let account = self.account(podm).map_err(|e| fail(Cause::Credentials(e.to_string())))?;
+        let client = Client::new(http.clone(), podm.name.clone(), &url, account, lease, inner.max_body_bytes);
+        Ok(make(client))
+    }
+
+    fn account(&self, podm: &Podm) -> Result<Option<Account>, SecretError> {
+        let Some(items) = podm.basic() else { return Ok(None) };
+        let key = self.0.key.as_ref().ok_or(SecretError::NoKey)?;
+        let password = key.unseal(&podm.uuid, &items.password)?;
+        Ok(Some(Account { username: items.username.clone(), password }))
+    }
+}

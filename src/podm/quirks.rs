@@ -1,0 +1,147 @@
+//! What real Pod Managers do differently, in one place, each with its evidence. The rest of the code reads as the specifications do.
+
+use serde_json::Value;
+
+use super::error::RedfishError;
+use super::resource::Resource;
+
+/// Names under which the Allocate action is advertised.
+///
+/// *Evidence*: Intel's PODM and rsd-lib's samples have the first; Intel's PSME simulator has the second.
+const ALLOCATE: [&str; 2] = ["#ComposedNodeCollection.Allocate", "#ComposedNodesCollection.Allocate"];
+
+/// Prefixes under which allowed values are annotated.
+///
+/// *Evidence*: Redfish 1.0 and later have the first; RSD 1.x and the first Valence's PODMs have the second.
+const ALLOWABLE: [&str; 2] = ["@Redfish.AllowableValues", "@DMTF.AllowableValues"];
+
+/// Where a service root keeps Intel's own collections.
+///
+/// *Evidence*: RSD 1.x and the simulators have them in the root itself; 2.1 and later under `Oem`; the last spelling is RSD 1.2's.
+const INTEL: [&str; 3] = ["", "Oem/Intel_RackScale/", "Oem/Intel:RackScale/"];
+
+/// The link of a service root to a collection, wherever it keeps it.
+///
+/// # Errors
+/// When the field is no link.
+pub fn root_link(root: &Resource, name: &str) -> Result<Option<String>, RedfishError> {
+    for place in INTEL {
+        if let Some(link) = root.link(&format!("{place}{name}"))? {
+            return Ok(Some(link));
+        }
+    }
+    Ok(None)
+}
+
+/// The members of one page of a collection.
+///
+/// *Evidence*: DMTF's interface emulator keeps the members of Systems under `Links`.
+///
+/// # Errors
+/// When they are no links.
+pub fn members(page: &Resource) -> Result<Vec<String>, RedfishError> {
+    if page.raw("Members").is_null() { page.links("Links/Members") } else { page.links("Members") }
+}
+
+/// The target of the Allocate action.
+///
+/// # Errors
+/// When the target is no text.
+pub fn allocate_target(nodes: &Resource) -> Result<Option<String>, RedfishError> {
+    for name in ALLOCATE {
+        // Slashes separate fields here, and these names have none.
+        if let Some(target) = nodes.text(&format!("Actions/{name}/target"))? {
+            return Ok(Some(target));
+        }
+    }
+    Ok(None)
+}
+
+/// The target of a node's action.
+///
+/// *Evidence*: Intel's simulators advertise targets that belong to another node, which would reset somebody else's machine; such a target
+/// is replaced by the place where the specification has it. A target outside the nodes (under the computer system, RSD 1.2) is followed.
+///
+/// # Errors
+/// When the target is no text.
+pub fn node_target(node: &Resource, action: &str) -> Result<Option<String>, RedfishError> {
+    let Some(target) = node.text(&format!("Actions/#ComposedNode.{action}/target"))? else { return Ok(None) };
+    let own = node.path.trim_end_matches('/');
+    let nodes = own.rsplit_once('/').map_or("", |(nodes, _)| nodes);
+    let is_other = target.starts_with(&format!("{nodes}/")) && !target.starts_with(&format!("{own}/"));
+    Ok(Some(if is_other { format!("{own}/Actions/ComposedNode.{action}") } else { target }))
+}
+
+/// The allowed values of a property, under either annotation; empty when it says nothing.
+///
+/// # Errors
+/// When they are no texts.
+pub fn allowable(resource: &Resource, property: &str) -> Result<Vec<String>, RedfishError> {
+    for annotation in ALLOWABLE {
+        let values = resource.texts(&format!("{property}{annotation}"))?;
+        if !values.is_empty() {
+            return Ok(values);
+        }
+    }
+    Ok(Vec::new())
+}
+
+/// The status that an answer really has when it says 200 and means an error.
+///
+/// *Evidence*: composition emulators answer an error as 200 with the body `500`.
+#[must_use]
+pub fn hidden_status(body: &Value) -> Option<u16> {
+    body.as_u64().and_then(|n| u16::try_from(n).ok()).filter(|n| (400..600).contains(n))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn resource(path: &str, body: Value) -> Resource {
+        Resource { podm: "lab".into(), path: path.into(), etag: None, body }
+    }
+
+    #[test]
+    fn nodes_are_found_wherever_the_root_keeps_them() {
+        let link = json!({"@odata.id": "/n"});
+        for body in [
+            json!({ "Nodes": link }),
+            json!({"Oem": {"Intel_RackScale": {"Nodes": link}}}),
+            json!({"Oem": {"Intel:RackScale": {"Nodes": link}}}),
+        ] {
+            assert_eq!(root_link(&resource("/", body), "Nodes").unwrap().as_deref(), Some("/n"));
+        }
+        assert_eq!(root_link(&resource("/", json!({})), "Nodes").unwrap(), None);
+    }
+
+    #[test]
+    fn both_names_of_allocate_and_both_annotations_are_known() {
+        for name in ALLOCATE {
+            let nodes = resource("/n", json!({"Actions": {name: {"target": "/t"}}}));
+            assert_eq!(allocate_target(&nodes).unwrap().as_deref(), Some("/t"));
+        }
+        for annotation in ALLOWABLE {
+            let node = resource("/n/1", json!({"Boot": {format!("Target{annotation}"): ["Pxe"]}}));
+            assert_eq!(allowable(&node, "Boot/Target").unwrap(), ["Pxe"]);
+        }
+    }
+
+    #[test]
+    fn an_action_never_hits_another_node() {
+        let node = |target: &str| resource("/n/1", json!({"Actions": {"#ComposedNode.Reset": {"target": target}}}));
+        let target = |t: &str| node_target(&node(t), "Reset").unwrap().unwrap();
+        assert_eq!(target("/n/2/Actions/ComposedNode.Reset"), "/n/1/Actions/ComposedNode.Reset");
+        assert_eq!(target("/n/1/Actions/Own"), "/n/1/Actions/Own");
+        assert_eq!(target("/systems/1/Actions/ComposedNode.Reset"), "/systems/1/Actions/ComposedNode.Reset");
+    }
+
+    #[test]
+    fn an_error_dressed_as_a_success_is_seen() {
+        assert_eq!(hidden_status(&json!(500)), Some(500));
+        assert_eq!(hidden_status(&json!({"Id": 500})), None);
+        assert_eq!(hidden_status(&json!(200)), None);
+    }
+}

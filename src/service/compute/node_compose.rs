@@ -1,0 +1,273 @@
+//! `node.compose`: allocate with a tag, assemble, wait, verify, record.
+//!
+//! What is about to be done is saved before it is done. A later attempt first looks for the tag at the Pod Manager: a node that carries it
+//! is adopted, whatever became of the request that made it. Nothing is believed because it was accepted; the node's state is read. The
+//! undo deletes the node and waits until it is gone.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::removal::{self, Removal};
+use crate::model::flavor::{Flavor, Requirements};
+use crate::model::node::{BriefNode, Node};
+use crate::model::params::Compose;
+use crate::model::podm::Podm;
+use crate::model::problem::Problem;
+use crate::model::task::TaskError;
+use crate::model::v1time::v1;
+use crate::podm::{Begun, Driver, MonitorState, NodeView, RedfishError, Wanted, tag};
+use crate::service::hardware::{self, Patience};
+use crate::service::{Context, Verdict};
+use crate::store::records::Collection;
+
+/// How long a node may show as `Allocated` after its Assemble was accepted, before Assemble is sent again, ms.
+const ASSEMBLE_SHOWS_MS: u64 = 30_000;
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+struct Saved {
+    /// An Allocate is about to be sent, or was: the tag may be there.
+    asked: bool,
+    /// When, ms since 1970.
+    asked_ms: u64,
+    /// The task monitor of the Allocate.
+    monitor: Option<String>,
+    /// Path of the node.
+    node: Option<String>,
+    /// When Assemble was accepted, ms since 1970.
+    assembled_ms: Option<u64>,
+    /// The record may have been written.
+    recording: bool,
+    /// How far the undo is.
+    removal: Removal,
+}
+
+struct Saga<'a> {
+    ctx: &'a Context,
+    driver: &'a dyn Driver,
+    saved: Saved,
+}
+
+/// Composes the node.
+///
+/// # Errors
+/// The Pod Manager's refusal; a park while it works; what a compose can meet.
+pub async fn run(ctx: &Context) -> Result<Value, Verdict> {
+    let params: Compose = ctx.params()?;
+    let node_id = ctx.node_id()?.to_owned();
+    let podm = ctx.podm_record().await?;
+    let requirements = requirements(ctx, &params).await?;
+    let driver = hardware::connect(ctx, &podm)?;
+    let mut saga = Saga { ctx, driver: driver.as_ref(), saved: ctx.saved().unwrap_or_default() };
+    let description = tag::mark(params.description.as_deref().unwrap_or_default(), &ctx.tag());
+    let node = saga.allocate(Wanted { name: params.name.clone(), description, requirements }).await?;
+    let view = saga.assemble(&node).await?;
+    saga.record(&node_id, &podm, &params.name, &view).await
+}
+
+/// Returns the hardware, found by checkpoint or tag, and forgets the record.
+///
+/// # Errors
+/// A retry or a park until the node is gone.
+pub async fn undo(ctx: &Context) -> Result<(), Verdict> {
+    let Some(saved) = ctx.saved::<Saved>().filter(|s| s.asked) else { return Ok(()) };
+    undo_of(ctx, saved).await.map_err(|verdict| match verdict {
+        // Hardware is at stake: no refusal is the last word.
+        Verdict::Fail(error) => Verdict::Retry { after: None, error: TaskError { retryable: true, ..error } },
+        other => other,
+    })
+}
+
+async fn undo_of(ctx: &Context, saved: Saved) -> Result<(), Verdict> {
+    let podm_id = ctx.podm_id()?;
+    let Some(podm) = ctx.record::<Podm>(Collection::Podm, podm_id).await? else { return Ok(()) };
+    let driver = hardware::connect(ctx, &podm)?;
+    let (removal, recording) = (saved.removal.clone(), saved.recording);
+    let mut saga = Saga { ctx, driver: driver.as_ref(), saved };
+    if let Some(node) = saga.find().await? {
+        let saved = Saved { node: Some(node.clone()), monitor: None, ..saga.saved.clone() };
+        let at = |removal| Saved { removal, ..saved.clone() };
+        removal::remove(ctx, driver.as_ref(), &node, removal, at).await?;
+    }
+    if recording {
+        ctx.delete(Collection::Node, ctx.node_id()?).await?;
+    }
+    ctx.checkpoint(&Saved::default()).await
+}
+
+async fn requirements(ctx: &Context, params: &Compose) -> Result<Requirements, Verdict> {
+    let Some(id) = &params.flavor_id else { return Ok(params.properties.clone().unwrap_or_default()) };
+    let missing = || Problem::not_found(format!("Flavor {id} not found in database."));
+    let flavor: Option<Flavor> = ctx.record(Collection::Flavor, id).await?;
+    Ok(flavor.ok_or_else(missing)?.properties)
+}
+
+impl Saga<'_> {
+    /// The node's path: remembered, found by its tag, or newly allocated.
+    async fn allocate(&mut self, wanted: Wanted) -> Result<String, Verdict> {
+        let known = if self.saved.asked || !self.ctx.is_first_claim() { self.find().await? } else { None };
+        if let Some(node) = known {
+            return self.keep(node).await;
+        }
+        self.ctx.progress(10, "allocating", "asking the Pod Manager for hardware").await;
+        let announced = Saved { asked: true, asked_ms: self.ctx.now_ms(), ..Saved::default() };
+        let call = self.driver.allocate(&wanted);
+        let answer = hardware::change(self.ctx, &announced, &Saved::default(), call).await?;
+        self.saved = announced;
+        match answer.map_err(|e| self.refused(&e))? {
+            Begun::Done(Some(node)) => self.keep(node).await,
+            Begun::Done(None) => {
+                self.ctx.checkpoint(&self.saved).await?;
+                self.by_tag_or_fail().await
+            }
+            Begun::Monitor { path, after } => {
+                self.saved.monitor = Some(path);
+                self.ctx.checkpoint(&self.saved).await?;
+                self.follow(after).await
+            }
+        }
+    }
+
+    /// A node of this task that is there already.
+    async fn find(&mut self) -> Result<Option<String>, Verdict> {
+        if let Some(node) = &self.saved.node {
+            return Ok(Some(node.clone()));
+        }
+        if self.saved.monitor.is_some() {
+            return self.follow(None).await.map(Some);
+        }
+        let found = self.driver.find_by_tag(&self.ctx.tag()).await.map_err(|e| self.verdict(&e))?;
+        if let Some(node) = &found {
+            tracing::info!(task_id = %self.ctx.id(), node = %node.path, "found by its tag");
+        }
+        Ok(found.map(|n| n.path))
+    }
+
+    async fn by_tag_or_fail(&mut self) -> Result<String, Verdict> {
+        let found = self.driver.find_by_tag(&self.ctx.tag()).await.map_err(|e| self.verdict(&e))?;
+        match found {
+            Some(node) => self.keep(node.path).await,
+            None => {
+                let detail = "the Pod Manager said that it has allocated a node, and shows none";
+                Err(Verdict::retry(Problem::bad_gateway(detail)))
+            }
+        }
+    }
+
+    /// Follows the task monitor of the Allocate to its end.
+    async fn follow(&mut self, first: Option<std::time::Duration>) -> Result<String, Verdict> {
+        let mut patience = Patience::since(self.saved.asked_ms);
+        let mut asked = first;
+        loop {
+            let Some(monitor) = self.saved.monitor.clone() else { return self.by_tag_or_fail().await };
+            match self.driver.monitor(&monitor).await {
+                Ok(MonitorState::Running { after }) => asked = after.or(asked),
+                Ok(MonitorState::Ended { location: Some(node) }) => return self.keep(node).await,
+                // It may have ended well or badly: what is there tells.
+                Ok(MonitorState::Ended { location: None } | MonitorState::Gone) => {
+                    self.saved.monitor = None;
+                    self.ctx.checkpoint(&self.saved).await?;
+                    continue;
+                }
+                Err(error) if error.is_away() => return Err(self.verdict(&error)),
+                Err(error) => {
+                    self.saved = Saved::default();
+                    self.ctx.checkpoint(&self.saved).await?;
+                    return Err(self.refused(&error));
+                }
+            }
+            patience.wait(self.ctx, asked.take(), "waiting for the Pod Manager to allocate the node").await?;
+        }
+    }
+
+    async fn keep(&mut self, node: String) -> Result<String, Verdict> {
+        if self.saved.node.as_ref() != Some(&node) {
+            self.saved = Saved { asked: true, node: Some(node.clone()), monitor: None, ..self.saved.clone() };
+            self.ctx.checkpoint(&self.saved).await?;
+        }
+        Ok(node)
+    }
+
+    /// Sees to it that the node is assembled.
+    async fn assemble(&mut self, node: &str) -> Result<NodeView, Verdict> {
+        let mut patience = Patience::since(self.saved.assembled_ms.unwrap_or_else(|| self.ctx.now_ms()));
+        loop {
+            let Some(view) = self.driver.node(node).await.map_err(|e| self.verdict(&e))? else {
+                self.ctx.checkpoint(&Saved::default()).await?;
+                let detail = format!("the node {node} vanished while it was composed");
+                return Err(Verdict::retry(Problem::conflict(detail)));
+            };
+            match view.state.as_deref() {
+                Some("Assembled") => return Ok(view),
+                Some("Failed") => {
+                    let detail = format!("the Pod Manager could not assemble the node {node}: its state is Failed");
+                    return Err(Verdict::fail(Problem::bad_gateway(detail)));
+                }
+                Some("Allocated") if self.must_ask() => self.ask_to_assemble(node).await?,
+                Some("Allocated" | "Allocating" | "Assembling") => {}
+                other => {
+                    let detail = format!("the node {node} is in no state that is known: {other:?}");
+                    return Err(Verdict::fail(Problem::bad_gateway(detail)));
+                }
+            }
+            patience.wait(self.ctx, None, "waiting for the Pod Manager to assemble the node").await?;
+        }
+    }
+
+    fn must_ask(&self) -> bool {
+        let now = self.ctx.now_ms();
+        self.saved.assembled_ms.is_none_or(|at| now.saturating_sub(at) > ASSEMBLE_SHOWS_MS)
+    }
+
+    async fn ask_to_assemble(&mut self, node: &str) -> Result<(), Verdict> {
+        self.ctx.progress(40, "assembling", node).await;
+        let call = self.driver.assemble(node);
+        let answer = hardware::change(self.ctx, &self.saved, &self.saved, call).await?;
+        match answer {
+            // A monitor is not needed: the node's own state tells.
+            Ok(_) => {
+                self.saved.assembled_ms = Some(self.ctx.now_ms());
+                self.ctx.checkpoint(&self.saved).await
+            }
+            Err(error) if error.status() == Some(409) => {
+                // Only an allocated node can be assembled: an earlier request may have begun it.
+                let now = self.driver.node(node).await.map_err(|e| self.verdict(&e))?;
+                match now.and_then(|n| n.state).as_deref() {
+                    Some("Assembling" | "Assembled") => Ok(()),
+                    _ => Err(self.verdict(&error)),
+                }
+            }
+            Err(error) => Err(self.verdict(&error)),
+        }
+    }
+
+    async fn record(&mut self, node_id: &str, podm: &Podm, name: &str, view: &NodeView) -> Result<Value, Verdict> {
+        let now = v1(self.ctx.now_ms());
+        self.saved.recording = true;
+        self.ctx.checkpoint(&self.saved).await?;
+        let node = Node {
+            uuid: node_id.to_owned(),
+            name: name.to_owned(),
+            podm_id: podm.uuid.clone(),
+            index: view.index.clone(),
+            resource_uri: view.path.clone(),
+            managed_by: None,
+            created_at: now.clone(),
+            updated_at: now,
+        };
+        self.ctx.put(Collection::Node, node_id, &node).await?;
+        serde_json::to_value(BriefNode::from(&node)).map_err(|e| Verdict::fail(Problem::internal(e.to_string())))
+    }
+
+    fn verdict(&self, error: &RedfishError) -> Verdict {
+        hardware::verdict(self.ctx, error)
+    }
+
+    /// The verdict while nothing of this task is at the Pod Manager. A placement then rather tries another one than waits for this.
+    fn refused(&self, error: &RedfishError) -> Verdict {
+        match self.verdict(error) {
+            Verdict::Retry { error, .. } if self.ctx.def().parent_id.is_some() => Verdict::Fail(error),
+            other => other,
+        }
+    }
+}

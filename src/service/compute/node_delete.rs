@@ -1,0 +1,68 @@
+//! `node.delete`: decomposes a node, reads until it is gone, then forgets its record.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::removal::{self, Removal};
+use crate::model::node::Node;
+use crate::model::podm::Podm;
+use crate::model::problem::Problem;
+use crate::service::{Context, Verdict, hardware};
+use crate::store::records::Collection;
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+struct Saved {
+    removal: Removal,
+    gone: bool,
+}
+
+/// Deletes the node.
+///
+/// # Errors
+/// 404 when it is not on record; the Pod Manager's refusal, and then the record stays.
+pub async fn run(ctx: &Context) -> Result<Value, Verdict> {
+    let id = ctx.node_id()?;
+    let saved: Saved = ctx.saved().unwrap_or_default();
+    let node: Option<Node> = ctx.record(Collection::Node, id).await?;
+    match node {
+        Some(node) => {
+            if !saved.gone {
+                let podm = ctx.podm_record().await?;
+                let driver = hardware::connect(ctx, &podm)?;
+                ctx.progress(20, "decomposing", node.resource_uri.as_str()).await;
+                let at = |removal| Saved { removal, gone: false };
+                removal::remove(ctx, driver.as_ref(), &node.resource_uri, saved.removal, at).await?;
+                ctx.checkpoint(&Saved { gone: true, ..Saved::default() }).await?;
+            }
+            forget(ctx, &node).await?;
+        }
+        None if saved.gone => {}
+        None => return Err(Problem::not_found(format!("Composed node '{id}' not found in database.")).into()),
+    }
+    Ok(hardware::confirmation(ctx, "DELETED", "This composed node has been deleted successfully."))
+}
+
+/// A deletion cannot be taken back. Where it has happened already, the record follows the hardware.
+///
+/// # Errors
+/// A retry when the Pod Manager or Redis cannot be asked.
+pub async fn undo(ctx: &Context) -> Result<(), Verdict> {
+    let Some(saved) = ctx.saved::<Saved>().filter(|s| s.gone || s.removal.asked) else { return Ok(()) };
+    let Some(node) = ctx.record::<Node>(Collection::Node, ctx.node_id()?).await? else { return Ok(()) };
+    if !saved.gone {
+        let Some(podm) = ctx.record::<Podm>(Collection::Podm, &node.podm_id).await? else { return Ok(()) };
+        let driver = hardware::connect(ctx, &podm)?;
+        let there = driver.node(&node.resource_uri).await.map_err(|e| hardware::verdict(ctx, &e))?;
+        if there.is_some() {
+            return Ok(());
+        }
+    }
+    forget(ctx, &node).await
+}
+
+async fn forget(ctx: &Context, node: &Node) -> Result<(), Verdict> {
+    let place = super::node_manage::place(&node.podm_id, &node.index);
+    ctx.release_name(Collection::Node, super::node_manage::PLACE, &place, &node.uuid).await?;
+    ctx.delete(Collection::Node, &node.uuid).await
+}

@@ -1,0 +1,104 @@
+//! What a simulator is told once, at its start.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Which kind of Pod Manager is played.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub enum SimFlavour {
+    /// Intel Rack Scale Design: `/redfish/v1/Nodes`, Allocate, Assemble.
+    #[default]
+    Rsd,
+    /// DMTF CompositionService. Not played yet.
+    Composition,
+    /// NEC ExpEther Manager. Not played yet.
+    Eem,
+}
+
+/// Which generation of the Intel API is advertised.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub enum RsdVersion {
+    /// 1.2: Nodes, Services and EthernetSwitches stand in the service root itself.
+    #[value(name = "1.2")]
+    V1_2,
+    /// 2.4: they stand under `Oem.Intel_RackScale`.
+    #[default]
+    #[value(name = "2.4")]
+    V2_4,
+}
+
+/// All settings of one simulator process. [`Default`] is what `podm-sim` does without a switch.
+#[derive(Clone)]
+pub struct SimConfig {
+    /// Address of the first PODM; port 0 lets the system pick a port for each.
+    pub listen: SocketAddr,
+    /// How many PODMs, on consecutive ports.
+    pub podms: usize,
+    /// What they speak.
+    pub flavour: SimFlavour,
+    /// The generation of the Intel API they advertise.
+    pub rsd_version: RsdVersion,
+    /// Serve this recorded tree, read-only, in place of the simulated hardware.
+    pub tree: Option<PathBuf>,
+    /// The one account.
+    pub user: String,
+    /// Its password.
+    pub password: String,
+    /// Whether requests must be authenticated.
+    pub auth: bool,
+    /// Sessions that may be open at once, per PODM.
+    pub max_sessions: usize,
+    /// Computer systems per PODM.
+    pub systems: usize,
+    /// Time that every Redfish request takes.
+    pub latency: Duration,
+    /// Time a node stays in `Assembling`.
+    pub assemble_time: Duration,
+    /// A change that takes longer than this answers 202 and a task monitor.
+    pub slow: Option<Duration>,
+    /// Allocate and DELETE of a node always answer 202 and a task monitor.
+    pub task_monitors: bool,
+    /// How long a task monitor keeps the final answer once it was read.
+    pub monitor_keep: Duration,
+    /// Where nodes survive the process.
+    pub data_dir: Option<PathBuf>,
+    /// `Location` is a path and not a full URL.
+    pub path_location: bool,
+    /// A PATCH of a node answers 204 and not 200 with the node.
+    pub boot_204: bool,
+    /// Resources are exactly as the published Intel schemas have them, where real PODMs (and so the default) differ.
+    pub strict_schema: bool,
+    /// Allowed values are annotated `@DMTF.AllowableValues`, as before Redfish 1.0.
+    pub dmtf_annotations: bool,
+    /// UUIDs, serial numbers and MAC addresses follow from it.
+    pub seed: u64,
+}
+
+impl Default for SimConfig {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 9000)),
+            podms: 1,
+            flavour: SimFlavour::Rsd,
+            rsd_version: RsdVersion::V2_4,
+            tree: None,
+            user: "admin".to_owned(),
+            password: "admin".to_owned(),
+            auth: true,
+            max_sessions: 32,
+            systems: 8,
+            latency: Duration::ZERO,
+            assemble_time: Duration::from_millis(200),
+            slow: None,
+            task_monitors: false,
+            monitor_keep: Duration::from_secs(5),
+            data_dir: None,
+            path_location: false,
+            boot_204: false,
+            strict_schema: false,
+            dmtf_annotations: false,
+            seed: 1,
+        }
+    }
+}

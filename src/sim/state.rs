@@ -1,0 +1,128 @@
+//! What changes on one PODM: its nodes, and the power and boot settings of its systems.
+//!
+//! Assembly is not driven by a timer: a node remembers when it is ready and [`State::advance`], called before every request,
+//! lets time catch up. So the PODM goes on when its client has left, and also when it was killed meanwhile. [`Node`] and
+//! [`SystemState`] are what `--data-dir` keeps; sessions, tasks and subscriptions are gone after a restart, as on real ones.
+
+use std::collections::BTreeMap;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::events::Subscriptions;
+use super::sessions::Sessions;
+use super::tasks::Tasks;
+
+/// Where a node stands in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum NodeState {
+    Allocated,
+    Assembling,
+    Assembled,
+    Failed,
+}
+
+/// A VLAN asked for with a node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Vlan {
+    pub(super) id: u64,
+    pub(super) tagged: bool,
+}
+
+/// A composed node.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Node {
+    pub(super) name: String,
+    pub(super) description: String,
+    pub(super) uuid: Uuid,
+    pub(super) system: usize,
+    pub(super) state: NodeState,
+    /// When the assembly ends, in milliseconds since 1970.
+    pub(super) ready_at_ms: Option<u64>,
+    /// The assembly is bound to fail.
+    pub(super) will_fail: bool,
+    /// Remote storage taken from the pool.
+    pub(super) remote_gib: u64,
+    /// VLANs per network interface.
+    pub(super) vlans: Vec<Vec<Vlan>>,
+}
+
+/// The boot override of a system.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Boot {
+    pub(super) enabled: String,
+    pub(super) target: String,
+    pub(super) mode: String,
+}
+
+/// What may change on a system.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct SystemState {
+    pub(super) on: bool,
+    pub(super) boot: Boot,
+    pub(super) asset_tag: Option<String>,
+}
+
+impl Default for SystemState {
+    fn default() -> Self {
+        let boot = Boot { enabled: "Disabled".to_owned(), target: "None".to_owned(), mode: "Legacy".to_owned() };
+        Self { on: false, boot, asset_tag: None }
+    }
+}
+
+/// The part of the state that `--data-dir` keeps.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct Kept {
+    /// The number of the last node made; numbers are not used twice.
+    pub(super) last_node: u64,
+    pub(super) nodes: BTreeMap<u64, Node>,
+    /// Only systems that differ from the default.
+    pub(super) systems: BTreeMap<usize, SystemState>,
+    /// The most nodes any one system ever carried at once: more than one is a bug of this simulator.
+    pub(super) max_nodes_per_system_ever: usize,
+}
+
+/// All that changes on one PODM.
+#[derive(Debug, Default)]
+pub(super) struct State {
+    pub(super) kept: Kept,
+    pub(super) sessions: Sessions,
+    pub(super) subscriptions: Subscriptions,
+    pub(super) tasks: Tasks,
+}
+
+impl State {
+    /// Lets the assemblies that are due come to their end.
+    pub(super) fn advance(&mut self, now_ms: u64) {
+        let Kept { nodes, systems, .. } = &mut self.kept;
+        for node in nodes.values_mut() {
+            if node.state == NodeState::Assembling && node.ready_at_ms.is_some_and(|at| at <= now_ms) {
+                node.ready_at_ms = None;
+                node.state = if node.will_fail { NodeState::Failed } else { NodeState::Assembled };
+                systems.entry(node.system).or_default().on = !node.will_fail;
+            }
+        }
+    }
+
+    /// The settings of a system.
+    pub(super) fn system(&self, number: usize) -> SystemState {
+        self.kept.systems.get(&number).cloned().unwrap_or_default()
+    }
+
+    /// The settings of a system, to be changed.
+    pub(super) fn system_mut(&mut self, number: usize) -> &mut SystemState {
+        self.kept.systems.entry(number).or_default()
+    }
+
+    /// The node on a system.
+    pub(super) fn node_on(&self, system: usize) -> Option<(&u64, &Node)> {
+        self.kept.nodes.iter().find(|(_, n)| n.system == system)
+    }
+}
+
+/// Milliseconds since 1970.
+pub(super) fn now_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,294 @@
+//! One attempt: run the handler, or its undo, and settle what came of it.
+//!
+//! A verdict that ends the task for bad goes through the handler's undo first. An undo that must be tried again keeps the end it leads
+//! to (`ending`, or the cancel flag), so a later attempt goes straight on with it. Where a changing request's answer was not seen, the
+//! undo waits out the quarantine in Redis before it looks.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::OwnedSemaphorePermit;
+use tokio_util::sync::CancellationToken;
+
+use super::{Worker, backoff, count, running};
+use crate::lease::Lease;
+use crate::model::problem::Problem;
+use crate::model::task::{Definition, PAYLOAD_VERSION, TaskError};
+use crate::service::{Context, Handler, Verdict, handler_of};
+use crate::shutdown::Shutdown;
+use crate::store::claims::{Claimed, Mode, Outcome, Settled, Settlement};
+use crate::store::record::Body;
+
+/// Largest stored result, bytes of JSON; larger ones are replaced by a note of their size.
+const MAX_RESULT_BYTES: usize = 1024 * 1024;
+/// How long a task of an unknown kind or payload version waits for a worker that knows it.
+const UNKNOWN_AGAIN: Duration = Duration::from_secs(5);
+/// Tries of an undo, beyond the task's attempts, before it is given up and left to the sweeper.
+const UNDO_TRIES: u32 = 10;
+/// How long a handler may take to end after its task's time is over.
+const OVERDUE_GRACE: Duration = Duration::from_secs(60);
+
+pub(super) fn spawn(
+    worker: Arc<Worker>,
+    claimed: Claimed,
+    asked: Instant,
+    slot: Option<OwnedSemaphorePermit>,
+    shutdown: &Shutdown,
+) {
+    let lease = Lease::new(asked, worker.lease);
+    let (stop, cancel) = (CancellationToken::new(), CancellationToken::new());
+    let entry = running::Entry {
+        token: claimed.token.clone(),
+        lease: lease.clone(),
+        stop: stop.clone(),
+        cancel: cancel.clone(),
+    };
+    worker.running.add(claimed.id, entry);
+    let draining = shutdown.token();
+    shutdown.spawn_work(async move {
+        let attempt = Attempt { worker: &worker, claimed: &claimed, lease, stop, cancel, draining, began: Instant::now() };
+        attempt.run().await;
+        worker.running.remove(claimed.id, &claimed.token);
+        drop(slot);
+    });
+}
+
+struct Attempt<'a> {
+    worker: &'a Arc<Worker>,
+    claimed: &'a Claimed,
+    lease: Lease,
+    stop: CancellationToken,
+    cancel: CancellationToken,
+    draining: CancellationToken,
+    began: Instant,
+}
+
+/// Why a handler's future ended.
+enum End<T> {
+    Returned(T),
+    /// The claim is lost, as far as this process can tell.
+    Lost,
+    /// The process stops and the handler did not end in time.
+    Drained,
+    /// The task's time is over and the handler did not end in time.
+    Overdue,
+}
+
+impl Attempt<'_> {
+    async fn run(&self) {
+        let claimed = self.claimed;
+        let known =
+            claimed.def.clone().filter(|d| d.pv <= PAYLOAD_VERSION).and_then(|d| Some((handler_of(&d.kind)?, d)));
+        let Some((handler, def)) = known else {
+            return self.settle(Outcome::Park(UNKNOWN_AGAIN), None, "unknown kind or payload version".into()).await;
+        };
+        let max_attempts = def.max_attempts;
+        let ctx = Arc::new(Context::new(
+            self.worker.store.clone(),
+            self.worker.pool.clone(),
+            claimed.clone(),
+            def.clone(),
+            self.lease.clone(),
+            self.stop.clone(),
+        ));
+        if claimed.mode != Mode::Run {
+            return self.undo(&ctx, handler, claimed.mode, None, max_attempts, &def).await;
+        }
+        let overdue = tokio::time::Instant::now() + claimed.time_left;
+        match self.watch((handler.run)(ctx.clone()), &self.stop, overdue).await {
+            End::Lost => self.give_up(),
+            End::Drained => self.settle(Outcome::Release, None, "released at shutdown".into()).await,
+            End::Overdue => self.undo(&ctx, handler, Mode::Timeout, Some(timeout()), max_attempts, &def).await,
+            End::Returned(Ok(result)) => {
+                let body = Body { result: cap(result), error: None };
+                let stored = (!body.result.is_null()).then_some(body);
+                self.finish(Outcome::Completed, stored, String::new(), &def).await;
+            }
+            End::Returned(Err(verdict)) => self.carry_out(&ctx, handler, verdict, overdue, &def).await,
+        }
+    }
+
+    /// Carries out what the handler returned in place of a result.
+    async fn carry_out(
+        &self,
+        ctx: &Arc<Context>,
+        handler: Handler,
+        verdict: Verdict,
+        overdue: tokio::time::Instant,
+        def: &Definition,
+    ) {
+        let max = def.max_attempts;
+        if self.cancel.is_cancelled() {
+            return self.undo(ctx, handler, Mode::Cancel, None, max, def).await;
+        }
+        if tokio::time::Instant::now() >= overdue {
+            return self.undo(ctx, handler, Mode::Timeout, Some(timeout()), max, def).await;
+        }
+        match verdict {
+            Verdict::Fail(error) => self.undo(ctx, handler, Mode::Fail, Some(error), max, def).await,
+            Verdict::Retry { error, .. } if self.claimed.attempt >= max => {
+                self.undo(ctx, handler, Mode::Fail, Some(error), max, def).await;
+            }
+            Verdict::Retry { after, error } => {
+                let detail = error.problem.detail.clone();
+                let delay = backoff::delay(self.claimed.attempt, after);
+                self.settle(Outcome::Retry(delay), body(Some(self.dated(error))), detail).await;
+            }
+            Verdict::Park { after, why } => self.settle(Outcome::Park(after), None, why).await,
+            Verdict::Stop if self.draining.is_cancelled() => {
+                self.settle(Outcome::Release, None, "released at shutdown".into()).await;
+            }
+            Verdict::Stop if !self.lease.is_valid() => self.give_up(),
+            Verdict::Stop => {
+                let error = TaskError { retryable: true, ..Problem::conflict("a later writer was there first").into() };
+                let detail = error.problem.detail.clone();
+                let delay = backoff::delay(self.claimed.attempt, None);
+                self.settle(Outcome::Retry(delay), body(Some(self.dated(error))), detail).await;
+            }
+        }
+    }
+
+    /// Undoes what was done, then ends the task; or has the undo tried again.
+    async fn undo(
+        &self,
+        ctx: &Arc<Context>,
+        handler: Handler,
+        mode: Mode,
+        error: Option<TaskError>,
+        max_attempts: u32,
+        def: &Definition,
+    ) {
+        let error = error.map(|e| self.dated(e));
+        if ctx.is_outstanding() {
+            let detail = "a request to the Pod Manager may still be running".to_owned();
+            return self.settle(Outcome::RetryUndo(Duration::ZERO, mode), body(error), detail).await;
+        }
+        let patience = tokio::time::Instant::now() + Duration::from_secs(600);
+        let stop = CancellationToken::new();
+        let turned = Arc::new(ctx.undoing(mode, stop.clone()));
+        let undone = match self.watch((handler.undo)(turned.clone()), &stop, patience).await {
+            End::Returned(undone) => undone,
+            End::Lost => return self.give_up(),
+            End::Drained => {
+                return self.settle(Outcome::RetryUndo(Duration::ZERO, mode), body(error), "released".into()).await;
+            }
+            End::Overdue => Err(Verdict::retry(Problem::timeout("the undo did not end in time"))),
+        };
+        let end = if mode == Mode::Cancel { Outcome::Cancelled } else { Outcome::Failed };
+        match undone {
+            Ok(()) => {
+                let error = error.or_else(|| (mode == Mode::Timeout).then(|| self.dated(timeout())));
+                self.finish(end, body(error), String::new(), def).await;
+            }
+            Err(Verdict::Park { after, why }) => {
+                self.settle(Outcome::RetryUndo(after, mode), body(error), why).await;
+            }
+            Err(Verdict::Stop) if !self.lease.is_valid() => self.give_up(),
+            Err(Verdict::Stop) => {
+                self.settle(Outcome::RetryUndo(Duration::ZERO, mode), body(error), "undo interrupted".into()).await;
+            }
+            Err(Verdict::Retry { after, error: cause }) if self.claimed.attempt < max_attempts + UNDO_TRIES => {
+                let delay = backoff::delay(self.claimed.attempt.min(6), after);
+                let detail = format!("undo: {}", cause.problem.detail);
+                self.settle(Outcome::RetryUndo(delay, mode), body(error), detail).await;
+            }
+            Err(Verdict::Retry { error: cause, .. } | Verdict::Fail(cause)) => {
+                let mut problem = Problem::internal(format!("its undo failed: {}", cause.problem.detail));
+                problem.code = "UndoIncomplete".into();
+                let incomplete = TaskError { podm_id: cause.podm_id, ..TaskError::from(problem) };
+                self.finish(Outcome::Failed, body(Some(self.dated(incomplete))), String::new(), def).await;
+            }
+        }
+    }
+
+    /// Runs a handler's future until it returns, or there is no point in waiting any longer.
+    async fn watch<T>(
+        &self,
+        handler: impl Future<Output = T>,
+        stop: &CancellationToken,
+        overdue: tokio::time::Instant,
+    ) -> End<T> {
+        let drained = async {
+            self.draining.cancelled().await;
+            stop.cancel();
+            tokio::time::sleep(self.worker.drain).await;
+        };
+        let too_late = async {
+            tokio::time::sleep_until(overdue).await;
+            stop.cancel();
+            tokio::time::sleep(OVERDUE_GRACE).await;
+        };
+        tokio::select! {
+            biased;
+            returned = handler => End::Returned(returned),
+            () = self.lease.lost() => End::Lost,
+            () = drained => End::Drained,
+            () = too_late => End::Overdue,
+        }
+    }
+
+    fn give_up(&self) {
+        tracing::warn!(task_id = %self.claimed.id, attempt = self.claimed.attempt, "claim lost; its next holder goes on");
+    }
+
+    fn dated(&self, mut error: TaskError) -> TaskError {
+        let now = crate::model::v1time::rfc3339(self.worker.store.clock().now_ms());
+        error.at.get_or_insert(now);
+        error
+    }
+
+    async fn finish(&self, outcome: Outcome, body: Option<Body>, detail: String, def: &Definition) {
+        if self.settle_for_sure(outcome, body, detail).await == Some(Settled::Ok)
+            && let Some(parent) = def.parent_id
+            && let Err(error) = self.worker.store.nudge(parent).await
+        {
+            tracing::debug!(task_id = %parent, %error, "parent not nudged; it wakes by its fallback");
+        }
+    }
+
+    async fn settle(&self, outcome: Outcome, body: Option<Body>, detail: String) {
+        self.settle_for_sure(outcome, body, detail).await;
+    }
+
+    /// Settles, again and again while Redis is away: the claim token makes a repeat safe, and a late one harmless.
+    async fn settle_for_sure(&self, outcome: Outcome, body: Option<Body>, detail: String) -> Option<Settled> {
+        let settlement = Settlement { id: self.claimed.id, token: self.claimed.token.clone(), outcome, body, detail };
+        let mut pause = Duration::from_millis(20);
+        loop {
+            match self.worker.store.settle(settlement.clone()).await {
+                Ok(settled) => {
+                    count::settled(self.claimed, &settlement.outcome, settled, self.began.elapsed());
+                    if settled == Settled::Fenced {
+                        tracing::warn!(task_id = %self.claimed.id, worker = %self.worker.id, "fenced: a late settle was refused");
+                    }
+                    return Some(settled);
+                }
+                Err(error) if error.is_transient() => {
+                    tracing::debug!(task_id = %self.claimed.id, %error, "cannot settle; trying again");
+                    tokio::time::sleep(pause).await;
+                    pause = (pause * 2).min(Duration::from_secs(1));
+                }
+                Err(error) => {
+                    tracing::error!(task_id = %self.claimed.id, %error, "cannot settle; the lease will run out");
+                    return None;
+                }
+            }
+        }
+    }
+}
+
+fn body(error: Option<TaskError>) -> Option<Body> {
+    error.map(|error| Body { error: Some(error), ..Body::default() })
+}
+
+fn timeout() -> TaskError {
+    let mut problem = Problem::timeout("the task did not end within its timeout");
+    problem.code = "Timeout".into();
+    TaskError { retryable: true, ..problem.into() }
+}
+
+/// Replaces a result that is too large to keep by a note of its size.
+fn cap(result: serde_json::Value) -> serde_json::Value {
+    let bytes = serde_json::to_string(&result).map_or(0, |t| t.len());
+    if bytes <= MAX_RESULT_BYTES { result } else { serde_json::json!({ "truncated": true, "bytes": bytes }) }
+}

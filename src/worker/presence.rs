@@ -1,0 +1,48 @@
+//! Says that this worker is there; keeps Redis's time at hand.
+
+use std::sync::Arc;
+
+use super::Worker;
+use crate::model::v1time::rfc3339;
+use crate::shutdown::{Shutdown, sleep_or_stop};
+use crate::store::StoreError;
+use crate::store::workers::{self, presence_times};
+
+pub(super) fn spawn(worker: &Arc<Worker>, shutdown: &Shutdown) {
+    let (refresh, _) = presence_times(worker.lease);
+    let (worker, token, drained) = (worker.clone(), shutdown.token(), shutdown.drained());
+    let started_at = rfc3339(worker.store.clock().now_ms());
+    shutdown.spawn("presence", async move {
+        loop {
+            let presence = workers::Worker {
+                id: worker.id.clone(),
+                topics: worker.topics.clone(),
+                slots: u32::try_from(worker.slots).unwrap_or(u32::MAX),
+                busy: u32::try_from(worker.running.count()).unwrap_or(u32::MAX),
+                sync_slots: u32::try_from(worker.sync_slots).unwrap_or(u32::MAX),
+                version: env!("CARGO_PKG_VERSION").to_owned(),
+                host: super::host(),
+                started_at: started_at.clone(),
+                draining: token.is_cancelled(),
+            };
+            let slots = &crate::observe::metrics::get().work.slots;
+            slots.with_label_values(&["busy"]).set(i64::from(presence.busy));
+            slots.with_label_values(&["free"]).set(i64::from(presence.slots) - i64::from(presence.busy));
+            if let Err(error) = announce(&worker, &presence).await {
+                tracing::warn!(%error, "presence not written");
+            }
+            if !sleep_or_stop(&drained, refresh).await {
+                break;
+            }
+        }
+        if let Err(error) = worker.store.leave(&worker.id).await {
+            tracing::debug!(%error, "presence not removed; it lapses");
+        }
+        Ok::<(), StoreError>(())
+    });
+}
+
+async fn announce(worker: &Worker, presence: &workers::Worker) -> Result<(), StoreError> {
+    worker.store.sync_clock().await?;
+    worker.store.announce(presence).await
+}

@@ -1,0 +1,91 @@
+//! The tasks that a worker runs now, and its free slots.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::CancellationToken;
+
+use crate::ids::{Bucket, TaskId};
+use crate::lease::Lease;
+
+/// One running task, as the heartbeat sees it.
+#[derive(Clone)]
+pub struct Entry {
+    /// The claim's token.
+    pub token: String,
+    /// Its lease.
+    pub lease: Lease,
+    /// Asks the handler to end: a cancel, a lost claim, a stop of the process.
+    pub stop: CancellationToken,
+    /// Fires when a cancel was asked for.
+    pub cancel: CancellationToken,
+}
+
+/// All running tasks of a worker.
+pub struct Running {
+    entries: Mutex<HashMap<TaskId, Entry>>,
+    slots: Arc<Semaphore>,
+    total: usize,
+}
+
+impl Running {
+    pub(super) fn new(slots: usize) -> Self {
+        Self { entries: Mutex::default(), slots: Arc::new(Semaphore::new(slots)), total: slots }
+    }
+
+    /// Slots in use.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.total - self.slots.available_permits().min(self.total)
+    }
+
+    /// Waits until a slot is free, without taking it.
+    pub async fn until_free(&self) {
+        // The semaphore is never closed.
+        let _free = self.slots.acquire().await;
+    }
+
+    /// Takes up to `most` of the slots that are free now.
+    #[must_use]
+    pub fn take(&self, most: usize) -> Vec<OwnedSemaphorePermit> {
+        std::iter::from_fn(|| self.slots.clone().try_acquire_owned().ok()).take(most).collect()
+    }
+
+    /// Slots that are free now.
+    #[must_use]
+    pub fn free(&self) -> usize {
+        self.slots.available_permits()
+    }
+
+    pub(super) fn add(&self, id: TaskId, entry: Entry) {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner).insert(id, entry);
+    }
+
+    /// Takes a task off the list, when it is still this claim's.
+    pub(super) fn remove(&self, id: TaskId, token: &str) {
+        let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        if entries.get(&id).is_some_and(|e| e.token == token) {
+            entries.remove(&id);
+        }
+    }
+
+    /// Whether a claim of this task with this token runs here already: an answer that came twice.
+    #[must_use]
+    pub fn has(&self, id: TaskId, token: &str) -> bool {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner).get(&id).is_some_and(|e| e.token == token)
+    }
+
+    /// A task's entry.
+    #[must_use]
+    pub fn get(&self, id: TaskId) -> Option<Entry> {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner).get(&id).cloned()
+    }
+
+    /// The tasks of a bucket.
+    #[must_use]
+    pub fn of_bucket(&self, bucket: Bucket) -> Vec<(TaskId, Entry)> {
+        let entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        entries.iter().filter(|(id, _)| id.bucket() == bucket).map(|(id, e)| (*id, e.clone())).collect()
+    }
+}

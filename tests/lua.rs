@@ -1,0 +1,197 @@
+//! Every script of `lua/`: its header tells the truth, it stays within its bucket, somebody calls it, and Redis takes it.
+
+use std::fs;
+use std::io::{Read as _, Write as _};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+const LIB: &str = "lib";
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Name and text of every script but lib.lua, in order.
+fn scripts() -> Vec<(String, String)> {
+    let mut found: Vec<_> = fs::read_dir(root().join("lua"))
+        .unwrap()
+        .map(|e| e.unwrap().path())
+        .filter(|p| p.extension().is_some_and(|e| e == "lua"))
+        .map(|p| (p.file_stem().unwrap().to_str().unwrap().to_owned(), fs::read_to_string(&p).unwrap()))
+        .filter(|(name, _)| name != LIB)
+        .collect();
+    found.sort();
+    assert!(found.len() > 10, "the scripts are not where they were");
+    found
+}
+
+/// The script as the store sends it.
+fn whole(text: &str) -> String {
+    let (shebang, body) = text.split_once('\n').unwrap();
+    if body.contains("needs nothing of lib.lua") {
+        return text.to_owned();
+    }
+    let lib = fs::read_to_string(root().join("lua/lib.lua")).unwrap();
+    format!("{shebang}\n{lib}\n{body}")
+}
+
+fn code(text: &str) -> String {
+    text.lines().skip(1).filter(|l| !l.trim_start().starts_with("--")).map(|l| format!("{l}\n")).collect()
+}
+
+#[test]
+fn every_script_says_what_it_does_takes_returns_and_costs() {
+    for (name, text) in scripts() {
+        let first = text.lines().next().unwrap();
+        assert!(first == "#!lua" || first == "#!lua flags=allow-oom", "{name}: begins with {first}");
+        assert!(text.lines().nth(1).unwrap().starts_with(&format!("-- {name}: ")), "{name}: its header names it");
+        let header: Vec<&str> = text.lines().skip(1).take_while(|l| l.starts_with("--")).collect();
+        let header = header.join("\n");
+        for part in ["KEYS[1]", "ARGV[", "Returns", "Cost", "Callers"] {
+            assert!(header.contains(part), "{name}: its header has no {part}");
+        }
+    }
+}
+
+#[test]
+fn every_argument_a_script_reads_by_number_is_in_its_header() {
+    for (name, text) in scripts() {
+        let header: String = text.lines().skip(1).take_while(|l| l.starts_with("--")).collect();
+        for (at, _) in code(&text).match_indices("ARGV[") {
+            let code = code(&text);
+            let index: String = code[at + 5..].chars().take_while(char::is_ascii_digit).collect();
+            if index.is_empty() || !code[at + 5 + index.len()..].starts_with(']') {
+                continue;
+            }
+            let told = [format!("ARGV[{index}]"), format!("ARGV[{index}…]")].iter().any(|t| header.contains(t));
+            assert!(told, "{name}: ARGV[{index}] is read and not in the header");
+        }
+    }
+}
+
+#[test]
+fn only_scripts_that_bring_new_work_stop_at_a_full_redis() {
+    for (name, text) in scripts() {
+        let stops = text.lines().next() == Some("#!lua");
+        let brings_work = ["enqueue", "redrive", "record"].contains(&name.as_str());
+        assert_eq!(stops, brings_work, "{name}: allow-oom");
+    }
+}
+
+#[test]
+fn scripts_touch_only_keys_of_their_bucket() {
+    let lib = fs::read_to_string(root().join("lua/lib.lua")).unwrap();
+    // What a key may be: the prefix and a suffix, a task's key, a key made by lib.lua, or the one key of a script that stands alone.
+    let keys = ["P ..", "t.key", "w.key", "stream_of(", "gate_key(", "wait_key(", "gate,", "gate)", "wait,", "KEYS[1]"];
+    for (name, text) in scripts().into_iter().chain([(LIB.to_owned(), format!("\n{lib}"))]) {
+        let code = code(&text);
+        assert!(!code.contains("vl:"), "{name}: spells a whole key");
+        for call in ["redis.call(", "redis.pcall("] {
+            for (at, _) in code.match_indices(call) {
+                let line = code[at + call.len()..].lines().next().unwrap();
+                let command = line.split('\'').nth(1).unwrap_or_default();
+                if command == "TIME" {
+                    continue;
+                }
+                let args = line.split_once(',').map(|(_, rest)| rest.trim()).unwrap_or_default();
+                // XGROUP CREATE, XINFO GROUPS: the key comes second.
+                let args = match command {
+                    "XGROUP" | "XINFO" => args.split_once(',').map(|(_, rest)| rest.trim()).unwrap_or_default(),
+                    _ => args,
+                };
+                let fine = keys.iter().any(|k| args.starts_with(k))
+                    || (command == "XREADGROUP" && code.contains("stream_of("));
+                assert!(fine, "{name}: {call}{line}");
+            }
+        }
+        let raw: Vec<_> = code
+            .match_indices("redis.")
+            .filter(|(at, _)| {
+                let rest = &code[*at..];
+                !["redis.call(", "redis.pcall(", "redis.error_reply("].iter().any(|c| rest.starts_with(c))
+            })
+            .collect();
+        assert!(raw.is_empty(), "{name}: uses more of redis than call and pcall");
+    }
+}
+
+#[test]
+fn every_script_is_called_by_the_store_and_by_whom_its_header_says() {
+    let mut store = String::new();
+    for entry in fs::read_dir(root().join("src/store")).unwrap() {
+        store.push_str(&fs::read_to_string(entry.unwrap().path()).unwrap());
+    }
+    for (name, _) in scripts() {
+        assert!(store.contains(&format!("scripts().{name}")), "{name}: nobody calls it");
+        assert!(valence::store::script::SOURCES.iter().any(|(n, _)| *n == name), "{name}: is not loaded");
+    }
+    assert_eq!(valence::store::script::SOURCES.len(), scripts().len());
+}
+
+#[test]
+fn a_real_redis_takes_every_script() {
+    let server = Server::start();
+    for (name, text) in scripts() {
+        let script = whole(&text);
+        let answer = server.ask(&["SCRIPT", "LOAD", &script]);
+        assert!(answer.starts_with("$40"), "{name}: {answer}");
+    }
+}
+
+/// A redis-server of this test alone.
+struct Server {
+    child: Child,
+    socket: PathBuf,
+    _dir: tempfile::TempDir,
+}
+
+impl Server {
+    fn start() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let socket = dir.path().join("s");
+        let child = Command::new("redis-server")
+            .args(["--port", "0", "--save", "", "--unixsocket"])
+            .arg(&socket)
+            .arg("--dir")
+            .arg(dir.path())
+            .stdout(Stdio::null())
+            .spawn()
+            .expect("redis-server is on the PATH (make setup)");
+        let begun = Instant::now();
+        while UnixStream::connect(&socket).is_err() {
+            assert!(begun.elapsed() < Duration::from_secs(20), "redis-server does not answer");
+            std::thread::yield_now();
+        }
+        Self { child, socket, _dir: dir }
+    }
+
+    fn ask(&self, words: &[&str]) -> String {
+        let mut stream = UnixStream::connect(&self.socket).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        let mut request = format!("*{}\r\n", words.len());
+        for word in words {
+            request.push_str(&format!("${}\r\n{word}\r\n", word.len()));
+        }
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut answer = [0; 4096];
+        let n = stream.read(&mut answer).unwrap();
+        String::from_utf8_lossy(&answer[..n]).into_owned()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _gone = self.child.kill();
+        let _reaped = self.child.wait();
+    }
+}
+
+#[test]
+fn the_first_line_stays_first_when_the_shared_part_goes_in() {
+    assert!(Path::new(&root().join("lua/lib.lua")).exists());
+    for (name, text) in scripts() {
+        assert!(whole(&text).starts_with("#!lua"), "{name}");
+    }
+}
