@@ -1,5 +1,7 @@
 //! Every script of `lua/`: its header tells the truth, it stays within its bucket, somebody calls it, and Redis takes it.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "the helpers of tests may, as tests do")]
+
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::os::unix::net::UnixStream;

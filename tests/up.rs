@@ -1,5 +1,7 @@
 //! `valence up`: the data directory belongs to one, its key is made once, its Redis never outlives us and never stays dead.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "the helpers of tests may, as tests do")]
+
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
