@@ -1,4 +1,4 @@
-#!lua
+#!lua flags=allow-oom
 -- observe: lays something observed over a record that stands, such as a Pod Manager's status.
 --
 -- KEYS[1]   the record, a hash

@@ -1,4 +1,4 @@
-#!lua
+#!lua flags=allow-oom
 -- record: writes a record (a node, say) on behalf of a task, unless a later writer or a deletion came first.
 --
 -- KEYS[1]   the record, a hash

@@ -3,6 +3,7 @@
 //!
 //! Repeatable by seed: `make chaos SEED=7 TASKS=20000 FAULTS=600`. Built with the feature `unsafe-no-claim-check`, the same run must
 //! show violations, or it would prove nothing.
+#![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, reason = "tests")]
 
 #[path = "support/deployment.rs"]
 mod deployment;
@@ -118,7 +119,8 @@ impl Client {
                     "park_ms": if rng.random_bool(0.1) { 50 } else { 0 }, "fail": rng.random_bool(0.03),
                 });
                 let priority = ["high", "normal", "low"][rng.random_range(0..3)];
-                let id = self.submit(rng, &key, &json!({"kind": "sleep", "params": params, "priority": priority})).await;
+                let id =
+                    self.submit(rng, &key, &json!({"kind": "sleep", "params": params, "priority": priority})).await;
                 if rng.random_bool(0.1) {
                     tokio::time::sleep(Duration::from_millis(rng.random_range(0..200))).await;
                     self.cancel(rng, &id).await;
@@ -231,7 +233,8 @@ async fn campaign() -> Outcome {
     // Light load on purpose, spread over the time of the faults: under a backlog late writers come too late to be seen.
     let pace = Duration::from_millis(setting("PACE_MS", 500));
     let lasts = pace.mul_f64(f64::from(u32::try_from(count).unwrap()));
-    let think = lasts.mul_f64(0.9 * f64::from(u32::try_from(CLIENTS).unwrap()) / f64::from(u32::try_from(tasks).unwrap()));
+    let think =
+        lasts.mul_f64(0.9 * f64::from(u32::try_from(CLIENTS).unwrap()) / f64::from(u32::try_from(tasks).unwrap()));
     let log = Arc::new(Mutex::new(Log::default()));
     let next = Arc::new(AtomicUsize::new(0));
     let begun = Instant::now();
@@ -291,8 +294,13 @@ async fn check(d: &Deployment, log: &Mutex<Log>) -> Outcome {
     options.lease = Duration::from_millis(1500);
     let store = valence::store::Store::open(redis, options).await.unwrap();
     let live = || async {
-        let ids: Vec<String> =
-            redis::cmd("ZRANGE").arg("vl:{b00}:live").arg(0).arg(-1).query_async(&mut store.redis().shared()).await.unwrap();
+        let ids: Vec<String> = redis::cmd("ZRANGE")
+            .arg("vl:{b00}:live")
+            .arg(0)
+            .arg(-1)
+            .query_async(&mut store.redis().shared())
+            .await
+            .unwrap();
         ids
     };
     let deadline = Instant::now() + Duration::from_secs(60);

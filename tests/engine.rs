@@ -1,4 +1,5 @@
 //! The task engine's promises, script by script, on a real Redis.
+#![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, reason = "tests")]
 
 #[path = "support/engine.rs"]
 mod engine;

@@ -18,9 +18,12 @@ fn failed(part: &str, error: impl std::fmt::Display) -> CtlError {
 
 /// Pod Manager connections, with the deployment's key.
 pub(super) fn pool(config: &Config) -> Result<Pool, CtlError> {
+    Pool::new(&config.redfish, secret_key(config)?).map_err(|e| failed("Pod Manager connections", e))
+}
+
+fn secret_key(config: &Config) -> Result<Option<Arc<SecretKey>>, CtlError> {
     let key = config.secret_key_file.as_deref().map(SecretKey::read).transpose();
-    let key = key.map_err(|e| failed("secret key", e))?.map(Arc::new);
-    Pool::new(&config.redfish, key).map_err(|e| failed("Pod Manager connections", e))
+    Ok(key.map_err(|e| failed("secret key", e))?.map(Arc::new))
 }
 
 /// Starts the API on a bound listener.
@@ -50,5 +53,6 @@ pub(super) async fn worker(
 
 /// Starts the upkeep loops.
 pub(super) async fn upkeep(config: &Config, store: &Store, pool: &Pool, shutdown: &Shutdown) -> Result<(), CtlError> {
-    crate::upkeep::run(config, store.clone(), pool.clone(), None, shutdown).await.map_err(|e| failed("scheduler", e))
+    let key = secret_key(config)?;
+    crate::upkeep::run(config, store.clone(), pool.clone(), key, shutdown).await.map_err(|e| failed("scheduler", e))
 }

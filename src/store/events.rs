@@ -18,6 +18,9 @@ use crate::model::state::State;
 use crate::model::v1time::rfc3339;
 use crate::shutdown::{Shutdown, sleep_or_stop};
 
+/// An entry as Redis gives it: id, and task id → change, in turn.
+type Entry = (String, Vec<String>);
+
 /// Where in a bucket's events stream: an entry, and how many of its changes were seen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct Position {
@@ -92,7 +95,7 @@ impl Store {
     pub async fn events(&self, bucket: Bucket, after: Position, count: usize) -> Result<Events, StoreError> {
         let key = keys::of(bucket, "events");
         let from = format!("{}-{}", after.ms, after.seq);
-        let (raw, first): (Vec<(String, Vec<String>)>, Vec<(String, Raw)>) = redis::pipe()
+        let (raw, first): (Vec<Entry>, Vec<(String, Raw)>) = redis::pipe()
             .cmd("XRANGE")
             .arg(&key)
             .arg(&from)
@@ -135,7 +138,7 @@ impl Store {
 }
 
 /// The changes of one entry that lie after a position: fields are task id → `state claims [progress]`.
-fn read_entry((entry, fields): &(String, Vec<String>), after: Position) -> Vec<Event> {
+fn read_entry((entry, fields): &Entry, after: Position) -> Vec<Event> {
     let Ok(base) = format!("{entry}.0").parse::<Position>() else { return Vec::new() };
     let mut events = Vec::with_capacity(fields.len() / 2);
     for (n, pair) in (1u32..).zip(fields.chunks_exact(2)) {
@@ -196,7 +199,7 @@ impl Hub {
         }
         while !token.is_cancelled() {
             let from = last.clone().unwrap_or_else(|| "0-0".into());
-            let reply: Option<Vec<(String, Vec<(String, Vec<String>)>)>> = redis::cmd("XREAD")
+            let reply: Option<Vec<(String, Vec<Entry>)>> = redis::cmd("XREAD")
                 .arg("COUNT")
                 .arg(1000)
                 .arg("BLOCK")

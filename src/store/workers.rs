@@ -115,11 +115,14 @@ impl Store {
     }
 }
 
+/// When the workers were looked at, and who was there.
+type Seen = (Instant, Arc<Vec<Worker>>);
+
 /// A view of the workers that is at most a second old: what the API asks before each sync task.
 #[derive(Clone)]
 pub struct Roster {
     store: Store,
-    seen: Arc<RwLock<Option<(Instant, Arc<Vec<Worker>>)>>>,
+    seen: Arc<RwLock<Option<Seen>>>,
 }
 
 impl Roster {
@@ -134,7 +137,7 @@ impl Roster {
     /// # Errors
     /// When Redis is away.
     pub async fn workers(&self) -> Result<Arc<Vec<Worker>>, StoreError> {
-        let fresh = |seen: &Option<(Instant, Arc<Vec<Worker>>)>| {
+        let fresh = |seen: &Option<Seen>| {
             seen.as_ref().filter(|(at, _)| at.elapsed() < Duration::from_secs(1)).map(|(_, w)| w.clone())
         };
         if let Some(workers) = fresh(&self.seen.read().unwrap_or_else(PoisonError::into_inner)) {

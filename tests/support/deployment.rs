@@ -58,7 +58,8 @@ impl Deployment {
         for n in 0..podms {
             let port = free_port();
             let data = d.dir.path().join(format!("podm{n}"));
-            let args = ["--listen", &format!("127.0.0.1:{port}"), "--systems", "16", "--data-dir", data.to_str().unwrap()];
+            let args =
+                ["--listen", &format!("127.0.0.1:{port}"), "--systems", "16", "--data-dir", data.to_str().unwrap()];
             d.spawn("podm-sim", args.iter().map(|a| (*a).to_owned()).collect());
             d.sims.push(format!("http://127.0.0.1:{port}"));
             toml.push_str(&format!(
