@@ -10,7 +10,11 @@
 -- Cost      2 keys
 -- Callers   store::claims
 local t = load(ARGV[2])
-if not (held(t) and t.token == ARGV[3]) then return 'lost' end
+if not (held(t) and t.token == ARGV[3]) then
+  bump(t.lane or 'unknown', 'fenced', 1)
+  flush()
+  return 'lost'
+end
 call('SET', t.key .. ':c', ARGV[4])
 call('HSET', t.key, 'ckpt', '1', 'out', ARGV[5])
 return t.cancel and 'stop' or 'ok'

@@ -7,6 +7,7 @@ use std::path::Path;
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, Nonce, RandomizedNonceKey};
 use aws_lc_rs::digest::{SHA256, digest};
+use aws_lc_rs::hmac;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use secrecy::SecretString;
@@ -36,6 +37,7 @@ pub enum SecretError {
 pub struct SecretKey {
     id: String,
     key: RandomizedNonceKey,
+    marks: hmac::Key,
 }
 
 impl std::fmt::Debug for SecretKey {
@@ -80,7 +82,14 @@ impl SecretKey {
     fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let key = RandomizedNonceKey::new(&AES_256_GCM, bytes).ok()?;
         let id = digest(&SHA256, bytes).as_ref()[..4].iter().map(|b| format!("{b:02x}")).collect();
-        Some(Self { id, key })
+        let marks = hmac::Key::new(hmac::HMAC_SHA256, digest(&SHA256, &[b"marks:", bytes].concat()).as_ref());
+        Some(Self { id, key, marks })
+    }
+
+    /// A mark by which the same secret is known again, and that tells nothing without the key.
+    #[must_use]
+    pub fn mark(&self, secret: &str) -> String {
+        BASE64.encode(hmac::sign(&self.marks, secret.as_bytes()))
     }
 
     /// Seals a secret for the record `owner`.
@@ -140,6 +149,8 @@ mod tests {
         assert_eq!(again.unseal("podm-2", &sealed).unwrap_err(), SecretError::Unsealable);
         let other = SecretKey::create(&dir.path().join("b")).unwrap();
         assert_eq!(other.unseal("podm-1", &sealed).unwrap_err(), SecretError::Unsealable);
+        assert_eq!(key.mark("canary"), again.mark("canary"));
+        assert_ne!(key.mark("canary"), other.mark("canary"));
     }
 
     #[test]

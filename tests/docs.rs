@@ -1,5 +1,7 @@
 //! The documentation agrees with the code.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "the helpers of tests may, as tests do")]
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;

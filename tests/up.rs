@@ -1,5 +1,7 @@
 //! `valence up`: the data directory belongs to one, its key is made once, its Redis never outlives us and never stays dead.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "the helpers of tests may, as tests do")]
+
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
@@ -87,6 +89,20 @@ async fn the_private_redis_keeps_every_accepted_write_and_evicts_nothing() {
     let server = pid(dir.path()).unwrap();
     child.stop().await;
     assert!(!alive(server), "stop waits for the end");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_private_redis_stays_the_same_while_we_live() {
+    let dir = tempfile::tempdir().unwrap();
+    let child = RedisChild::start(dir.path()).await.unwrap();
+    let first = pid(dir.path());
+    assert!(first.is_some());
+    // Many looks: a server that was told to end does so at its next cron, up to 100 ms later.
+    for look in 0..5000 {
+        assert_eq!(pid(dir.path()), first, "at look {look}");
+        tokio::task::yield_now().await;
+    }
+    child.stop().await;
 }
 
 #[tokio::test]

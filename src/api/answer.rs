@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 use serde_json::json;
+use warp::http::StatusCode;
 use warp::http::header::{self, HeaderName, HeaderValue};
-use warp::http::{HeaderMap, StatusCode};
 use warp::reply::{Reply, Response};
 
 use crate::model::problem::Problem;
@@ -20,14 +20,14 @@ pub(crate) type Answer = Result<Response, Failure>;
 #[derive(Debug, Clone)]
 pub(crate) struct Failure {
     pub(crate) problem: Problem,
-    headers: HeaderMap,
+    headers: Vec<(HeaderName, HeaderValue)>,
 }
 
 impl Failure {
     /// The same with one more header. A value that cannot stand in a header is left out.
     pub(crate) fn with(mut self, name: HeaderName, value: &str) -> Self {
         if let Ok(value) = HeaderValue::from_str(value) {
-            self.headers.insert(name, value);
+            self.headers.push((name, value));
         }
         self
     }
@@ -46,7 +46,7 @@ impl Failure {
 impl From<Problem> for Failure {
     fn from(problem: Problem) -> Self {
         let busy = problem.status == 503;
-        let failure = Self { problem, headers: HeaderMap::new() };
+        let failure = Self { problem, headers: Vec::new() };
         if busy { failure.with(header::RETRY_AFTER, &RETRY_AFTER_S.to_string()) } else { failure }
     }
 }

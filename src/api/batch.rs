@@ -12,7 +12,6 @@ use super::spec::{NewTask, within};
 use super::submit;
 use crate::ids::TaskId;
 use crate::model::problem::Problem;
-use crate::store::idempotency::fingerprint;
 use crate::store::submit::IdempotencyKey;
 
 /// Most tasks of one batch.
@@ -21,7 +20,7 @@ const MOST: u64 = 1000;
 /// Tasks to be.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Batch {
+pub(crate) struct Batch {
     /// Up to 1,000, each as `POST /v1/tasks` takes it.
     #[schema(value_type = Vec<NewTask>)]
     tasks: Vec<Value>,
@@ -29,14 +28,14 @@ pub struct Batch {
 
 /// What became of each task, in the order given.
 #[derive(Serialize, ToSchema)]
-pub struct BatchAnswer {
+pub(crate) struct BatchAnswer {
     /// One item a task.
     tasks: Vec<BatchItem>,
 }
 
 /// What became of one task: it has an id or an error.
 #[derive(Serialize, ToSchema)]
-pub struct BatchItem {
+pub(crate) struct BatchItem {
     /// Its id.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
@@ -49,8 +48,7 @@ pub struct BatchItem {
 pub(crate) async fn create(call: Call) -> Answer {
     let batch: Batch = read(&call.needed_json()?)?;
     within("tasks", u64::try_from(batch.tasks.len()).unwrap_or(u64::MAX), 1, MOST)?;
-    let key = call.idempotency_key(&Value::Null)?.map(|k| k.key);
-    let made = join_all(batch.tasks.into_iter().enumerate().map(|(n, item)| enqueue(&call, key.as_deref(), n, item)));
+    let made = join_all(batch.tasks.into_iter().enumerate().map(|(n, item)| enqueue(&call, n, item)));
     let made: Vec<Result<TaskId, Failure>> = made.await;
     // Redis away: nothing of it was taken, and the whole request may come again.
     if let Some(Err(failure)) = made.first()
@@ -65,13 +63,9 @@ pub(crate) async fn create(call: Call) -> Answer {
     Ok(answer::with_status(StatusCode::ACCEPTED, &BatchAnswer { tasks: tasks.collect() }))
 }
 
-async fn enqueue(call: &Call, key: Option<&str>, n: usize, item: Value) -> Result<TaskId, Failure> {
+async fn enqueue(call: &Call, n: usize, item: Value) -> Result<TaskId, Failure> {
     // U+001F cannot stand in a client's key: an item's key never meets a whole request's.
-    let key = key.map(|key| IdempotencyKey {
-        caller: call.caller.clone(),
-        key: format!("{key}\u{1f}{n}"),
-        fingerprint: fingerprint(&[&call.caller, call.method.as_str(), &call.path, &item.to_string()]),
-    });
+    let key = call.idempotency_key(&item)?.map(|k| IdempotencyKey { key: format!("{}\u{1f}{n}", k.key), ..k });
     let task: NewTask = read(&item)?;
     submit::submit(&call.app, task.check(&call.app, &call.caller)?, key).await
 }

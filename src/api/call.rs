@@ -13,7 +13,9 @@ use super::app::App;
 use super::body;
 use crate::ids::TaskId;
 use crate::model::kind;
+use crate::model::podm::MASK;
 use crate::model::problem::Problem;
+use crate::secret::SecretKey;
 use crate::store::idempotency::fingerprint;
 use crate::store::submit::IdempotencyKey;
 
@@ -33,7 +35,6 @@ pub(crate) struct Call {
     pub(crate) body: Bytes,
     /// Who asks.
     pub(crate) caller: String,
-    pub(crate) request_id: String,
 }
 
 impl Call {
@@ -118,7 +119,8 @@ impl Call {
     /// 400 when it is not 1 to 255 visible ASCII characters.
     pub(crate) fn idempotency_key(&self, body: &Value) -> Result<Option<IdempotencyKey>, Failure> {
         let Some(key) = self.given_key()? else { return Ok(None) };
-        let print = fingerprint(&[&self.caller, self.method.as_str(), &self.path, &body.to_string()]);
+        let body = veiled(body, self.app.key.as_ref()).to_string();
+        let print = fingerprint(&[&self.caller, self.method.as_str(), &self.path, &body]);
         Ok(Some(IdempotencyKey { caller: self.caller.clone(), key, fingerprint: print }))
     }
 
@@ -145,6 +147,26 @@ impl Call {
     pub(crate) fn base(&self) -> String {
         let host = self.header("host").filter(|h| h.bytes().all(|b| b.is_ascii_graphic() && !b"\"<>\\/".contains(&b)));
         format!("http://{}", host.unwrap_or("localhost"))
+    }
+}
+
+/// A body whose passwords are marks: its hash, which Redis keeps for a day, helps nobody to guess one.
+fn veiled(body: &Value, key: Option<&SecretKey>) -> Value {
+    match body {
+        Value::Object(map) => map
+            .iter()
+            .map(|(name, value)| {
+                let value = match value {
+                    Value::String(secret) if name == "password" => {
+                        key.map_or_else(|| MASK.to_owned(), |key| key.mark(secret)).into()
+                    }
+                    other => veiled(other, key),
+                };
+                (name.clone(), value)
+            })
+            .collect(),
+        Value::Array(items) => items.iter().map(|item| veiled(item, key)).collect(),
+        other => other.clone(),
     }
 }
 

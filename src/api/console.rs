@@ -21,14 +21,15 @@ const PAGE: &str = r#"<!doctype html>
 
 /// The route.
 pub(crate) fn resource() -> Resource {
-    Resource::at("/console/", "operation")
-        .get("", "The web console", page)
-        .role(Role::Anyone)
-        .media("text/html")
+    Resource::at("/console/", "operation").get("", "The web console", page).role(Role::Anyone).media("text/html")
 }
 
 async fn page(_call: Call) -> Answer {
     let mut response = warp::reply::html(PAGE).into_response();
-    set_header(&mut response, warp::http::header::CONTENT_SECURITY_POLICY, "default-src 'self'; frame-ancestors 'none'");
+    set_header(
+        &mut response,
+        warp::http::header::CONTENT_SECURITY_POLICY,
+        "default-src 'self'; frame-ancestors 'none'",
+    );
     Ok(response)
 }

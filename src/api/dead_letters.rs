@@ -32,7 +32,7 @@ const AT_ONCE: usize = 32;
 
 /// A page of dead letters.
 #[derive(Serialize, ToSchema)]
-pub struct DeadLetters {
+pub(crate) struct DeadLetters {
     /// Newest first.
     dead_letters: Vec<Task>,
     /// Give it back for the next page; absent at the end.
@@ -43,7 +43,7 @@ pub struct DeadLetters {
 /// Which dead letters to redrive, and how.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub struct RedriveOrder {
+pub(crate) struct RedriveOrder {
     /// As the query of `GET /v1/dead-letters`: name → value; all of them when empty.
     #[serde(default)]
     #[schema(value_type = std::collections::BTreeMap<String, String>)]
@@ -59,7 +59,7 @@ pub struct RedriveOrder {
 
 /// What became of a redrive.
 #[derive(Debug, Clone, Default, Serialize, ToSchema)]
-pub struct RedriveAnswer {
+pub(crate) struct RedriveAnswer {
     /// Dead letters that fit the filter.
     matched: usize,
     /// Those that are queued again.

@@ -17,6 +17,7 @@ use super::app::App;
 use super::body;
 use super::call::{Call, Remote};
 use super::resource::{Resource, Route, settle};
+use super::v1::TASK_HEADER;
 use crate::ids::new_record_id;
 use crate::model::problem::Problem;
 use crate::observe::metrics;
@@ -151,7 +152,6 @@ where
         headers: head.headers,
         body,
         caller: caller.clone(),
-        request_id: request_id.to_owned(),
     };
     call.check_key()?;
     let changes = route.method != Method::GET;
@@ -159,8 +159,10 @@ where
     if changes {
         let status = answer.as_ref().map_or_else(|f| f.problem.status, |r| r.status().as_u16());
         let from = head.remote.map(|r| r.0.to_string()).unwrap_or_default();
-        let task =
-            answer.as_ref().ok().and_then(|r| r.headers().get(header::LOCATION)?.to_str().ok().map(str::to_owned));
+        let task = answer.as_ref().ok().and_then(|r| {
+            let named = r.headers().get(TASK_HEADER).or_else(|| r.headers().get(header::LOCATION))?;
+            named.to_str().ok().map(str::to_owned)
+        });
         tracing::info!(
             target: "valence::audit", %caller, remote = %from, method = %route.method, path = %head.path, status, request_id,
             task = task.as_deref().unwrap_or(""), "change asked for"

@@ -32,7 +32,7 @@ pub(crate) fn resource() -> Resource {
 /// What a PATCH of a flavor may carry.
 #[derive(utoipa::ToSchema)]
 #[expect(dead_code, reason = "a shape for the document; FlavorUpdate, which also carries the id, is what is read")]
-pub struct FlavorChange {
+pub(crate) struct FlavorChange {
     /// Name.
     name: Option<String>,
     /// What a node of it must have.

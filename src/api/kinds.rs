@@ -12,7 +12,7 @@ use crate::model::topic::Topic;
 
 /// A task kind.
 #[derive(Serialize, ToSchema)]
-pub struct KindView {
+pub(crate) struct KindView {
     /// Such as `node.compose`.
     name: &'static str,
     /// The service family that carries it out.
@@ -33,7 +33,7 @@ pub struct KindView {
 
 /// Every task kind.
 #[derive(Serialize, ToSchema)]
-pub struct Kinds {
+pub(crate) struct Kinds {
     /// In no order.
     kinds: Vec<KindView>,
 }

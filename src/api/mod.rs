@@ -12,19 +12,31 @@ mod batch;
 mod body;
 mod call;
 mod conn;
+mod console;
+mod dead_letters;
 mod dispatch;
 mod events;
+mod flavors;
 mod health;
 mod json;
+mod kinds;
 mod later;
+mod nodes;
+mod openapi;
+mod pod_managers;
 mod prefer;
+mod queues;
 mod resource;
+mod root;
 mod sampler;
+mod schedules;
 mod server;
 mod shape;
 mod spec;
 mod submit;
+mod systems;
 mod tasks;
+mod v1;
 mod view;
 mod wait;
 
@@ -44,6 +56,7 @@ use crate::store::connect::Redis;
 use crate::store::meta::MetaError;
 use crate::store::{Store, StoreError};
 use app::App;
+pub use openapi::openapi;
 use resource::Resource;
 
 /// Longest a call to Redis may take before the client hears 503: with the way there and back this stays below a second.
@@ -131,7 +144,24 @@ pub fn spawn(config: Config, store: Store, shutdown: &Shutdown, listener: TcpLis
 
 /// Every resource, the busiest first: a request is offered to one after the other.
 fn resources() -> Vec<Resource> {
-    vec![tasks::resource(), events::resource(), health::resource(), later::resource()]
+    vec![
+        tasks::resource(),
+        nodes::resource(),
+        systems::resource(),
+        flavors::resource(),
+        pod_managers::resource(),
+        health::resource(),
+        queues::resource(),
+        queues::workers(),
+        events::resource(),
+        kinds::resource(),
+        dead_letters::resource(),
+        schedules::resource(),
+        root::resource(),
+        openapi::resource(),
+        console::resource(),
+        later::resource(),
+    ]
 }
 
 fn routes(app: &Arc<App>) -> BoxedFilter<(Response,)> {

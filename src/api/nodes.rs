@@ -35,7 +35,7 @@ const FILTER: [Query; 8] = [
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[expect(dead_code, reason = "read for its checks; the task carries the body")]
-pub struct ComposeBody {
+pub(crate) struct ComposeBody {
     /// Name of the node.
     name: String,
     /// Free text.
@@ -51,7 +51,7 @@ pub struct ComposeBody {
 /// A node to take on record.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub struct ManageBody {
+pub(crate) struct ManageBody {
     /// The Pod Manager's own id of the node.
     node_index: String,
     /// Where; may be left out when there is only one Pod Manager.

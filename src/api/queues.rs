@@ -14,13 +14,13 @@ use crate::store::workers::Worker;
 
 /// Every topic's queue.
 #[derive(Serialize, ToSchema)]
-pub struct Queues {
+pub(crate) struct Queues {
     queues: Vec<Queue>,
 }
 
 /// Live worker processes.
 #[derive(Serialize, ToSchema)]
-pub struct Workers {
+pub(crate) struct Workers {
     workers: Vec<Worker>,
 }
 
@@ -39,7 +39,9 @@ pub(crate) fn resource() -> Resource {
 
 /// The route of workers.
 pub(crate) fn workers() -> Resource {
-    Resource::at("/v1/workers", "operation").get("", "Lists live worker processes", list_workers).answers::<Workers>(200)
+    Resource::at("/v1/workers", "operation")
+        .get("", "Lists live worker processes", list_workers)
+        .answers::<Workers>(200)
 }
 
 async fn list_workers(call: Call) -> Answer {
@@ -75,7 +77,8 @@ async fn resume(call: Call) -> Answer {
 }
 
 async fn set(call: &Call, paused: bool) -> Answer {
-    let unknown = || Problem::not_found(format!("Topic {} not found.", call.param(0).chars().take(100).collect::<String>()));
+    let unknown =
+        || Problem::not_found(format!("Topic {} not found.", call.param(0).chars().take(100).collect::<String>()));
     let topic = Topic::parse(call.param(0)).ok_or_else(unknown)?;
     call.app.store.pause(topic, paused).await?;
     let queue = queues(call).await?.into_iter().find(|q| q.topic == topic.as_str());

@@ -27,7 +27,7 @@ const MOST_S: u64 = 366 * 86_400;
 /// A schedule to be, or what a PATCH changes of one.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub struct ScheduleSpec {
+pub(crate) struct ScheduleSpec {
     /// Name for people; needed for a new one.
     name: Option<String>,
     /// Cron expression of five fields, or six with seconds first; or `every_s`.
@@ -48,7 +48,7 @@ pub struct ScheduleSpec {
 
 /// A schedule as it is shown.
 #[derive(Serialize, ToSchema)]
-pub struct ScheduleView {
+pub(crate) struct ScheduleView {
     #[serde(flatten)]
     schedule: Schedule,
     /// When it fires next (RFC 3339 UTC).
@@ -61,7 +61,7 @@ pub struct ScheduleView {
 
 /// All schedules.
 #[derive(Serialize, ToSchema)]
-pub struct Schedules {
+pub(crate) struct Schedules {
     schedules: Vec<ScheduleView>,
 }
 

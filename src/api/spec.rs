@@ -29,7 +29,7 @@ const LABEL_VALUE: usize = 256;
 /// A task to be.
 #[derive(Debug, Clone, Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub struct NewTask {
+pub(crate) struct NewTask {
     /// What it does; `GET /v1/kinds` lists them.
     pub kind: String,
     /// The kind's own parameters.

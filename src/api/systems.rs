@@ -31,8 +31,7 @@ async fn podm(call: &Call) -> Result<Option<String>, Failure> {
         Some(other) => return Err(bad_field("podm_id", &other.to_string(), "a string is wanted").into()),
     };
     let Some(id) = call.query("podm_id").or(in_body) else { return Ok(None) };
-    let known: Option<Value> =
-        if is_record_id(id) { call.app.store.record(Collection::Podm, id).await? } else { None };
+    let known: Option<Value> = if is_record_id(id) { call.app.store.record(Collection::Podm, id).await? } else { None };
     if known.is_none() { Err(submit::no_podm(id).into()) } else { Ok(Some(id.to_owned())) }
 }
 

@@ -51,7 +51,7 @@ pub(crate) const PAGING: [Query; 2] =
 
 /// A page of tasks.
 #[derive(Serialize, ToSchema)]
-pub struct TaskList {
+pub(crate) struct TaskList {
     /// Newest first.
     pub tasks: Vec<Task>,
     /// Give it back for the next page; absent at the end.

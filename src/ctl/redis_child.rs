@@ -62,6 +62,13 @@ pub struct RedisChild {
     failed: Option<oneshot::Receiver<String>>,
 }
 
+/// A started server: its supervisor, and the pipe whose end is the server's end. Waiting for a child closes the standard input
+/// that it holds, so the pipe is kept apart from it.
+struct Started {
+    supervisor: Child,
+    pipe: Option<ChildStdin>,
+}
+
 /// What every start of the server needs.
 struct Server {
     program: PathBuf,
@@ -78,11 +85,11 @@ impl RedisChild {
         let server = Server::new(dir)?;
         server.end_predecessor().await?;
         let port = free_port()?;
-        let child = server.ready(server.launch(port)?).await?;
+        let started = server.ready(server.launch(port)?).await?;
         let stop = CancellationToken::new();
         let (tell, failed) = oneshot::channel();
         let socket = server.socket.clone();
-        let keeper = tokio::spawn(keep(server, child, port, stop.clone(), tell));
+        let keeper = tokio::spawn(keep(server, started, port, stop.clone(), tell));
         Ok(Self { socket, port, stop, keeper, failed: Some(failed) })
     }
 
@@ -172,7 +179,7 @@ impl Server {
         name.starts_with("redis-server") && cwd.is_ok_and(|cwd| cwd == self.dir)
     }
 
-    fn launch(&self, port: u16) -> Result<Child, CtlError> {
+    fn launch(&self, port: u16) -> Result<Started, CtlError> {
         let text = |s: &str| OsString::from(s);
         let at = |name: &str| self.dir.join(name).into_os_string();
         let arguments: Vec<OsString> = vec![
@@ -201,7 +208,7 @@ impl Server {
             text("--pidfile"),
             at("redis.pid"),
         ];
-        Command::new("/bin/sh")
+        let mut supervisor = Command::new("/bin/sh")
             .args(["-c", SUPERVISOR, "valence-redis"])
             .arg(&self.program)
             .args(arguments)
@@ -211,18 +218,20 @@ impl Server {
             .stderr(Stdio::null())
             .process_group(0)
             .spawn()
-            .map_err(|e| CtlError::Up(format!("cannot start redis-server: {e}")))
+            .map_err(|e| CtlError::Up(format!("cannot start redis-server: {e}")))?;
+        let pipe = supervisor.stdin.take();
+        Ok(Started { supervisor, pipe })
     }
 
     /// Waits until a started server answers and has loaded.
-    async fn ready(&self, mut child: Child) -> Result<Child, CtlError> {
+    async fn ready(&self, mut started: Started) -> Result<Started, CtlError> {
         let begun = Instant::now();
         loop {
-            if let Ok(Some(status)) = child.try_wait() {
+            if let Ok(Some(status)) = started.supervisor.try_wait() {
                 return Err(CtlError::Up(format!("redis-server ended at its start ({status}){}", self.last_words())));
             }
             if look(&self.socket).await.is_some_and(|seen| !seen.loading) {
-                return Ok(child);
+                return Ok(started);
             }
             if begun.elapsed() > READY {
                 return Err(CtlError::Up(format!(
@@ -246,17 +255,15 @@ impl Server {
 }
 
 /// Starts the server again whenever it dies by itself; ends it when told to. A start that fails counts as a death.
-async fn keep(server: Server, mut child: Child, port: u16, stop: CancellationToken, tell: oneshot::Sender<String>) {
+async fn keep(server: Server, mut started: Started, port: u16, stop: CancellationToken, tell: oneshot::Sender<String>) {
     let mut deaths: Vec<Instant> = Vec::new();
     loop {
-        // Waiting for a child closes the pipe to it, and a closed pipe ends the server: it is held here meanwhile.
-        let lifeline = child.stdin.take();
         let status = tokio::select! {
-            status = child.wait() => status,
-            () = stop.cancelled() => return end(&server, child, lifeline).await,
+            status = started.supervisor.wait() => status,
+            () = stop.cancelled() => return end(&server, started).await,
         };
         tracing::error!(?status, "redis-server died; starting it again");
-        child = loop {
+        started = loop {
             deaths.retain(|at| at.elapsed() < DEATHS_WITHIN);
             deaths.push(Instant::now());
             if deaths.len() >= DEATHS {
@@ -266,7 +273,7 @@ async fn keep(server: Server, mut child: Child, port: u16, stop: CancellationTok
                 return;
             }
             match again(&server, port).await {
-                Ok(child) => break child,
+                Ok(started) => break started,
                 Err(error) => tracing::error!(%error, "redis-server does not come back; trying once more"),
             }
             if !sleep_or_stop(&stop, AGAIN).await {
@@ -278,19 +285,19 @@ async fn keep(server: Server, mut child: Child, port: u16, stop: CancellationTok
 }
 
 /// Starts the server after a death. When only its supervisor died, it is itself still there: then it is ended first.
-async fn again(server: &Server, port: u16) -> Result<Child, CtlError> {
+async fn again(server: &Server, port: u16) -> Result<Started, CtlError> {
     server.end_predecessor().await?;
     server.ready(server.launch(port)?).await
 }
 
 /// Ends the server: asked first, then by the closing pipe.
-async fn end(server: &Server, mut child: Child, lifeline: Option<ChildStdin>) {
+async fn end(server: &Server, mut started: Started) {
     if let Err(error) = shut_down(&server.socket).await {
         tracing::warn!(%error, "redis-server does not take SHUTDOWN; ending it by signal");
     }
-    if tokio::time::timeout(END, child.wait()).await.is_err() {
-        drop(lifeline);
-        if tokio::time::timeout(END, child.wait()).await.is_err() {
+    if tokio::time::timeout(END, started.supervisor.wait()).await.is_err() {
+        drop(started.pipe.take());
+        if tokio::time::timeout(END, started.supervisor.wait()).await.is_err() {
             tracing::error!("redis-server does not end");
         }
     }

@@ -301,6 +301,9 @@ fn explain(answer: &Value, out: &mut Output<'_>) -> Result<(), CtlError> {
     if !why.holders.is_empty() {
         out.line(&format!("- held by {}", why.holders.join(", ")))?;
     }
+    if why.state.is_terminal() {
+        return Ok(());
+    }
     Ok(out.line(&format!("It ends as timeout at {} at the latest.", why.deadline_at))?)
 }
 

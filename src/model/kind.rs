@@ -97,14 +97,19 @@ pub fn podm_gate(podm_id: &str, changes: bool) -> String {
 pub fn read<T: DeserializeOwned>(value: &Value) -> Result<T, Problem> {
     let empty = Value::Object(serde_json::Map::new());
     let value = if value.is_null() { &empty } else { value };
-    serde_path_to_error::deserialize(value).map_err(|error| {
+    serde_path_to_error::deserialize(super::strict::Strict(value)).map_err(|error| {
         let path = error.path().to_string();
         let field = path.rsplit('.').next().unwrap_or_default().to_owned();
-        let inner = error.into_inner();
+        // serde repeats the value it stumbled over, which here may be somebody's password.
+        let inner = match error.into_inner() {
+            _ if path.starts_with("authentication") => "it is not what the schema wants".to_owned(),
+            inner => inner.to_string(),
+        };
         if path == "." || path.is_empty() {
-            return Problem::validation(inner.to_string());
+            return Problem::validation(inner);
         }
         let at = path.split('.').try_fold(value, |v, part| v.get(part.split('[').next().unwrap_or(part)));
+        let at = at.filter(|_| !path.starts_with("authentication"));
         let shown = at.map(|v| super::podm::mask(&serde_json::json!({ &field: v }))[&field].to_string());
         Problem::validation(format!(
             "Invalid input for field/attribute '{field}' Value: '{}'. {inner}",
@@ -317,6 +322,14 @@ mod tests {
             [{"type": "basic", "auth_items": {"username": "u", "password": ["canary"]}}]});
         let error = (create.check)(&body).unwrap_err();
         assert!(!error.detail.contains("canary"), "{}", error.detail);
+        for auth in [
+            serde_json::json!("canary"),
+            serde_json::json!([{"type": "basic", "auth_items": "canary"}]),
+            serde_json::json!([{"type": "basic", "auth_items": {"username": "u", "password": 5, "canary": 1}}]),
+        ] {
+            let error = (create.check)(&serde_json::json!({"name": "p", "url": "u", "authentication": auth}));
+            assert!(!error.unwrap_err().detail.contains("canary"));
+        }
     }
 
     #[test]

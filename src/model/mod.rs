@@ -9,6 +9,7 @@ pub mod podm;
 pub mod problem;
 pub mod recurrence;
 pub mod state;
+mod strict;
 pub mod task;
 pub mod timing;
 pub mod topic;

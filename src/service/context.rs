@@ -77,6 +77,12 @@ impl Context {
         self.claimed.attempt
     }
 
+    /// Which claim of the task this is, from 1: parks, releases and reclaims count here.
+    #[must_use]
+    pub fn claim(&self) -> u64 {
+        self.claimed.claims
+    }
+
     /// Whether the task was claimed before: an earlier run may have done something at the PODM.
     #[must_use]
     pub fn is_first_claim(&self) -> bool {

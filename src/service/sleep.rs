@@ -48,7 +48,7 @@ pub async fn run(ctx: &Context) -> Result<Value, Verdict> {
     if p.fail {
         return Err(Verdict::fail(Problem::internal("asked to fail")));
     }
-    Ok(json!({ "steps": saved.done, "resumed_from": resumed_from }))
+    Ok(json!({ "steps": saved.done, "resumed_from": resumed_from, "claim": ctx.claim() }))
 }
 
 /// Notes that it was called.

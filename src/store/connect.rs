@@ -12,6 +12,9 @@ use redis::{Client, IntoConnectionInfo};
 
 use super::error::StoreError;
 
+/// A connection, by a name that callers may hold it under without knowing Redis.
+pub type Connection = ConnectionManager;
+
 /// Longest a blocking read waits: also the longest a stop waits for one (a dropped one would still take work).
 pub const BLOCK: Duration = Duration::from_secs(1);
 

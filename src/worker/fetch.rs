@@ -8,7 +8,6 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use redis::aio::ConnectionManager;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
 
@@ -18,6 +17,7 @@ use crate::model::topic::{Lane, Priority, Topic};
 use crate::shutdown::{Shutdown, sleep_or_stop};
 use crate::store::StoreError;
 use crate::store::claims::{ClaimReply, Source};
+use crate::store::connect::Connection;
 
 /// Out of so many claims, one looks at the low lanes first and one other at the normal ones, so that none starves.
 const SHARE: u64 = 8;
@@ -62,11 +62,7 @@ impl Fetch {
         }
     }
 
-    async fn round(
-        &mut self,
-        connection: &mut Option<ConnectionManager>,
-        stop: &CancellationToken,
-    ) -> Result<(), StoreError> {
+    async fn round(&mut self, connection: &mut Option<Connection>, stop: &CancellationToken) -> Result<(), StoreError> {
         if self.busy && self.worker.running.free() * 2 < self.worker.slots {
             tokio::time::sleep(GATHER).await;
         }
