@@ -9,9 +9,10 @@ use std::time::{Duration, Instant};
 
 use podm::{Lab, PASSWORD};
 use serde_json::{Value, json};
+use valence::config::RedfishConfig;
 use valence::lease::Lease;
 use valence::model::params::{Boot, ResetType};
-use valence::podm::{Advice, Begun, Cause, Driver, MonitorState, NodeView, Wanted};
+use valence::podm::{Advice, Begun, Cause, Driver, MonitorState, NodeView, Pool, Wanted};
 use valence::sim::{RsdVersion, SimConfig};
 
 const TAG: &str = "valence:test:019abcde-0000-7000-8000-000000000000";
@@ -247,6 +248,20 @@ async fn one_that_is_not_there_is_unreachable_and_nothing_was_sent() {
     record.url = "http://localhost.localdomain.invalid/".into();
     let error = lab.pool.connect(&record, None).unwrap().probe().await.unwrap_err();
     assert!(matches!(error.cause, Cause::Unreachable(_)), "{error}");
+}
+
+#[tokio::test]
+async fn a_name_that_leads_to_this_machine_is_refused_when_it_is_resolved() {
+    let lab = Lab::start(SimConfig::default()).await;
+    let pool = Pool::new(&RedfishConfig::default(), Some(Arc::clone(&lab.key))).unwrap();
+    let mut record = lab.record();
+    for scheme in ["https", "http"] {
+        record.url = lab.url.replace("http://127.0.0.1", &format!("{scheme}://localhost"));
+        let error = pool.connect(&record, None).unwrap().probe().await.unwrap_err();
+        assert!(matches!(error.cause, Cause::Forbidden(_)), "{error}");
+        assert_eq!(error.problem().status, 400);
+    }
+    assert!(!lab.log().await.to_string().contains("/redfish/"));
 }
 
 /// Every recorded Rack Scale tree is read without an error, its dangling links included.

@@ -114,6 +114,35 @@ async fn a_compose_that_cannot_be_assembled_leaves_nothing() {
 }
 
 #[tokio::test]
+async fn a_node_whose_assembly_is_refused_is_given_back_and_the_refusal_told() {
+    let plant = Plant::start(quick()).await;
+    plant.lab.faults(json!([{"method": "POST", "path_prefix": "/redfish/v1/Nodes/1/Actions", "status": 400,
+        "body": {"error": {"code": "c", "message": "Assembly failed", "@Message.ExtendedInfo": [{"Message": "Wrong node state"}]}}}])).await;
+    let task = plant.compose(json!({"name": "n"})).await;
+    assert_eq!(status_of(&task), 400);
+    let problem = task.body.error.unwrap().problem;
+    assert_eq!((problem.title.as_str(), problem.detail.as_str()), ("Assembly failed", "Wrong node state"));
+    plant.assert_agrees(0).await;
+}
+
+#[tokio::test]
+async fn a_busy_pod_manager_is_waited_for_and_a_broken_one_is_final_for_who_waits() {
+    let plant = Plant::start(quick()).await;
+    let fault = |status: u16| json!([{"method": "POST", "path_prefix": ALLOCATE, "status": status, "count": 1, "retry_after_s": 0}]);
+    for status in [429, 503, 500] {
+        plant.lab.faults(fault(status)).await;
+        let task = plant.compose(json!({"name": "n"})).await;
+        assert_eq!(task.state.as_str(), "completed", "{status}: {:?}", task.body);
+    }
+    plant.lab.faults(fault(500)).await;
+    let mut def = valence::model::task::Definition::new("node.compose", json!({"name": "n"}));
+    def.podm_id = Some(plant.lab.uuids[0].clone());
+    def.podm_errors_final = true;
+    assert_eq!(status_of(&plant.done(plant.submit_def(def).await).await), 500);
+    plant.assert_agrees(3).await;
+}
+
+#[tokio::test]
 async fn a_refused_compose_fails_in_the_pod_managers_words() {
     let plant = Plant::start(quick()).await;
     let big = json!({"name": "n", "properties": {"memory": {"capacity_mib": "99999999"}}});

@@ -24,7 +24,7 @@ pub struct RedfishError {
 pub enum Cause {
     /// It answered with a status that is no success.
     #[error("answered {}: {}", .0.status, .0.detail)]
-    Refused(Refusal),
+    Refused(Box<Refusal>),
     /// No connection: nothing was sent.
     #[error("cannot be reached: {0}")]
     Unreachable(String),
@@ -140,7 +140,7 @@ mod tests {
 
     fn refused(status: u16) -> RedfishError {
         let refusal = Refusal { status, retry_after: Some(Duration::from_secs(7)), ..Refusal::default() };
-        error("POST", Cause::Refused(refusal))
+        error("POST", Cause::Refused(Box::new(refusal)))
     }
 
     #[test]

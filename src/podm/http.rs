@@ -255,7 +255,7 @@ impl Client {
         for text in [&mut refusal.code, &mut refusal.title, &mut refusal.detail] {
             *text = self.without_secrets(text);
         }
-        self.error(name, path, Cause::Refused(refusal))
+        self.error(name, path, Cause::Refused(Box::new(refusal)))
     }
 
     /// A Pod Manager that repeats what it was sent must not put the password into our errors.

@@ -116,10 +116,8 @@ impl Saga<'_> {
         self.saved = announced;
         match answer.map_err(|e| self.refused(&e))? {
             Begun::Done(Some(node)) => self.keep(node).await,
-            Begun::Done(None) => {
-                self.ctx.checkpoint(&self.saved).await?;
-                self.by_tag_or_fail().await
-            }
+            // It stays outstanding until it is found: nobody may ask again before the quarantine is over.
+            Begun::Done(None) => self.by_tag_or_fail().await,
             Begun::Monitor { path, after } => {
                 self.saved.monitor = Some(path);
                 self.ctx.checkpoint(&self.saved).await?;

@@ -28,6 +28,8 @@ use crate::podm::resource::Resource;
 
 /// Requests of one read that are in flight at once: a Pod Manager serves others too.
 const AT_ONCE: usize = 4;
+/// The service root, with the slash as the specification has it: without it, some redirect.
+const SERVICE_ROOT: &str = "/redfish/v1/";
 /// Pages of one collection that are followed.
 const MAX_PAGES: usize = 1_000;
 
@@ -43,7 +45,7 @@ struct Rsd {
 
 impl Rsd {
     async fn root(&self) -> Result<&Resource, RedfishError> {
-        self.root.get_or_try_init(|| self.client.get(ROOT)).await
+        self.root.get_or_try_init(|| self.client.get(SERVICE_ROOT)).await
     }
 
     /// Path of a collection of the service root; `None` when it has none.

@@ -40,6 +40,6 @@ impl Rsd {
         let detail = format!("{what} '{value}' is not one that this node allows: {}", allowed.join(", "));
         let refusal =
             Refusal { status: 400, retry_after: None, code: "Bad Request".into(), title: "Bad Request".into(), detail };
-        Err(self.client.error("GET", path, Cause::Refused(refusal)))
+        Err(self.client.error("GET", path, Cause::Refused(Box::new(refusal))))
     }
 }
