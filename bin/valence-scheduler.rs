@@ -21,9 +21,11 @@ struct Args {
 #[tokio::main]
 async fn main() -> ExitCode {
     let args = Args::parse();
-    let adjust = |config: &mut valence::config::Config| config.scheduler.listen = args.listen.or(config.scheduler.listen);
+    let adjust =
+        |config: &mut valence::config::Config| config.scheduler.listen = args.listen.or(config.scheduler.listen);
     daemon::run(&args.common, adjust, async |d| {
-        let started = valence::upkeep::run(&d.config, d.store.clone(), d.pool.clone(), d.key.clone(), &d.shutdown).await;
+        let started =
+            valence::upkeep::run(&d.config, d.store.clone(), d.pool.clone(), d.key.clone(), &d.shutdown).await;
         started.map_err(|e| StartError::Part(e.to_string()))?;
         let served = valence::upkeep::serve_health(d.store.clone(), d.config.scheduler.listen, &d.shutdown).await;
         served.map(drop).map_err(|e| StartError::Part(format!("metrics and health: {e}")))

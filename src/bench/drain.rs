@@ -147,12 +147,8 @@ async fn floor_batch(con: &mut ConnectionManager, stream: &str, size: usize) -> 
         .arg(&["GROUP", "workers", "floor", "COUNT", &size.to_string(), "STREAMS", stream, ">"])
         .query_async(con)
         .await?;
-    let entries: Vec<(String, String)> = reply
-        .keys
-        .into_iter()
-        .flat_map(|k| k.ids)
-        .map(|e| (e.get::<String>("t").unwrap_or_default(), e.id))
-        .collect();
+    let entries: Vec<(String, String)> =
+        reply.keys.into_iter().flat_map(|k| k.ids).map(|e| (e.get::<String>("t").unwrap_or_default(), e.id)).collect();
     let ids: Vec<&str> = entries.iter().map(|(id, _)| id.as_str()).collect();
     let (mut claim, mut settle) = (redis::pipe(), redis::pipe());
     for id in &ids {

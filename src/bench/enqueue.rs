@@ -89,7 +89,8 @@ async fn load(url: &str, wanted: u16) -> anyhow::Result<(f64, usize)> {
         tokio::spawn(async move {
             let client = client()?;
             while began.elapsed() < LASTS {
-                let request = client.post(&url).header("content-type", "application/json").header("prefer", "respond-async");
+                let request =
+                    client.post(&url).header("content-type", "application/json").header("prefer", "respond-async");
                 let answer = request.body(body.clone()).send().await?;
                 ensure!(answer.status() == wanted, "{url} answered {}", answer.status());
                 answer.bytes().await?;

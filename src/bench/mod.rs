@@ -30,7 +30,11 @@ pub enum Scenario {
 
 /// How it is measured.
 #[derive(Debug, Clone, clap::Parser)]
-#[command(name = "valence-bench", version, about = "Measures Valence against its yardsticks, with processes of its own")]
+#[command(
+    name = "valence-bench",
+    version,
+    about = "Measures Valence against its yardsticks, with processes of its own"
+)]
 pub struct BenchArgs {
     /// Scenarios; all of them when none is given
     #[arg(value_enum)]
@@ -60,14 +64,8 @@ pub struct BenchArgs {
 /// # Errors
 /// When a process cannot be started or answers with an error.
 pub async fn run(args: &BenchArgs) -> anyhow::Result<Report> {
-    let all = [
-        Scenario::Drain,
-        Scenario::Memory,
-        Scenario::Enqueue,
-        Scenario::Batch,
-        Scenario::Read,
-        Scenario::Latency,
-    ];
+    let all =
+        [Scenario::Drain, Scenario::Memory, Scenario::Enqueue, Scenario::Batch, Scenario::Read, Scenario::Latency];
     let chosen = if args.scenarios.is_empty() { &all[..] } else { &args.scenarios[..] };
     let mut report = Report::new(args);
     for scenario in chosen {

@@ -28,8 +28,11 @@ impl Rig {
     pub async fn start(args: &BenchArgs) -> anyhow::Result<Self> {
         let dir = std::env::temp_dir().join(format!("valence-bench-{}", crate::ids::new_record_id()));
         std::fs::create_dir_all(&dir)?;
-        let aof: &[&str] =
-            if args.fsync == "no" { &["--appendonly", "no"] } else { &["--appendonly", "yes", "--appendfsync", &args.fsync] };
+        let aof: &[&str] = if args.fsync == "no" {
+            &["--appendonly", "no"]
+        } else {
+            &["--appendonly", "yes", "--appendfsync", &args.fsync]
+        };
         let redis = Command::new("redis-server")
             .current_dir(&dir)
             .args(["--port", "0", "--unixsocket", "redis.sock", "--dir", ".", "--save", ""])
@@ -111,8 +114,7 @@ impl Rig {
     /// # Errors
     /// When Redis fails.
     pub async fn calls(&self, command: &str) -> anyhow::Result<f64> {
-        let text: String =
-            redis::cmd("INFO").arg("commandstats").query_async(&mut self.store.redis().shared()).await?;
+        let text: String = redis::cmd("INFO").arg("commandstats").query_async(&mut self.store.redis().shared()).await?;
         let line = text.lines().find_map(|l| l.strip_prefix(&format!("cmdstat_{command}:calls=")));
         Ok(line.and_then(|l| l.split(',').next()?.parse().ok()).unwrap_or(0.0))
     }

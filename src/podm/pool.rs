@@ -82,7 +82,8 @@ impl Pool {
     pub fn connect(&self, podm: &Podm, lease: Option<Lease>) -> Result<Arc<dyn Driver>, RedfishError> {
         let fail = |cause| RedfishError { podm: podm.name.clone(), method: "GET", path: "/".into(), cause };
         let make = drivers::find(&podm.driver).ok_or_else(|| fail(Cause::Driver(podm.driver.clone())))?;
-        let url = Url::parse(&podm.url).map_err(|e| fail(Cause::Forbidden(format!("'{}' is no URL: {e}", podm.url))))?;
+        let url =
+            Url::parse(&podm.url).map_err(|e| fail(Cause::Forbidden(format!("'{}' is no URL: {e}", podm.url))))?;
         check_url(&url, &self.0.allow).map_err(|e| fail(Cause::Forbidden(e.0)))?;
         let inner = &self.0;
         let http = match (url.scheme(), podm.insecure_skip_verify) {

@@ -61,9 +61,13 @@ impl Resource {
             Value::Null => Ok(None),
             Value::Number(n) => Ok(n.as_f64()),
             Value::String(text) if text.trim().is_empty() => Ok(None),
-            Value::String(text) => {
-                text.trim().parse().ok().filter(|n: &f64| n.is_finite()).map(Some).ok_or_else(|| self.wrong(field, "a number"))
-            }
+            Value::String(text) => text
+                .trim()
+                .parse()
+                .ok()
+                .filter(|n: &f64| n.is_finite())
+                .map(Some)
+                .ok_or_else(|| self.wrong(field, "a number")),
             _ => Err(self.wrong(field, "a number")),
         }
     }
@@ -92,7 +96,8 @@ impl Resource {
         match self.raw(field) {
             Value::Null => Ok(Vec::new()),
             Value::Array(items) => {
-                let text = |v: &Value| v.as_str().map(str::to_owned).ok_or_else(|| self.wrong(field, "an array of texts"));
+                let text =
+                    |v: &Value| v.as_str().map(str::to_owned).ok_or_else(|| self.wrong(field, "an array of texts"));
                 items.iter().map(text).collect()
             }
             _ => Err(self.wrong(field, "an array of texts")),
@@ -176,7 +181,9 @@ mod tests {
 
     #[test]
     fn what_real_pod_managers_write_is_understood() {
-        let r = resource(json!({"Id": 7, "Cores": "8", "None": null, "Links": {"Chassis": {"@odata.id": "/c"}, "Empty": {}}}));
+        let r = resource(
+            json!({"Id": 7, "Cores": "8", "None": null, "Links": {"Chassis": {"@odata.id": "/c"}, "Empty": {}}}),
+        );
         assert_eq!(r.id().unwrap(), "7");
         assert_eq!(r.number_json("Cores").unwrap(), json!(8));
         assert_eq!(r.text("None").unwrap(), None);

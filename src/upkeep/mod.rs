@@ -55,11 +55,7 @@ pub async fn run(
 ///
 /// # Errors
 /// When the address that was asked for is taken.
-pub async fn serve_health(
-    store: Store,
-    asked: Option<SocketAddr>,
-    shutdown: &Shutdown,
-) -> std::io::Result<SocketAddr> {
+pub async fn serve_health(store: Store, asked: Option<SocketAddr>, shutdown: &Shutdown) -> std::io::Result<SocketAddr> {
     let ready: health::Probe = Arc::new(move || {
         let store = store.clone();
         Box::pin(async move { store.readiness().await })

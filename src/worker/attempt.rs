@@ -46,7 +46,8 @@ pub(super) fn spawn(
     worker.running.add(claimed.id, entry);
     let draining = shutdown.token();
     shutdown.spawn_work(async move {
-        let attempt = Attempt { worker: &worker, claimed: &claimed, lease, stop, cancel, draining, began: Instant::now() };
+        let attempt =
+            Attempt { worker: &worker, claimed: &claimed, lease, stop, cancel, draining, began: Instant::now() };
         attempt.run().await;
         worker.running.remove(claimed.id, &claimed.token);
         drop(slot);

@@ -90,11 +90,7 @@ impl Worker {
     ///
     /// # Errors
     /// When the address that was asked for is taken.
-    pub async fn serve_health(
-        &self,
-        asked: Option<SocketAddr>,
-        shutdown: &Shutdown,
-    ) -> std::io::Result<SocketAddr> {
+    pub async fn serve_health(&self, asked: Option<SocketAddr>, shutdown: &Shutdown) -> std::io::Result<SocketAddr> {
         let store = self.store.clone();
         let ready: health::Probe = Arc::new(move || {
             let store = store.clone();

@@ -89,13 +89,7 @@ async fn answer(worker: &Worker, taken: &TakenSync) {
     }
 }
 
-async fn read(
-    ctx: ReadContext,
-    known: bool,
-    kind: &str,
-    params: serde_json::Value,
-    deadline: Instant,
-) -> SyncReply {
+async fn read(ctx: ReadContext, known: bool, kind: &str, params: serde_json::Value, deadline: Instant) -> SyncReply {
     let Some(reader) = reader_of(kind).filter(|_| known) else {
         return SyncReply::Err(Problem::internal(format!("this worker does not know the kind {kind}")));
     };

@@ -33,7 +33,9 @@ pub(super) fn check(filters: &BTreeMap<String, String>) -> Result<(), Problem> {
 /// Whether a system meets every filter. A name is looked for in the v1 shape, then in the Pod Manager's own; `A/B` leads into objects.
 pub(super) fn matches(system: &SystemView, filters: &BTreeMap<String, String>) -> bool {
     filters.iter().all(|(name, wanted)| match place(name) {
-        Some(place) => number(at(&system.shown, place)).zip(wanted.parse().ok()).is_some_and(|(n, w): (f64, f64)| n >= w),
+        Some(place) => {
+            number(at(&system.shown, place)).zip(wanted.parse().ok()).is_some_and(|(n, w): (f64, f64)| n >= w)
+        }
         None => [&system.shown, &system.raw].into_iter().any(|side| equals(at(side, name), wanted)),
     })
 }

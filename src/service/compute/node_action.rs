@@ -96,13 +96,7 @@ async fn ask(ctx: &Context, driver: &dyn Driver, path: &str, goal: &Goal) -> Res
 }
 
 /// Reads until the action shows.
-async fn see(
-    ctx: &Context,
-    driver: &dyn Driver,
-    node: &Node,
-    goal: &Goal,
-    mut saved: Saved,
-) -> Result<(), Verdict> {
+async fn see(ctx: &Context, driver: &dyn Driver, node: &Node, goal: &Goal, mut saved: Saved) -> Result<(), Verdict> {
     let mut patience = Patience::since(saved.since_ms);
     loop {
         let mut asked = None;

@@ -48,7 +48,8 @@ impl Tree {
         let path = trimmed(&system.path);
         let linked = system.links("Links/Chassis")?.into_iter().map(|p| trimmed(&p));
         let listing = self.0.iter().filter(|(_, c)| c.systems.contains(&path)).map(|(p, _)| p.clone());
-        let deepest = linked.chain(listing).map(|p| self.around(&p)).max_by_key(|labels| (labels.len(), labels.first().cloned()));
+        let deepest =
+            linked.chain(listing).map(|p| self.around(&p)).max_by_key(|labels| (labels.len(), labels.first().cloned()));
         let mut location = format!("Systems:{}_", system.id()?);
         for label in deepest.unwrap_or_default() {
             location.push_str(&label);
@@ -91,9 +92,15 @@ mod tests {
         let link = |p: &str| json!([{ "@odata.id": p }]);
         let all = [
             resource("/c/Pod1", json!({"Id": "Pod1", "ChassisType": "Pod", "Links": {"Contains": link("/c/Rack1")}})),
-            resource("/c/Rack1", json!({"Id": "Rack1", "ChassisType": "Rack",
-                "Links": {"Contains": link("/c/Drawer1"), "ComputerSystems": link("/s/1")}})),
-            resource("/c/Drawer1", json!({"Id": "Drawer1", "ChassisType": "Drawer", "Links": {"ComputerSystems": link("/s/1")}})),
+            resource(
+                "/c/Rack1",
+                json!({"Id": "Rack1", "ChassisType": "Rack",
+                "Links": {"Contains": link("/c/Drawer1"), "ComputerSystems": link("/s/1")}}),
+            ),
+            resource(
+                "/c/Drawer1",
+                json!({"Id": "Drawer1", "ChassisType": "Drawer", "Links": {"ComputerSystems": link("/s/1")}}),
+            ),
         ];
         let system = resource("/s/1", json!({"Id": "1"}));
         let tree = Tree::build(&all).unwrap();

@@ -55,7 +55,8 @@ impl Rsd {
             "ipv4": addresses.iter().map(ipv4).collect::<Result<Vec<_>, _>>()?,
         });
         if interface.link("VLANs")?.is_some() {
-            let vlan = |v: &Resource| Ok(json!({"vlanid": v.number_json("VLANId")?, "status": v.text_json("Status/State")?}));
+            let vlan =
+                |v: &Resource| Ok(json!({"vlanid": v.number_json("VLANId")?, "status": v.text_json("Status/State")?}));
             let vlans = self.parts(interface, "VLANs").await?;
             shown["vlans"] = vlans.iter().map(vlan).collect::<Result<Vec<_>, _>>()?.into();
         }

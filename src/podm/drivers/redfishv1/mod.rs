@@ -103,7 +103,8 @@ impl Rsd {
         // A service root is read without credentials: something behind it shows whether they are good.
         let mut nodes = 0;
         if let Some(link) = quirks::root_link(root, "Nodes")? {
-            nodes = self.client.get_if_there(&link).await?.map(|c| quirks::members(&c)).transpose()?.map_or(0, |m| m.len());
+            nodes =
+                self.client.get_if_there(&link).await?.map(|c| quirks::members(&c)).transpose()?.map_or(0, |m| m.len());
         } else if let Some(link) = quirks::root_link(root, "Chassis")? {
             self.client.get_if_there(&link).await?;
         }

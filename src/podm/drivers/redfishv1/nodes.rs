@@ -30,7 +30,10 @@ fn below(collection: &str, id: &str) -> String {
     let id: String = match id {
         // A path that means another one: no id of anything.
         "." | ".." => "%00".into(),
-        id => id.bytes().map(|b| if safe(b) || b == b'.' { char::from(b).to_string() } else { format!("%{b:02X}") }).collect(),
+        id => id
+            .bytes()
+            .map(|b| if safe(b) || b == b'.' { char::from(b).to_string() } else { format!("%{b:02X}") })
+            .collect(),
     };
     format!("{}/{id}", collection.trim_end_matches('/'))
 }
