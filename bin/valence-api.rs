@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
+use valence::api;
 use valence::config::{CommonArgs, Config};
-use valence::shutdown::Shutdown;
-use valence::{api, observe};
+use valence::daemon::{self, StartError};
 
 /// Serves the REST API of Valence
 #[derive(Parser)]
@@ -27,23 +27,21 @@ struct Args {
 }
 
 #[tokio::main]
-async fn main() -> anyhow::Result<ExitCode> {
+async fn main() -> ExitCode {
     let args = Args::parse();
-    let mut config = Config::load(&args.common)?;
-    config.api.listen = args.listen.unwrap_or(config.api.listen);
-    config.api.tokens_file = args.tokens_file.or(config.api.tokens_file);
-    config.api.insecure_no_auth |= args.insecure_no_auth;
-    config.check()?;
-    if args.common.print_config {
-        std::io::Write::write_all(&mut std::io::stdout(), config.shown().as_bytes())?;
-        return Ok(ExitCode::SUCCESS);
-    }
-    observe::log::init(config.log.format, "info");
-    let shutdown = Shutdown::on_signals();
-    let listener = api::bind(config.api.listen).await?;
-    let store = api::open_store(&config, &shutdown).await?;
-    let grace = config.grace.unsigned_abs();
-    api::spawn(config, store, &shutdown, listener)?;
-    shutdown.join(grace).await.map_err(anyhow::Error::msg)?;
-    Ok(ExitCode::SUCCESS)
+    let common = args.common.clone();
+    let adjust = |config: &mut Config| {
+        let api = &mut config.api;
+        api.listen = args.listen.unwrap_or(api.listen);
+        api.tokens_file = args.tokens_file.or(api.tokens_file.take());
+        api.insecure_no_auth |= args.insecure_no_auth;
+    };
+    daemon::run(&common, adjust, async |d| {
+        d.store.agree_on_meta().await.map_err(|e| StartError::Part(e.to_string()))?;
+        let listener = api::bind(d.config.api.listen).await;
+        let listener = listener.map_err(|e| StartError::Part(e.to_string()))?;
+        let served = api::spawn(d.config.clone(), d.store.clone(), &d.shutdown, listener);
+        served.map(drop).map_err(|e| StartError::Part(e.to_string()))
+    })
+    .await
 }

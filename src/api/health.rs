@@ -1,13 +1,12 @@
 //! `/healthz`, `/readyz`, `/metrics`.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::answer::{self, Answer};
 use super::auth::Role;
 use super::call::Call;
 use super::resource::Resource;
 use crate::observe::health::{metrics_page, readiness};
-use crate::store::Store;
 
 /// The routes.
 pub(crate) fn resource() -> Resource {
@@ -32,7 +31,7 @@ async fn ready(call: Call) -> Answer {
     let found = if call.app.stop.is_cancelled() {
         Err(json!({"ready": false, "detail": "the process is stopping"}))
     } else {
-        redis_ready(&call.app.store).await
+        call.app.store.readiness().await
     };
     let unready = found.is_err();
     let mut response = readiness(found);
@@ -40,19 +39,4 @@ async fn ready(call: Call) -> Answer {
         answer::set_header(&mut response, warp::http::header::RETRY_AFTER, "2");
     }
     Ok(response)
-}
-
-/// Whether Redis is there and takes writes, and what it promises to keep.
-///
-/// # Errors
-/// The same, when it does not.
-pub(crate) async fn redis_ready(store: &Store) -> Result<Value, Value> {
-    match store.durability().await {
-        Ok(durability) => {
-            let ready = durability.role == "master";
-            let body = json!({"ready": ready, "redis": durability});
-            if ready { Ok(body) } else { Err(body) }
-        }
-        Err(error) => Err(json!({"ready": false, "detail": error.to_string()})),
-    }
 }

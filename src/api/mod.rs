@@ -42,7 +42,6 @@ mod wait;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::net::TcpListener;
 use warp::Filter;
@@ -51,30 +50,22 @@ use warp::reply::Response;
 
 use crate::config::Config;
 use crate::secret::SecretError;
-use crate::shutdown::{Shutdown, sleep_or_stop};
-use crate::store::connect::Redis;
-use crate::store::meta::MetaError;
-use crate::store::{Store, StoreError};
+use crate::shutdown::Shutdown;
+use crate::store::Store;
 use app::App;
 pub use openapi::openapi;
 use resource::Resource;
-
-/// Longest a call to Redis may take before the client hears 503: with the way there and back this stays below a second.
-pub const REDIS_LIMIT: Duration = Duration::from_millis(800);
-/// How often a Redis that is not there is asked again at the start.
-const START_AGAIN: Duration = Duration::from_millis(500);
 
 /// Why the server does not start.
 #[derive(Debug, thiserror::Error)]
 pub enum ApiError {
     /// The address is taken, or not ours.
-    #[error("cannot listen on {address}")]
+    #[error("cannot listen on {address}: {why}")]
     Bind {
         /// Where it should have listened.
         address: SocketAddr,
         /// What the system said.
-        #[source]
-        source: std::io::Error,
+        why: String,
     },
     /// The file with tokens cannot be used.
     #[error("tokens file {file}: {why}")]
@@ -87,12 +78,6 @@ pub enum ApiError {
     /// The secret key cannot be used.
     #[error(transparent)]
     Secret(#[from] SecretError),
-    /// Redis cannot be used.
-    #[error("Redis at start")]
-    Store(#[from] StoreError),
-    /// This process is configured otherwise than the deployment.
-    #[error(transparent)]
-    Meta(#[from] MetaError),
 }
 
 /// Takes the address to listen on.
@@ -100,33 +85,7 @@ pub enum ApiError {
 /// # Errors
 /// [`ApiError::Bind`] when it is taken.
 pub async fn bind(address: SocketAddr) -> Result<TcpListener, ApiError> {
-    TcpListener::bind(address).await.map_err(|source| ApiError::Bind { address, source })
-}
-
-/// Connects to Redis, waiting for it until the stop signal, and agrees on what the deployment fixes.
-///
-/// # Errors
-/// When Redis refuses, this process is configured otherwise than the deployment, or the stop signal comes first.
-pub async fn open_store(config: &Config, shutdown: &Shutdown) -> Result<Store, ApiError> {
-    let token = shutdown.token();
-    loop {
-        let error = match connect(config).await {
-            Ok(store) => return Ok(store),
-            Err(ApiError::Store(error) | ApiError::Meta(MetaError::Store(error))) if error.is_transient() => error,
-            Err(other) => return Err(other),
-        };
-        tracing::warn!(%error, "waiting for Redis");
-        if !sleep_or_stop(&token, START_AGAIN).await {
-            return Err(error.into());
-        }
-    }
-}
-
-async fn connect(config: &Config) -> Result<Store, ApiError> {
-    let redis = Redis::connect(&config.redis.url, REDIS_LIMIT).await?;
-    let store = Store::open(redis, config.store_options()).await?;
-    store.agree_on_meta().await?;
-    Ok(store)
+    TcpListener::bind(address).await.map_err(|e| ApiError::Bind { address, why: e.to_string() })
 }
 
 /// Starts the server's loops on `shutdown` and returns; requests are answered from then on. Says where it listens.
@@ -134,7 +93,8 @@ async fn connect(config: &Config) -> Result<Store, ApiError> {
 /// # Errors
 /// When the tokens or the secret key cannot be read.
 pub fn spawn(config: Config, store: Store, shutdown: &Shutdown, listener: TcpListener) -> Result<SocketAddr, ApiError> {
-    let address = listener.local_addr().map_err(|source| ApiError::Bind { address: config.api.listen, source })?;
+    let address =
+        listener.local_addr().map_err(|e| ApiError::Bind { address: config.api.listen, why: e.to_string() })?;
     let app = App::start(config.clone(), store, shutdown)?;
     let routes = routes(&app);
     shutdown.spawn("REST server", server::run(listener, routes, config, shutdown.token()));

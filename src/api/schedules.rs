@@ -15,13 +15,13 @@ use super::tasks::{came_before, note};
 use crate::ids::{Bucket, TaskId, new_record_id};
 use crate::model::podm::mask;
 use crate::model::problem::Problem;
-use crate::model::timing::Timing;
+use crate::model::recurrence::Recurrence;
 use crate::model::v1time::rfc3339;
 use crate::store::idempotency::KeyUse;
 use crate::store::records::{Collection, Writer};
 use crate::store::schedules::Schedule;
 
-/// Longest interval, and longest jitter: a year.
+/// Longest jitter: a year.
 const MOST_S: u64 = 366 * 86_400;
 
 /// A schedule to be, or what a PATCH changes of one.
@@ -215,16 +215,8 @@ fn check(call: &Call, schedule: &Schedule, now: u64) -> Result<u64, Problem> {
         return Err(bad_field("name", &schedule.name, "1 to 128 bytes without control characters are wanted"));
     }
     within("jitter_s", schedule.jitter_s, 0, MOST_S)?;
-    let zone = Timing::zone(&schedule.time_zone).map_err(|why| bad_field("time_zone", &schedule.time_zone, &why))?;
-    let timing = match (&schedule.cron, schedule.every_s) {
-        (Some(cron), None) => Timing::cron(cron, zone).map_err(|why| bad_field("cron", cron, &why))?,
-        (None, Some(s)) => {
-            within("every_s", s, 1, MOST_S)?;
-            Timing::Every(s * 1000)
-        }
-        (Some(cron), Some(_)) => return Err(bad_field("cron", cron, "not together with every_s")),
-        (None, None) => return Err(Problem::validation("'cron' or 'every_s' is a required property")),
-    };
+    let rule = Recurrence::parse(schedule.cron.as_deref(), schedule.every_s, &schedule.time_zone);
+    let rule = rule.map_err(Problem::validation)?;
     let task: NewTask = read(&schedule.task)?;
     if task.run_at.is_some() || task.delay_s.is_some() {
         return Err(bad_field("task", &task.kind, "a periodic task has neither run_at nor delay_s"));
@@ -234,5 +226,5 @@ fn check(call: &Call, schedule: &Schedule, now: u64) -> Result<u64, Problem> {
     }
     task.check(&call.app, &call.caller)?;
     let cron = schedule.cron.as_deref().unwrap_or_default();
-    timing.next(now).ok_or_else(|| bad_field("cron", cron, "it is never due"))
+    rule.next_after(now).ok_or_else(|| bad_field("cron", cron, "it is never due"))
 }

@@ -1,31 +1,54 @@
 //! Enqueueing for a client: the lookups that v1 answered 404 for, the store's own checks, the count in the metrics.
 
+use std::time::Duration;
+
 use super::answer::Failure;
 use super::app::App;
 use super::spec::Checked;
+use super::wait;
 use crate::ids::TaskId;
 use crate::model::kind::Kind;
 use crate::model::problem::Problem;
 use crate::observe::metrics;
 use crate::store::StoreError;
+use crate::store::record::TaskRecord;
 use crate::store::records::Collection;
 use crate::store::submit::IdempotencyKey;
+
+/// A task that stands.
+pub(crate) struct Accepted {
+    pub(crate) id: TaskId,
+    fresh: Option<TaskRecord>,
+}
+
+impl Accepted {
+    /// The task once it has ended, or as it is after `limit`. One that is not waited for is shown as it was stored.
+    ///
+    /// # Errors
+    /// As [`wait::until_ended`].
+    pub(crate) async fn after(self, app: &App, limit: Duration) -> Result<TaskRecord, Failure> {
+        match self.fresh {
+            Some(fresh) if limit.is_zero() => Ok(fresh),
+            _ => wait::until_ended(app, self.id, limit).await,
+        }
+    }
+}
 
 /// Makes the task, or finds the one that the key stands for.
 ///
 /// # Errors
 /// 404 when what the task concerns is unknown; what the store refuses; 503.
-pub(crate) async fn submit(app: &App, checked: Checked, key: Option<IdempotencyKey>) -> Result<TaskId, Failure> {
+pub(crate) async fn submit(app: &App, checked: Checked, key: Option<IdempotencyKey>) -> Result<Accepted, Failure> {
     let Checked { def, delay_ms } = checked;
     let kind = Kind::find(&def.kind);
     if let Some(kind) = kind {
         look_up(app, kind, &def).await?;
     }
-    let submitted = app.store.submit(def, delay_ms, key).await?;
+    let (submitted, fresh) = app.store.submit_shown(def, delay_ms, key).await?;
     if let (Some(kind), true) = (kind, submitted.new) {
         metrics::get().http.enqueued.with_label_values(&[kind.topic.as_str(), kind.name]).inc();
     }
-    Ok(submitted.id)
+    Ok(Accepted { id: submitted.id, fresh })
 }
 
 /// Pod Manager first, then flavor, as v1 did. The handlers look again: what is deleted in between fails there.

@@ -93,10 +93,10 @@ async fn create(call: Call) -> Answer {
     let task: NewTask = super::call::read(&body)?;
     let key = call.idempotency_key(&body)?;
     let checked = task.check(&call.app, &call.caller)?;
-    let id = submit::submit(&call.app, checked, key).await?;
+    let accepted = submit::submit(&call.app, checked, key).await?;
     let prefer = Prefer::read(&call.headers);
     let limit = if let Prefer::Wait(limit) = prefer { limit } else { Duration::ZERO };
-    let record = wait::until_ended(&call.app, id, limit.min(Duration::from_secs(MOST_WAIT_S))).await?;
+    let record = accepted.after(&call.app, limit.min(Duration::from_secs(MOST_WAIT_S))).await?;
     let mut response = view::accepted(&record);
     if let Some(applied) = prefer.applied() {
         answer::set_header(&mut response, header::HeaderName::from_static("preference-applied"), &applied);

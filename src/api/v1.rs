@@ -10,7 +10,7 @@ use super::answer::{Answer, Failure, ok, set_header};
 use super::call::Call;
 use super::prefer::Prefer;
 use super::spec::NewTask;
-use super::{submit, view, wait};
+use super::{submit, view};
 use crate::model::kind::Kind;
 use crate::model::podm::mask;
 use crate::model::problem::Problem;
@@ -88,14 +88,15 @@ pub(crate) async fn act(call: &Call, task: NewTask, done: fn(&Value) -> Response
     checked.def.podm_errors_final = prefer == Prefer::Nothing;
     checked.def.traceparent = traceparent(call);
     let key = call.idempotency_key(&call.json()?.unwrap_or(Value::Null))?;
-    let id = submit::submit(app, checked, key).await?;
+    let accepted = submit::submit(app, checked, key).await?;
+    let id = accepted.id;
     let most = app.config.api.v1_wait.unsigned_abs();
     let limit = match prefer {
         Prefer::Nothing => most,
         Prefer::Async => Duration::ZERO,
         Prefer::Wait(limit) => limit.min(most),
     };
-    let record = wait::until_ended(app, id, limit).await?;
+    let record = accepted.after(app, limit).await?;
     let mut answer = match prefer {
         Prefer::Nothing | Prefer::Wait(_) if record.state.is_terminal() => ended(&record, done),
         Prefer::Nothing => Err(unfinished(&record, app.stop.is_cancelled())),

@@ -325,7 +325,7 @@ mod tests {
         for auth in [
             serde_json::json!("canary"),
             serde_json::json!([{"type": "basic", "auth_items": "canary"}]),
-            serde_json::json!([{"type": "basic", "auth_items": {"username": "u", "password": 5, "canary": 1}}]),
+            serde_json::json!([{"type": "basic", "auth_items": {"username": "u", "password": 5, "extra": "canary"}}]),
         ] {
             let error = (create.check)(&serde_json::json!({"name": "p", "url": "u", "authentication": auth}));
             assert!(!error.unwrap_err().detail.contains("canary"));

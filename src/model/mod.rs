@@ -11,6 +11,5 @@ pub mod recurrence;
 pub mod state;
 mod strict;
 pub mod task;
-pub mod timing;
 pub mod topic;
 pub mod v1time;

@@ -55,6 +55,21 @@ impl TaskRecord {
         Self::parse(id, raw)
     }
 
+    /// A task that has just been put into its stream.
+    pub(super) fn queued(id: TaskId, lane: Lane, def: Definition) -> Self {
+        Self {
+            id,
+            state: State::Queued,
+            lane,
+            def,
+            body: Body::default(),
+            progress: None,
+            due_ms: None,
+            hash: HashMap::new(),
+            lines: Vec::new(),
+        }
+    }
+
     /// Reads many tasks in one round trip; those that are gone are left out.
     pub(super) async fn read_many(store: &Store, ids: &[TaskId]) -> Result<Vec<Self>, StoreError> {
         if ids.is_empty() {

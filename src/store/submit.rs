@@ -2,6 +2,7 @@
 //! the registration of configured Pod Managers, so that all of them make tasks the same way.
 
 use super::idempotency::KeyUse;
+use super::record::TaskRecord;
 use super::records::Collection;
 use super::tasks::{Enqueued, NewTask};
 use super::{Store, StoreError};
@@ -56,10 +57,26 @@ impl Store {
     /// A dropped call may still make the task.
     pub async fn submit(
         &self,
-        mut def: Definition,
+        def: Definition,
         delay_ms: Option<u64>,
         key: Option<IdempotencyKey>,
     ) -> Result<Submitted, SubmitError> {
+        Ok(self.submit_shown(def, delay_ms, key).await?.0)
+    }
+
+    /// As [`Store::submit`], and the task as it was stored, when that is known without reading it: new, and due at once.
+    ///
+    /// # Errors
+    /// As [`Store::submit`].
+    ///
+    /// # Cancel safety
+    /// As [`Store::submit`].
+    pub async fn submit_shown(
+        &self,
+        mut def: Definition,
+        delay_ms: Option<u64>,
+        key: Option<IdempotencyKey>,
+    ) -> Result<(Submitted, Option<TaskRecord>), SubmitError> {
         let kind = Kind::find(&def.kind).ok_or_else(|| refused(Problem::bad_request("unknown kind")))?;
         self.complete(kind, &mut def).await?;
         let size = serde_json::to_string(&def).map(|t| t.len()).unwrap_or(usize::MAX);
@@ -78,7 +95,7 @@ impl Store {
                     id = known;
                     // The definition may name new ids (a node's): the first one stands, when it stands.
                     if self.task(id).await?.is_some() {
-                        return Ok(Submitted { id, new: false });
+                        return Ok((Submitted { id, new: false }, None));
                     }
                 }
                 KeyUse::Other => {
@@ -89,8 +106,10 @@ impl Store {
         }
         let lane = Lane { topic: kind.topic, priority: def.priority };
         let gates = kind.gates_of(&def);
+        let fresh = (def.run_at_ms.is_none() && delay_ms.is_none()).then(|| TaskRecord::queued(id, lane, def.clone()));
         let enqueued = self.enqueue(NewTask { id, lane, def, delay_ms, gates, idempotent }).await?;
-        Ok(Submitted { id, new: enqueued == Enqueued::New })
+        let new = enqueued == Enqueued::New;
+        Ok((Submitted { id, new }, fresh.filter(|_| new)))
     }
 
     async fn complete(&self, kind: &Kind, def: &mut Definition) -> Result<(), SubmitError> {
