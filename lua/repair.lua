@@ -35,13 +35,19 @@ local function last_delivered(lane)
   return delivered[lane] or nil
 end
 
+-- Whether the stream has the task's entry: a stream made anew within the same ms gives the same entry id to another task.
+local function has_entry(t)
+  local found = t.entry and call('XRANGE', stream_of(t.lane), t.entry, t.entry)[1]
+  return found and found[2][2] == t.id
+end
+
 local function is_pending(t)
-  return last_delivered(t.lane) and #call('XPENDING', stream_of(t.lane), GROUP, t.entry, t.entry, 1) > 0
+  return has_entry(t) and last_delivered(t.lane) and #call('XPENDING', stream_of(t.lane), GROUP, t.entry, t.entry, 1) > 0
 end
 
 -- Whether the stream still has the entry and the group will deliver it, or has it pending.
 local function will_come(t)
-  if not t.entry or #call('XRANGE', stream_of(t.lane), t.entry, t.entry) == 0 then return false end
+  if not has_entry(t) then return false end
   local last = last_delivered(t.lane)
   return not last or not at_or_before(t.entry, last) or is_pending(t)
 end

@@ -1,4 +1,5 @@
 //! The redfishv1 driver against simulated Pod Managers over real HTTP, and against every recorded tree that is at hand.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 #[path = "support/podm.rs"]
 mod podm;
@@ -288,7 +289,7 @@ async fn every_recorded_tree_is_understood() {
         println!("{}: {} systems, {} nodes", tree.display(), systems.len(), nodes.len());
         seen = (seen.0 + systems.len(), seen.1 + nodes.len());
     }
-    assert!(seen.0 >= 48 + 9 && seen.1 >= 6 + 2 + 1, "{seen:?}");
+    assert!(seen.0 >= 48 + 9 && seen.1 > 8, "{seen:?}");
 }
 
 fn fixtures() -> Option<PathBuf> {
