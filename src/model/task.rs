@@ -151,6 +151,17 @@ pub struct Progress {
     pub message: String,
 }
 
+impl Progress {
+    /// The progress of a task that ended well, whatever its last step said.
+    #[must_use]
+    pub fn done(mut self) -> Self {
+        self.percent = 100;
+        "done".clone_into(&mut self.step);
+        self.message.clear();
+        self
+    }
+}
+
 /// A link to something the task concerns.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Link {

@@ -260,6 +260,14 @@ impl Context {
         if self.store.put_record(of, id, row, self.writer()).await? { Ok(()) } else { Err(Verdict::Stop) }
     }
 
+    /// Lays something observed over a record that stands.
+    ///
+    /// # Errors
+    /// A retry when Redis is away.
+    pub async fn observe<T: Serialize + Sync>(&self, of: Collection, id: &str, seen: &T) -> Result<(), Verdict> {
+        Ok(self.store.observe(of, id, seen).await?)
+    }
+
     /// Deletes a record in the name of this claim. One that a later writer changed stays.
     ///
     /// # Errors

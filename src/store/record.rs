@@ -157,7 +157,7 @@ impl TaskRecord {
             params: self.def.params.clone(),
             result: self.body.result.clone(),
             error,
-            progress: self.progress.clone(),
+            progress: self.progress.clone().map(|p| if self.state == State::Completed { p.done() } else { p }),
             attempt: self.number("attempt").unwrap_or(0),
             max_attempts: self.def.max_attempts,
             crashes: self.number("crashes").unwrap_or(0),

@@ -6,6 +6,7 @@
 pub mod expire;
 pub mod gauges;
 pub mod podms;
+pub mod probe;
 pub mod promote;
 pub mod reclaim;
 pub mod repair;
@@ -46,7 +47,8 @@ pub async fn run(
     expire::spawn(&store, config.api.sync_timeout.unsigned_abs(), shutdown);
     schedules::spawn(&store, shutdown);
     gauges::spawn(&store, shutdown);
-    podms::spawn(&store, pool, key, config.podm.clone(), shutdown);
+    podms::spawn(&store, key, config.podm.clone(), shutdown);
+    probe::spawn(&store, pool, shutdown);
     tracing::info!("scheduler serves");
     Ok(())
 }

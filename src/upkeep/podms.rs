@@ -9,7 +9,6 @@ use serde_json::json;
 use crate::config::PodmConfig;
 use crate::ids::new_record_id;
 use crate::model::task::Definition;
-use crate::podm::Pool;
 use crate::secret::SecretKey;
 use crate::shutdown::Shutdown;
 use crate::store::records::Collection;
@@ -19,13 +18,7 @@ use crate::store::{Store, StoreError};
 /// Between two looks.
 const PAUSE: Duration = Duration::from_secs(5);
 
-pub(super) fn spawn(
-    store: &Store,
-    _pool: Pool,
-    key: Option<Arc<SecretKey>>,
-    configured: Vec<PodmConfig>,
-    shutdown: &Shutdown,
-) {
+pub(super) fn spawn(store: &Store, key: Option<Arc<SecretKey>>, configured: Vec<PodmConfig>, shutdown: &Shutdown) {
     let store = store.clone();
     super::spawn_loop("podms", shutdown, move || {
         let (store, key, configured) = (store.clone(), key.clone(), configured.clone());

@@ -21,8 +21,9 @@ use crate::store::connect::Connection;
 
 /// Out of so many claims, one looks at the low lanes first and one other at the normal ones, so that none starves.
 const SHARE: u64 = 8;
-/// Under load, how long to let slots come free so that a claim carries more than one task.
-const GATHER: Duration = Duration::from_micros(300);
+/// Under load, how long to let slots come free so that a claim carries more than one task; in steps.
+const GATHER: Duration = Duration::from_millis(1);
+const GATHER_STEP: Duration = Duration::from_micros(200);
 
 pub(super) fn spawn(worker: &Arc<Worker>, shutdown: &Shutdown) {
     for bucket in worker.store.options().buckets.iter() {
@@ -63,8 +64,8 @@ impl Fetch {
     }
 
     async fn round(&mut self, connection: &mut Option<Connection>, stop: &CancellationToken) -> Result<(), StoreError> {
-        if self.busy && self.worker.running.free() * 2 < self.worker.slots {
-            tokio::time::sleep(GATHER).await;
+        if self.busy {
+            self.gather().await;
         }
         let lanes = self.lanes(&[]);
         let source = if self.doubt.is_some() { Source::Own } else { Source::New };
@@ -100,6 +101,14 @@ impl Fetch {
             self.claim(&lanes, &Source::Given(given), slots).await?;
         }
         Ok(())
+    }
+
+    /// Waits a moment while less than half of the slots are free.
+    async fn gather(&self) {
+        let begun = Instant::now();
+        while self.worker.running.free() * 2 < self.worker.slots && begun.elapsed() < GATHER {
+            tokio::time::sleep(GATHER_STEP).await;
+        }
     }
 
     /// One claim call; says how many tasks it brought and which topics are paused.

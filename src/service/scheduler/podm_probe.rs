@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::reach;
-use crate::model::podm::{Podm, PodmStatus};
+use crate::model::podm::PodmStatus;
 use crate::service::{Context, Verdict};
 use crate::store::records::Collection;
 
@@ -18,12 +18,8 @@ pub async fn run(ctx: &Context) -> Result<Value, Verdict> {
         Err(Verdict::Fail(error)) => (PodmStatus::Offline, Some(error.problem.detail)),
         Err(other) => return Err(other),
     };
-    // Read anew: somebody may have changed the record while the Pod Manager took its time.
-    let now: Option<Podm> = ctx.record(Collection::Podm, &podm.uuid).await?;
-    if let Some(mut now) = now.filter(|n| n.status != status) {
-        now.status = status;
-        ctx.put(Collection::Podm, &podm.uuid, &now).await?;
-    }
+    // Laid over the record, not written into it: somebody may have changed it while the Pod Manager took its time.
+    ctx.observe(Collection::Podm, &podm.uuid, &json!({ "status": status })).await?;
     Ok(json!({ "podm_id": podm.uuid, "status": status, "detail": detail }))
 }
 
