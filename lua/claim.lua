@@ -10,7 +10,7 @@
 --           entries (after a lost reply); 'given' takes entries that a blocking XREADGROUP has just returned
 -- ARGV[7]   how many lanes; then the lanes, the most urgent first. For 'given', then triples lane, entry id, task id
 -- Returns   { paused topics, claimed tasks }, a claimed task being
---           { id, lane, attempt, claims, crashes, ms to its deadline, mode, definition, checkpoint }
+--           { id, lane, attempt, claims, crashes, ms to its deadline, generation, mode, definition, checkpoint }
 --           mode: '' to run, else the end its undo leads to: 'cancelled', 'failed' or 'timeout'
 -- Keeps     an entry is touched only if it is the task's current one and pending for this consumer; of entries for which
 --           no slot is free, none is kept: they are added anew, uncounted
@@ -30,7 +30,8 @@ end
 
 local function answer(t, deadline)
   claimed[#claimed + 1] = {
-    t.id, t.lane, t.attempt or 0, t.claims or 0, t.crashes or 0, deadline - NOW, t.ending or (t.cancel and 'cancelled') or '',
+    t.id, t.lane, t.attempt or 0, t.claims or 0, t.crashes or 0, deadline - NOW, t.gen or 1,
+    t.ending or (t.cancel and 'cancelled') or '',
     call('GET', t.key .. ':d') or '', t.ckpt and call('GET', t.key .. ':c') or '',
   }
 end
@@ -38,7 +39,7 @@ end
 local function take(lane, entry, id)
   examined = examined + 1
   local t = load(id)
-  if not t.state or ENDED[t.state] or t.entry ~= entry then return drop(lane, entry) end
+  if not t.state or not t.lane or ENDED[t.state] or t.entry ~= entry then return drop(lane, entry) end
   if held(t) then
     if t.token == token then answer(t, deadline_of(t)) end
     return
@@ -97,7 +98,7 @@ if source == 'given' then
 else
   for _, lane in ipairs(lanes) do
     if source == 'own' then
-      for _, e in ipairs(read(lane, 1000, '0')) do
+      for _, e in ipairs(read(lane, 10000, '0')) do
         if e[2] then take(lane, e[1], e[2][2]) else drop(lane, e[1]) end
       end
     elseif not (any_paused and is_paused(lane)) then

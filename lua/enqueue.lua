@@ -26,7 +26,8 @@ for i = 3, 2 + ARGV[2] * 8, 8 do
       fields[#fields + 1] = name
       fields[#fields + 1] = value
     end
-    if due > NOW or ARGV[i + 5] ~= '' then
+    -- An id booked a while ago (a repeated Idempotency-Key) does not begin its time in the past.
+    if due > NOW or ARGV[i + 5] ~= '' or NOW - created(t.id) > 1000 then
       t.deadline = math.max(due, NOW) + (tonumber(ARGV[i + 5]) or DEFAULT_TIMEOUT_MS)
       set('deadline', t.deadline)
     end

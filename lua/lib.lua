@@ -12,6 +12,8 @@ local call, sub, match = redis.call, string.sub, string.match
 local GROUP = 'workers'
 local HISTORY_KEPT = 64
 local EVENTS_KEPT = ARGV[1]
+-- Changes in one entry of the events stream: with EVENTS_KEPT this bounds the stream's memory.
+local EVENTS_TOGETHER = 32
 local DEFAULT_TIMEOUT_MS = 3600000
 local CLOCK = call('TIME')
 local NOW_US = CLOCK[1] * 1000000 + CLOCK[2]
@@ -96,9 +98,11 @@ local function push(t, state)
   moved(t, state)
 end
 
--- Lets the task wait in `delayed` until `due` (ms), at most until its deadline; a quarantine is never cut short.
+-- Lets the task wait in `delayed` until `due` (ms), at most until its deadline. A quarantine is never cut short, and an undo keeps its
+-- pauses after the deadline too.
 local function delay(t, state, due, why)
-  if not t.out then due = math.min(due, math.max(deadline_of(t), NOW)) end
+  local undoing = t.ending or t.cancel or state == 'cancelling'
+  if not (t.out or undoing) then due = math.min(due, math.max(deadline_of(t), NOW)) end
   call('HSET', t.key, 'state', state, 'why', why or '')
   call('ZADD', P .. 'delayed', due, t.id)
   moved(t, state)
@@ -135,16 +139,17 @@ local function line_up(t)
   end
 end
 
--- Whether there is room; places of holders that are gone are cleared on the way.
-local function has_room(name, limit)
+-- How many places are free; those of holders that are gone are cleared on the way.
+local function room(name, limit)
   local gate = gate_key(name)
   call('ZREMRANGEBYSCORE', gate, '-inf', NOW)
-  limit = tonumber(call('HGET', P .. 'limits', name) or limit)
-  if call('ZCARD', gate) < limit then return true end
+  limit = tonumber(call('HGET', P .. 'limits', name) or '') or tonumber(limit)
+  local free = limit - call('ZCARD', gate)
+  if free > 0 then return free end
   for _, holder in ipairs(call('ZRANGE', gate, 0, -1)) do
     if sub(holder, 1, 5) ~= 'sync:' and not is_live(holder) then call('ZREM', gate, holder) end
   end
-  return call('ZCARD', gate) < limit
+  return limit - call('ZCARD', gate)
 end
 
 local function first_in_line(name)
@@ -159,7 +164,7 @@ end
 local function blocked_by(t)
   for name, limit in each_gate(t) do
     if not call('ZSCORE', gate_key(name), t.id) then
-      if not has_room(name, limit) then return name end
+      if room(name, limit) <= 0 then return name end
       if is_fifo(name) then
         local head = first_in_line(name)
         if head and head ~= t.id then return name end
@@ -176,34 +181,42 @@ local function take_gates(t, lease_end)
   end
 end
 
--- Wakes the first one that waits at a gate which has just been freed.
-local function wake(name)
-  local wait, i = wait_key(name), 0
-  while i < 50 do
-    local head = call('ZRANGE', wait, i, i)[1]
+-- Leaves the lines of gates without an order: those hold only who waits there.
+local function leave_lines(t)
+  for name in each_gate(t) do
+    if not is_fifo(name) then call('ZREM', wait_key(name), t.id) end
+  end
+end
+
+-- Wakes as many as there are free places, the first in line first.
+local function wake(name, limit)
+  local wait, free, looked = wait_key(name), room(name, limit), 0
+  while free > 0 and looked < 100 do
+    looked = looked + 1
+    local head = call('ZRANGE', wait, 0, 0)[1]
     if not head then return end
     local w = load(head)
-    if not w.state or ENDED[w.state] then
-      call('ZREM', wait, head)
-    elseif (w.state == 'waiting' or w.state == 'cancelling') and call('ZREM', P .. 'delayed', head) == 1 then
-      if not is_fifo(name) then call('ZREM', wait, head) end
+    local waits = w.state == 'waiting' or w.state == 'cancelling'
+    if waits and call('ZREM', P .. 'delayed', head) == 1 then
+      leave_lines(w)
       push(w, w.state == 'waiting' and 'queued' or 'cancelling')
-      return
-    elseif is_fifo(name) then
+      free = free - 1
+    elseif is_fifo(name) and w.state and not ENDED[w.state] then
       return
     else
-      i = i + 1
+      call('ZREM', wait, head)
     end
+    if is_fifo(name) and waits then return end
   end
 end
 
 -- Gives the gates back: all of them at the end of the task, else only those that do not outlive a run.
 local function free_gates(t, at_end)
-  for name in each_gate(t) do
+  for name, limit in each_gate(t) do
     if at_end or not is_fifo(name) then
-      local had = call('ZREM', gate_key(name), t.id)
-      local stood = at_end and call('ZREM', wait_key(name), t.id) or 0
-      if had + stood > 0 then wake(name) end
+      call('ZREM', gate_key(name), t.id)
+      if at_end then call('ZREM', wait_key(name), t.id) end
+      wake(name, limit)
     end
   end
 end
@@ -213,7 +226,11 @@ end
 -- Ends the task. `body` is the stored result or error (JSON text), or nil to leave what is there.
 local function finish(t, state, body)
   call('HSET', t.key, 'state', state, 'finished', NOW)
-  if body and body ~= '' then call('SET', t.key .. ':r', body) end
+  if body and body ~= '' then
+    call('SET', t.key .. ':r', body)
+  elseif t.err and state ~= 'failed' then
+    call('DEL', t.key .. ':r')
+  end
   not_live[#not_live + 1] = t.id
   local index = state == 'failed' and now_dead or now_done
   index[#index + 1] = created(t.id)
@@ -244,7 +261,9 @@ local function flush()
       if n ~= 0 then call('HINCRBY', P .. 'count', match(lane, '^[^:]+') .. ':' .. what, n) end
     end
   end
-  if #events > 0 then call('XADD', P .. 'events', 'MAXLEN', '~', EVENTS_KEPT, '*', unpack(events)) end
+  for i = 1, #events, 2 * EVENTS_TOGETHER do
+    call('XADD', P .. 'events', 'MAXLEN', '~', EVENTS_KEPT, '*', unpack(events, i, math.min(#events, i + 2 * EVENTS_TOGETHER - 1)))
+  end
 end
 
 -- Runs a command on the lane's group and makes the group when it is missing: at id 0, so that nothing is skipped.

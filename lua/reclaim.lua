@@ -40,11 +40,18 @@ local function take_back(lane, entry, id, crashed)
   local why = (crashed and 'crash of ' or 'silence of ') .. (t.worker or '')
   local cancelling = t.state == 'cancelling'
   if crashed and poisoned(t) then
-    finish(t, 'failed', cjson.encode({ error = {
+    local body = cjson.encode({ error = {
       code = 'Crashed', title = 'Internal Server Error', status = 500, retryable = false,
       detail = 'three workers died while they ran this task, the last one was ' .. (t.worker or 'unknown'),
-    } }))
-    return 'dead'
+    } })
+    if not t.ckpt or t.ending then
+      finish(t, 'failed', body)
+      return 'dead'
+    end
+    -- It may have left something at the PODM: what remains is its undo, and one more death ends that too.
+    t.ending = 'failed'
+    call('HSET', t.key, 'ending', 'failed')
+    call('SET', t.key .. ':r', body)
   end
   free_gates(t, false)
   if t.out then

@@ -14,7 +14,7 @@ if t.state ~= 'failed' and t.state ~= 'cancelled' then return 'state ' .. t.stat
 if t.started then remember_run(t) end
 remember(t, tonumber(t.finished) or NOW, t.state)
 remember(t, NOW, 'queued', '', '', 'redriven')
-call('HDEL', t.key, 'finished', 'started', 'cancel', 'ending', 'crashes', 'crash_at', 'token', 'wake')
+call('HDEL', t.key, 'finished', 'started', 'cancel', 'ending', 'crashes', 'crash_at', 'token', 'settled', 'wake', 'err')
 call('HSET', t.key, 'attempt', 0, 'deadline', NOW + ARGV[3], 'gen', (tonumber(t.gen) or 1) + 1)
 call('DEL', t.key .. ':r', t.key .. ':p')
 call('ZREM', P .. 'dead', t.id)

@@ -75,6 +75,7 @@ local function check(id)
       call('HSET', t.key, 'token', '', 'attempt', math.max(0, (tonumber(t.attempt) or 1) - 1))
       remember_run(t)
       free_gates(t, false)
+      call('ZREM', P .. 'delayed', id)
       local cancelling = t.state == 'cancelling'
       if t.out then
         delay(t, cancelling and 'cancelling' or 'retrying', NOW + quarantine, 'repair')
@@ -85,7 +86,7 @@ local function check(id)
   end
   if NOW > deadline_of(t) and not t.ckpt and not look_only then
     call('ZREM', P .. 'delayed', id)
-    return finish(t, 'failed', timeout_body(t))
+    return finish(t, t.cancel and 'cancelled' or 'failed', not t.cancel and timeout_body(t) or nil)
   end
   if DELAYED[t.state] then
     if delayed then return end

@@ -7,7 +7,8 @@
 --   id, token
 --   outcome   completed | failed | cancelled | retry | park | release
 --   delay     ms until it is due again (retry, park, release), or ''
---   ending    '' or the end that an unfinished undo leads to: failed | timeout (with retry)
+--   ending    '' or the end that an unfinished undo leads to: failed | timeout; with outcome failed, 'incomplete' keeps the
+--             checkpoint of an undo that was given up
 --   body      result or error, JSON, or ''
 --   detail    one line for the history, or ''
 -- Returns   per task 'ok', 'already' (this token settled it before) or 'fenced' (the claim is not the caller's any more)
@@ -24,6 +25,8 @@ end
 
 local function again(t, outcome, after, detail)
   remember_run(t)
+  -- The claim ends here: nobody holds it while it waits. What settled it is kept, to know a repeat by.
+  call('HSET', t.key, 'token', '', 'settled', t.token)
   if outcome ~= 'retry' then give_back(t) end
   free_gates(t, false)
   local cancelling = t.state == 'cancelling' or t.cancel
@@ -43,7 +46,9 @@ end
 
 for i = 3, #ARGV, 7 do
   local t, outcome, body = load(ARGV[i]), ARGV[i + 2], ARGV[i + 5]
-  if t.token ~= ARGV[i + 1] then
+  if t.token ~= ARGV[i + 1] and t.settled == ARGV[i + 1] then
+    replies[#replies + 1] = 'already'
+  elseif t.token ~= ARGV[i + 1] then
     replies[#replies + 1] = 'fenced'
     bump(t.lane or 'unknown', 'fenced', 1)
   elseif not held(t) then
@@ -51,13 +56,21 @@ for i = 3, #ARGV, 7 do
   else
     drop(t.lane, t.entry)
     if ENDED[outcome] then
+      if outcome == 'failed' and t.ckpt and ARGV[i + 4] ~= 'incomplete' then
+        -- Undone: a redrive begins anew.
+        call('DEL', t.key .. ':c')
+        call('HSET', t.key, 'ckpt', '', 'out', '')
+      end
       finish(t, outcome, body)
     else
       if ARGV[i + 4] ~= '' then
         call('HSET', t.key, 'ending', ARGV[i + 4])
         t.ending = ARGV[i + 4]
       end
-      if body ~= '' then call('SET', t.key .. ':r', body) end
+      if body ~= '' then
+        call('SET', t.key .. ':r', body)
+        call('HSET', t.key, 'err', '1')
+      end
       again(t, outcome, tonumber(ARGV[i + 3]) or 0, ARGV[i + 6])
     end
     replies[#replies + 1] = 'ok'

@@ -449,7 +449,7 @@ async fn an_unfinished_undo_keeps_the_end_it_leads_to() {
     let id = e.queued().await;
     let error = Body { error: Some(Problem::conflict("nothing fits").into()), ..Body::default() };
     let first = e.claim("w1").await;
-    e.settle_with(&first, Outcome::RetryUndo(SOON, Mode::Fail), Some(error)).await;
+    e.settle_ending(&first, Outcome::Retry(SOON), Mode::Fail, Some(error)).await;
     pass_time(5).await;
     e.promote().await;
     let undo = e.claim("w1").await;
@@ -745,7 +745,7 @@ async fn a_late_writer_cannot_bring_a_deleted_or_newer_record_back() {
     let second = Writer { claims: 2, ..first };
     let put = |row: i32, by: Writer| {
         let store = e.store.clone();
-        async move { store.put_record(Collection::Node, "n1", &json!({ "row": row }), by).await.unwrap() }
+        async move { store.update_record(Collection::Node, "n1", &json!({ "row": row }), by).await.unwrap() }
     };
     assert!(put(2, second).await);
     assert!(!put(1, first).await, "an earlier claim of the same task");
@@ -796,4 +796,181 @@ async fn a_schedule_fires_once_per_nominal_time_however_many_schedulers_look() {
     // Ten minutes without a scheduler come down to one firing.
     assert_eq!(pass(due + 600_000).await.unwrap(), 1);
     assert_eq!(pass(due + 600_000).await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn an_undo_that_goes_on_later_gives_its_claim_up_and_comes_back() {
+    let e = Engine::start(1).await;
+    for outcome in
+        [Outcome::Retry(Duration::from_millis(30)), Outcome::Park(Duration::from_millis(30)), Outcome::Release]
+    {
+        let id = e.queued().await;
+        let old = e.claim("w1").await;
+        e.store.checkpoint(id, &old.token, &json!("allocated"), false).await.unwrap();
+        e.store.cancel(id).await.unwrap();
+        assert_eq!(e.settle(&old, outcome.clone()).await, Settled::Ok);
+        assert_eq!(e.settle(&old, outcome).await, Settled::Already);
+        assert_eq!(e.store.checkpoint(id, &old.token, &json!("late"), false).await.unwrap(), Hold::Lost);
+        assert_eq!(valence::upkeep::repair::whole_pass(&e.store, true).await.unwrap(), Vec::<String>::new());
+        pass_time(40).await;
+        e.promote().await;
+        let undo = e.claim("w2").await;
+        assert_eq!((undo.id, undo.mode, undo.checkpoint.clone()), (id, Mode::Cancel, Some(json!("allocated"))));
+        assert_eq!(e.settle(&old, Outcome::Completed).await, Settled::Already);
+        assert_eq!(e.settle(&undo, Outcome::Cancelled).await, Settled::Ok);
+    }
+    e.assert_at_rest().await;
+}
+
+#[tokio::test]
+async fn an_undo_keeps_its_pauses_after_the_deadline() {
+    let e = Engine::start(1).await;
+    let mut task = e.new_task("noop");
+    task.def.timeout_s = 1;
+    let id = e.put(task).await;
+    let claimed = e.claim("w1").await;
+    e.store.checkpoint(id, &claimed.token, &json!("allocated"), false).await.unwrap();
+    pass_time(1005).await;
+    e.settle_ending(&claimed, Outcome::Retry(Duration::from_secs(60)), Mode::Timeout, None).await;
+    e.promote().await;
+    assert_eq!(e.state(id).await, "retrying", "not due at once, again and again");
+}
+
+#[tokio::test]
+async fn an_overdue_task_at_a_full_gate_waits_like_any_other() {
+    let e = Engine::start(1).await;
+    let gated = |timeout_s| {
+        let mut task = e.new_task("noop");
+        task.gates = "podm:p1:w=1".into();
+        task.def.timeout_s = timeout_s;
+        task
+    };
+    let overdue = e.put(gated(1)).await;
+    let claimed = e.claim("w1").await;
+    e.store.checkpoint(overdue, &claimed.token, &json!("x"), false).await.unwrap();
+    e.settle(&claimed, Outcome::Release).await;
+    let mut other = gated(3600);
+    other.lane = Lane::parse("compute:high").unwrap();
+    e.put(other).await;
+    let holder = e.claim("w1").await;
+    pass_time(1005).await;
+    e.store.extend(Bucket(0), "w1", &[(holder.id, holder.token.clone())]).await.unwrap();
+    assert!(e.claim_n("w2", 5).await.is_empty());
+    e.promote().await;
+    assert_eq!(e.state(overdue).await, "waiting");
+    e.settle(&holder, Outcome::Completed).await;
+    let undo = e.claim("w2").await;
+    assert_eq!((undo.id, undo.mode), (overdue, Mode::Timeout));
+    e.settle(&undo, Outcome::Failed).await;
+    e.assert_at_rest().await;
+}
+
+#[tokio::test]
+async fn a_woken_task_that_ends_before_it_runs_passes_the_place_on() {
+    let e = Engine::start(1).await;
+    let mut ids = Vec::new();
+    for _ in 0..3 {
+        let mut task = e.new_task("noop");
+        task.gates = "podm:p1:w=1".into();
+        ids.push(e.put(task).await);
+    }
+    let first = e.claim_n("w1", 5).await.pop().unwrap();
+    e.settle(&first, Outcome::Completed).await;
+    assert_eq!(e.state(ids[1]).await, "queued", "woken");
+    e.store.cancel(ids[1]).await.unwrap();
+    assert_eq!(e.state(ids[2]).await, "queued", "the place is passed on, not lost");
+}
+
+#[tokio::test]
+async fn all_waiters_are_woken_when_places_lapse_together() {
+    let e = Engine::start(1).await;
+    for _ in 0..5 {
+        let mut task = e.new_task("noop");
+        task.gates = "podm:p1:w=2".into();
+        e.put(task).await;
+    }
+    assert_eq!(e.claim_n("w1", 5).await.len(), 2);
+    pass_time(450).await;
+    assert_eq!(reclaim(&e).await.requeued, 2);
+    // As many as there are places, and nobody waits while one is free.
+    let held = e.claim_n("w2", 5).await;
+    assert_eq!(held.len(), 2);
+}
+
+#[tokio::test]
+async fn a_third_crash_after_a_checkpoint_is_undone_before_it_ends() {
+    let e = Engine::start(1).await;
+    let id = e.queued().await;
+    for n in 0..3 {
+        let claimed = e.claim("w1").await;
+        e.store.checkpoint(id, &claimed.token, &json!(n), false).await.unwrap();
+        pass_time(420).await;
+        reclaim(&e).await;
+    }
+    let undo = e.claim("w2").await;
+    assert_eq!(undo.mode, Mode::Fail);
+    e.settle(&undo, Outcome::Failed).await;
+    assert_eq!(e.task(id).await.to_task().error.unwrap().problem.code, "Crashed");
+    e.assert_at_rest().await;
+}
+
+#[tokio::test]
+async fn a_task_that_ended_well_shows_no_error_of_an_earlier_attempt() {
+    let e = Engine::start(1).await;
+    let id = e.queued().await;
+    let error = Body { error: Some(Problem::unavailable("busy").into()), ..Body::default() };
+    e.settle_with(&e.claim("w1").await, Outcome::Retry(SOON), Some(error)).await;
+    pass_time(5).await;
+    e.promote().await;
+    e.settle(&e.claim("w1").await, Outcome::Completed).await;
+    assert!(e.task(id).await.to_task().error.is_none());
+}
+
+#[tokio::test]
+async fn an_id_that_was_booked_long_ago_does_not_begin_its_time_in_the_past() {
+    let e = Engine::start(1).await;
+    let mut task = e.new_task("noop");
+    task.id = TaskId::mint(e.store.clock().now_ms() - 2 * 3_600_000, Bucket(0));
+    e.put(task).await;
+    e.settle(&e.claim("w1").await, Outcome::Completed).await;
+    e.assert_at_rest().await;
+}
+
+#[tokio::test]
+async fn five_thousand_tasks_of_one_batch_are_claimed_and_listed_without_a_gap() {
+    let e = Engine::start(1).await;
+    let now = e.store.clock().now_ms();
+    for _ in 0..10 {
+        let some: Vec<_> = (0..500)
+            .map(|_| valence::store::tasks::NewTask { id: TaskId::mint(now, Bucket(0)), ..e.new_task("noop") })
+            .collect();
+        e.store.enqueue_many(Bucket(0), &some).await.unwrap();
+    }
+    let claimed = e.claim_n("w1", 5000).await;
+    assert_eq!(claimed.len(), 500, "one call takes so many and no more");
+    for c in claimed.iter().take(300) {
+        e.settle(c, if c.id.created_ms() % 2 == 0 { Outcome::Completed } else { Outcome::Failed }).await;
+    }
+    let filter = valence::store::listing::Filter::default();
+    let (mut seen, mut marker) = (std::collections::HashSet::new(), None);
+    loop {
+        let page = e.store.list(&filter, 100, marker).await.unwrap();
+        seen.extend(page.tasks.iter().map(|t| t.id));
+        marker = page.marker;
+        if marker.is_none() {
+            break;
+        }
+    }
+    assert_eq!(seen.len(), 5000);
+}
+
+#[tokio::test]
+async fn records_are_written_while_redis_is_full() {
+    use valence::store::records::{Collection, Writer};
+    let e = Engine::start(1).await;
+    let writer = Writer { task: e.queued().await, claims: 1 };
+    let mut con = e.store.redis().shared();
+    let () = redis::cmd("CONFIG").arg(&["SET", "maxmemory", "1"]).query_async(&mut con).await.unwrap();
+    assert!(e.store.put_record(Collection::Node, "n1", &json!({ "a": 1 }), writer).await.unwrap());
+    assert_eq!(e.store.records::<serde_json::Value>(Collection::Node).await.unwrap().len(), 1);
 }

@@ -50,6 +50,8 @@ pub struct Kind {
     pub needs_node: bool,
     /// Only with `--enable-test-kinds`.
     pub test_only: bool,
+    /// Largest result that is stored, bytes of JSON; a larger one is replaced by a note of its size.
+    pub result_bytes: usize,
     /// Checks parameters.
     pub check: fn(&Value) -> Result<(), Problem>,
     /// JSON Schema of the parameters.
@@ -58,6 +60,10 @@ pub struct Kind {
     pub result_schema: fn() -> Value,
 }
 
+/// Stored result of most kinds (DESIGN section 4.2).
+pub const RESULT_BYTES: usize = 64 * 1024;
+/// Stored result of a kind whose result is the answer to a v1 call (DESIGN section 4.2).
+pub const V1_ANSWER_BYTES: usize = 1024 * 1024;
 /// Changes of one Pod Manager that run at once, unless it has a limit of its own (DESIGN section 8).
 pub const PODM_CHANGES: u32 = 4;
 /// Reads of one Pod Manager that run at once, unless it has a limit of its own (DESIGN section 8).
@@ -171,6 +177,7 @@ const fn kind(name: &'static str, topic: Topic, about: &'static str) -> Kind {
         needs_podm: false,
         needs_node: false,
         test_only: false,
+        result_bytes: V1_ANSWER_BYTES,
         check: check::<params::Nothing>,
         schema: schema::<params::Nothing>,
         result_schema: any,
@@ -286,12 +293,14 @@ pub static KINDS: &[Kind] = &[
     },
     Kind {
         test_only: true,
+        result_bytes: RESULT_BYTES,
         check: check::<params::Noop>,
         schema: schema::<params::Noop>,
         ..kind("noop", Topic::Compute, "Does nothing; for load tests")
     },
     Kind {
         test_only: true,
+        result_bytes: RESULT_BYTES,
         check: check::<params::Sleep>,
         schema: schema::<params::Sleep>,
         ..kind("sleep", Topic::Compute, "Works for a while, in steps; for fault tests")

@@ -31,6 +31,7 @@ pub struct Context {
     def: Definition,
     lease: Lease,
     stop: CancellationToken,
+    cancel: CancellationToken,
     outstanding: AtomicBool,
     latest: Mutex<Option<serde_json::Value>>,
 }
@@ -47,7 +48,15 @@ impl Context {
         stop: CancellationToken,
     ) -> Self {
         let latest = Mutex::new(claimed.checkpoint.clone());
-        Self { store, pool, claimed, def, lease, stop, outstanding: AtomicBool::new(false), latest }
+        let cancel = CancellationToken::new();
+        Self { store, pool, claimed, def, lease, stop, cancel, outstanding: AtomicBool::new(false), latest }
+    }
+
+    /// The token that this attempt fires when it hears first, at a checkpoint, that a cancel was asked for.
+    #[must_use]
+    pub fn telling_of_cancels(mut self, cancel: CancellationToken) -> Self {
+        self.cancel = cancel;
+        self
     }
 
     /// The same attempt, turned to its undo: what was saved stays, a cancel that was asked for stops it no more, `stop` does.
@@ -171,6 +180,7 @@ impl Context {
             }
             Hold::Stop => {
                 self.outstanding.store(false, Ordering::SeqCst);
+                self.cancel.cancel();
                 self.stop.cancel();
                 if outstanding {
                     // Nothing was sent yet: say so, or the undo waits for nothing.
@@ -252,12 +262,31 @@ impl Context {
         self.record(Collection::Podm, id).await?.ok_or_else(|| missing().into())
     }
 
-    /// Writes a record in the name of this claim.
+    /// Makes a record in the name of this claim.
     ///
     /// # Errors
-    /// [`Verdict::Stop`] when a later writer or a deletion came first; a retry when Redis is away.
+    /// 409 for good when a later writer came first, [`Verdict::Stop`] when the claim is lost; a retry when Redis is away.
+    pub async fn create<T: Serialize + Sync>(&self, of: Collection, id: &str, row: &T) -> Result<(), Verdict> {
+        if self.store.put_record(of, id, row, self.writer()).await? { Ok(()) } else { Err(self.late().await?) }
+    }
+
+    /// Changes a record that stands, in the name of this claim.
+    ///
+    /// # Errors
+    /// As [`Context::create`]; a deletion counts as a later writer.
     pub async fn put<T: Serialize + Sync>(&self, of: Collection, id: &str, row: &T) -> Result<(), Verdict> {
-        if self.store.put_record(of, id, row, self.writer()).await? { Ok(()) } else { Err(Verdict::Stop) }
+        if self.store.update_record(of, id, row, self.writer()).await? { Ok(()) } else { Err(self.late().await?) }
+    }
+
+    /// A later writer was there first: is it because this claim is somebody else's by now, or because a later task ran earlier?
+    async fn late(&self) -> Result<Verdict, Verdict> {
+        let held = [(self.claimed.id, self.claimed.token.clone())];
+        let holds = self.store.extend(self.claimed.id.bucket(), &self.claimed.worker, &held).await?;
+        if holds.first() == Some(&Hold::Lost) {
+            self.lease.lose();
+            return Ok(Verdict::Stop);
+        }
+        Ok(Verdict::fail(Problem::conflict("a later change of the same record came first")))
     }
 
     /// Lays something observed over a record that stands.
@@ -275,6 +304,14 @@ impl Context {
     pub async fn delete(&self, of: Collection, id: &str) -> Result<(), Verdict> {
         self.store.delete_record(of, id, self.writer()).await?;
         Ok(())
+    }
+
+    /// Deletes a record whoever wrote it last: for flavors and Pod Managers, whose tasks do not take turns as a node's do.
+    ///
+    /// # Errors
+    /// A retry when Redis is away.
+    pub async fn remove(&self, of: Collection, id: &str) -> Result<(), Verdict> {
+        Ok(self.store.remove_record(of, id, self.writer()).await?)
     }
 
     fn writer(&self) -> Writer {
@@ -303,7 +340,8 @@ impl Context {
         Ok(self.store.release_name(of, what, name, id).await?)
     }
 
-    /// Makes a child task, once: the same `step` again gives the same child. Its key is parent id + step.
+    /// Makes a child task, once: the same `step` again gives the same child. Its key is parent id, generation (a redriven parent has
+    /// other children) and step.
     ///
     /// # Errors
     /// 500 for an unknown kind; a retry when Redis is away or full.
@@ -315,7 +353,7 @@ impl Context {
         def.podm_errors_final = self.def.podm_errors_final;
         let bucket = self.bucket_of(def.podm_id.as_deref());
         let proposed = TaskId::mint(self.store.clock().now_ms(), bucket);
-        let key = format!("{}:{step}", self.claimed.id);
+        let key = format!("{}:{}:{step}", self.claimed.id, self.claimed.generation);
         let id = match self.store.use_key("parent", &key, "child", proposed).await? {
             crate::store::idempotency::KeyUse::Same(id) => id,
             _ => proposed,

@@ -13,6 +13,9 @@ use crate::ids::{Bucket, TaskId};
 use crate::model::task::{Definition, Progress};
 use crate::model::topic::{Lane, Topic};
 
+/// Most tasks one call claims: keeps it short, and Lua's `unpack` below its limit.
+const MOST_CLAIMED: usize = 500;
+
 /// A task that this worker holds.
 #[derive(Debug, Clone)]
 pub struct Claimed {
@@ -20,6 +23,8 @@ pub struct Claimed {
     pub id: TaskId,
     /// The claim's token.
     pub token: String,
+    /// Who holds it.
+    pub worker: String,
     /// Where it queued.
     pub lane: Lane,
     /// Which attempt this is, from 1.
@@ -28,6 +33,8 @@ pub struct Claimed {
     pub claims: u64,
     /// How often its worker died before.
     pub crashes: u32,
+    /// Its life, from 1: a redrive begins another.
+    pub generation: u32,
     /// Time left until it must have ended.
     pub time_left: Duration,
     /// Run it, or undo it.
@@ -106,8 +113,6 @@ pub enum Outcome {
     Cancelled,
     /// Again after the delay; the attempt counts.
     Retry(Duration),
-    /// As `Retry`, with what remains being the undo that ends in failure.
-    RetryUndo(Duration, Mode),
     /// Again after the delay; the attempt does not count.
     Park(Duration),
     /// Back to its stream; the attempt does not count.
@@ -123,6 +128,8 @@ pub struct Settlement {
     pub token: String,
     /// How it ends.
     pub outcome: Outcome,
+    /// For an undo that goes on later: the end it leads to. With [`Outcome::Failed`], `Some`: the undo was given up.
+    pub ending: Option<Mode>,
     /// Result or error to store.
     pub body: Option<Body>,
     /// One line for the history.
@@ -140,7 +147,7 @@ pub enum Settled {
     Fenced,
 }
 
-type RawClaim = (String, String, u32, u64, u32, i64, String, String, String);
+type RawClaim = (String, String, u32, u64, u32, i64, u32, String, String, String);
 
 impl Store {
     /// Claims up to `free` tasks. The same `token` after a lost reply, with [`Source::Own`], gives the lost answer.
@@ -165,6 +172,7 @@ impl Store {
             Source::Own => "own",
             Source::Given(_) => "given",
         };
+        let free = free.min(MOST_CLAIMED);
         let mut args = vec![worker.to_owned(), token.to_owned(), free.to_string(), lease, word.into()];
         args.push(lanes.len().to_string());
         args.extend(lanes.iter().map(ToString::to_string));
@@ -176,7 +184,7 @@ impl Store {
         let (paused, raw): (Vec<String>, Vec<RawClaim>) = self.call(&self.scripts().claim, bucket, args).await?;
         Ok(ClaimReply {
             paused: paused.iter().filter_map(|t| Topic::parse(t)).collect(),
-            claimed: raw.into_iter().filter_map(|raw| read_claim(raw, token)).collect(),
+            claimed: raw.into_iter().filter_map(|raw| read_claim(raw, token, worker)).collect(),
         })
     }
 
@@ -282,16 +290,20 @@ impl Store {
     async fn settle_many(&self, bucket: Bucket, settlements: &[Settlement]) -> Result<Vec<Settled>, StoreError> {
         let mut args = vec![self.options().quarantine.as_millis().to_string()];
         for s in settlements {
-            let (word, delay, ending) = match &s.outcome {
-                Outcome::Completed => ("completed", None, ""),
-                Outcome::Failed => ("failed", None, ""),
-                Outcome::Cancelled => ("cancelled", None, ""),
-                Outcome::Retry(after) => ("retry", Some(after), ""),
-                Outcome::RetryUndo(after, Mode::Timeout) => ("retry", Some(after), "timeout"),
-                Outcome::RetryUndo(after, Mode::Cancel) => ("retry", Some(after), ""),
-                Outcome::RetryUndo(after, _) => ("retry", Some(after), "failed"),
-                Outcome::Park(after) => ("park", Some(after), ""),
-                Outcome::Release => ("release", None, ""),
+            let (word, delay) = match &s.outcome {
+                Outcome::Completed => ("completed", None),
+                Outcome::Failed => ("failed", None),
+                Outcome::Cancelled => ("cancelled", None),
+                Outcome::Retry(after) => ("retry", Some(after)),
+                Outcome::Park(after) => ("park", Some(after)),
+                Outcome::Release => ("release", None),
+            };
+            let ending = match (&s.outcome, s.ending) {
+                (Outcome::Failed, Some(_)) => "incomplete",
+                (_, Some(Mode::Timeout)) => "timeout",
+                (_, Some(Mode::Fail)) => "failed",
+                // A cancel has a flag of its own.
+                (_, None | Some(Mode::Run | Mode::Cancel)) => "",
             };
             let body = s.body.as_ref().map(serde_json::to_string).transpose();
             args.extend([
@@ -323,15 +335,17 @@ impl Store {
     }
 }
 
-fn read_claim(raw: RawClaim, token: &str) -> Option<Claimed> {
-    let (id, lane, attempt, claims, crashes, left_ms, mode, def, checkpoint) = raw;
+fn read_claim(raw: RawClaim, token: &str, worker: &str) -> Option<Claimed> {
+    let (id, lane, attempt, claims, crashes, left_ms, generation, mode, def, checkpoint) = raw;
     Some(Claimed {
         id: id.parse().ok()?,
         token: token.to_owned(),
+        worker: worker.to_owned(),
         lane: Lane::parse(&lane)?,
         attempt,
         claims,
         crashes,
+        generation,
         time_left: Duration::from_millis(u64::try_from(left_ms).unwrap_or(0)),
         mode: match mode.as_str() {
             "cancelled" => Mode::Cancel,

@@ -54,7 +54,17 @@ impl From<RedisError> for StoreError {
             || error.is_connection_refusal()
             || matches!(
                 code,
-                "LOADING" | "READONLY" | "MASTERDOWN" | "CLUSTERDOWN" | "TRYAGAIN" | "BUSY" | "UNBLOCKED"
+                "NOREPLICAS"
+                    | "MISCONF"
+                    | "MOVED"
+                    | "ASK"
+                    | "LOADING"
+                    | "READONLY"
+                    | "MASTERDOWN"
+                    | "CLUSTERDOWN"
+                    | "TRYAGAIN"
+                    | "BUSY"
+                    | "UNBLOCKED"
             )
             || error.kind() == ErrorKind::Io;
         if transient { Self::Unavailable(Arc::new(error)) } else { Self::Refused(Arc::new(error)) }

@@ -64,7 +64,7 @@ impl Store {
                 add("running", format!("attempt {} runs on {worker}", task.field("attempt").unwrap_or("1")));
             }
             State::Scheduled => add("scheduled", format!("it is not due before {until}")),
-            State::Retrying if why.contains("quarantine") => {
+            State::Retrying if task.field("out").is_some() => {
                 add("quarantine", format!("a request to the Pod Manager may still be running; due {until} ({why})"));
             }
             State::Retrying => add("retry", format!("the last attempt failed; due {until}: {why}")),
@@ -74,17 +74,22 @@ impl Store {
                 let default = if gate.starts_with("node:") { 1 } else { crate::model::kind::PODM_CHANGES };
                 let view = self.gate(task.id.bucket(), &gate, default).await?;
                 let (held, limit) = (view.holders.len(), view.limit);
-                add("gate_full", format!("gate {gate} is full ({held} of {limit}), {} wait at it", view.waiting));
+                if u64::from(limit) > u64::try_from(held).unwrap_or(u64::MAX) {
+                    add("gate_full", format!("earlier tasks stand before it at gate {gate}, {} in line", view.waiting));
+                } else {
+                    add("gate_full", format!("gate {gate} is full ({held} of {limit}), {} wait at it", view.waiting));
+                }
                 holders = view.holders;
             }
             State::Cancelling => {
-                add(
-                    "cancelling",
-                    due.as_ref().map_or_else(
-                        || "its undo runs or is queued".to_owned(),
-                        |due| format!("its undo begins at {due}: a request to the Pod Manager may still be running"),
-                    ),
-                );
+                let message = match &due {
+                    None => "its undo runs or is queued".to_owned(),
+                    Some(due) if task.field("out").is_some() => {
+                        format!("its undo begins at {due}: a request to the Pod Manager may still be running")
+                    }
+                    Some(due) => format!("its undo goes on at {due}: {why}"),
+                };
+                add("cancelling", message);
             }
             State::Completed | State::Failed | State::Cancelled => add("ended", format!("it is {}", task.state)),
         }

@@ -137,11 +137,10 @@ impl Store {
         let mut slack = 64;
         loop {
             let want = count + slack;
-            let ids = self.by_score(filter, &newest, &oldest, want).await?;
-            let read = ids.len();
+            let (ids, cut) = self.by_score(filter, &newest, &oldest, want).await?;
             let mut ids: Vec<TaskId> = ids.into_iter().filter(|id| before.is_none_or(|b| *id < b)).collect();
             ids.sort_unstable_by(|a, b| b.cmp(a));
-            if !ids.is_empty() || read < want || slack > 100_000 {
+            if !ids.is_empty() || !cut || slack > 1_000_000 {
                 ids.truncate(count);
                 return Ok(ids);
             }
@@ -155,7 +154,7 @@ impl Store {
         newest: &str,
         oldest: &str,
         count: usize,
-    ) -> Result<Vec<TaskId>, StoreError> {
+    ) -> Result<(Vec<TaskId>, bool), StoreError> {
         let mut pipe = redis::pipe();
         for bucket in self.options().buckets.iter() {
             for index in filter.indexes() {
@@ -175,9 +174,9 @@ impl Store {
             ids.extend(list);
         }
         if let Some(floor) = floor {
-            ids.retain(|id| id.created_ms() >= floor.created_ms());
+            ids.retain(|id| *id >= floor);
         }
-        Ok(ids)
+        Ok((ids, floor.is_some()))
     }
 
     /// Ids of dead letters of one bucket, oldest first, from a rank on.

@@ -71,7 +71,7 @@ impl Store {
     /// Reads all records of a collection.
     ///
     /// # Errors
-    /// When Redis is away, or a row cannot be read.
+    /// When Redis is away. A row that cannot be read is left out and logged.
     pub async fn records<T: DeserializeOwned>(&self, of: Collection) -> Result<Vec<T>, StoreError> {
         let mut shared = self.redis().shared();
         let mut ids: Vec<String> =
@@ -85,7 +85,11 @@ impl Store {
             }
             let rows: Vec<Fields> = pipe.query_async(&mut shared).await?;
             for (id, fields) in chunk.iter().zip(rows) {
-                all.extend(read::<T>(of, id, fields)?);
+                match read::<T>(of, id, fields) {
+                    Ok(row) => all.extend(row),
+                    // One broken row does not take the others with it; asked for by itself, it is an error.
+                    Err(error) => tracing::error!(collection = of.as_str(), id, %error, "a record cannot be read"),
+                }
             }
         }
         Ok(all)
@@ -103,9 +107,31 @@ impl Store {
         writer: Writer,
     ) -> Result<bool, StoreError> {
         let row = serde_json::to_string(row).map_err(|e| StoreError::corrupt("a record", e))?;
-        let mut shared = self.redis().shared();
-        let _new: u32 = redis::cmd("SADD").arg(keys::index(of.as_str())).arg(id).query_async(&mut shared).await?;
-        self.write(of, id, &row, writer).await
+        self.write(of, id, "create", &row, writer).await
+    }
+
+    /// Changes a record that stands. `false`: a later writer or a deletion came first, and nothing was written.
+    ///
+    /// # Errors
+    /// When Redis is away.
+    pub async fn update_record<T: Serialize + Sync>(
+        &self,
+        of: Collection,
+        id: &str,
+        row: &T,
+        writer: Writer,
+    ) -> Result<bool, StoreError> {
+        let row = serde_json::to_string(row).map_err(|e| StoreError::corrupt("a record", e))?;
+        self.write(of, id, "update", &row, writer).await
+    }
+
+    /// Deletes a record whoever wrote it last: for records whose tasks do not take turns, so that a later one may run earlier.
+    ///
+    /// # Errors
+    /// When Redis is away.
+    pub async fn remove_record(&self, of: Collection, id: &str, writer: Writer) -> Result<(), StoreError> {
+        self.write(of, id, "remove", "", writer).await?;
+        Ok(())
     }
 
     /// Deletes a record; a tombstone keeps late writers out. `false`: a later writer came first.
@@ -113,19 +139,25 @@ impl Store {
     /// # Errors
     /// When Redis is away.
     pub async fn delete_record(&self, of: Collection, id: &str, writer: Writer) -> Result<bool, StoreError> {
-        let deleted = self.write(of, id, "", writer).await?;
-        if deleted {
-            let mut shared = self.redis().shared();
-            let _gone: u32 = redis::cmd("SREM").arg(keys::index(of.as_str())).arg(id).query_async(&mut shared).await?;
-        }
-        Ok(deleted)
+        self.write(of, id, "delete", "", writer).await
     }
 
-    async fn write(&self, of: Collection, id: &str, row: &str, writer: Writer) -> Result<bool, StoreError> {
+    /// The record first, what finds it second: a task that dies in between does both again.
+    async fn write(&self, of: Collection, id: &str, how: &str, row: &str, writer: Writer) -> Result<bool, StoreError> {
         let mut call = self.scripts().record.prepare_invoke();
-        call.key(keys::record(of.as_str(), id)).arg(writer.to_string()).arg(row).arg(TOMBSTONE_S);
+        call.key(keys::record(of.as_str(), id)).arg(writer.to_string()).arg(how).arg(row).arg(TOMBSTONE_S);
         let reply: String = call.invoke_async(&mut self.redis().shared()).await?;
-        Ok(reply == "ok")
+        if reply != "ok" {
+            return Ok(false);
+        }
+        self.index(keys::index(of.as_str()), [if row.is_empty() { "remove" } else { "add" }, id, ""]).await?;
+        Ok(true)
+    }
+
+    async fn index(&self, key: String, args: [&str; 3]) -> Result<String, StoreError> {
+        let mut call = self.scripts().index.prepare_invoke();
+        call.key(key).arg(&args[..]);
+        Ok(call.invoke_async(&mut self.redis().shared()).await?)
     }
 
     /// Lays something observed (a PODM's status, say) over a record that stands; the next write of the record takes it away.
@@ -140,7 +172,7 @@ impl Store {
         Ok(())
     }
 
-    /// Claims a name that must be unique in a collection for a record. `Err(id)`-like answer: `Some(other)` has it.
+    /// Claims a name that must be unique in a collection for a record. `Some(id)`: that record has it.
     ///
     /// # Errors
     /// When Redis is away or full.
@@ -151,9 +183,7 @@ impl Store {
         name: &str,
         id: &str,
     ) -> Result<Option<String>, StoreError> {
-        let key = keys::unique(of.as_str(), what);
-        let (_, owner): (bool, String) =
-            redis::pipe().hset_nx(&key, name, id).hget(&key, name).query_async(&mut self.redis().shared()).await?;
+        let owner = self.index(keys::unique(of.as_str(), what), ["claim", name, id]).await?;
         Ok(Some(owner).filter(|o| o != id))
     }
 
@@ -171,10 +201,7 @@ impl Store {
     /// # Errors
     /// When Redis is away.
     pub async fn release_name(&self, of: Collection, what: &str, name: &str, id: &str) -> Result<(), StoreError> {
-        if self.name_owner(of, what, name).await?.as_deref() == Some(id) {
-            let key = keys::unique(of.as_str(), what);
-            let _gone: u32 = redis::cmd("HDEL").arg(key).arg(name).query_async(&mut self.redis().shared()).await?;
-        }
+        self.index(keys::unique(of.as_str(), what), ["release", name, id]).await?;
         Ok(())
     }
 }

@@ -78,6 +78,13 @@ impl Store {
         key: Option<IdempotencyKey>,
     ) -> Result<(Submitted, Option<TaskRecord>), SubmitError> {
         let kind = Kind::find(&def.kind).ok_or_else(|| refused(Problem::bad_request("unknown kind")))?;
+        // First of all: a repeat gets its task, even when what it concerned (a node, say) is gone by now.
+        if let Some(key) = &key
+            && let KeyUse::Same(id) = self.look_at_key(&key.caller, &key.key, &key.fingerprint).await?
+            && self.task(id).await?.is_some()
+        {
+            return Ok((Submitted { id, new: false }, None));
+        }
         self.complete(kind, &mut def).await?;
         let size = serde_json::to_string(&def).map(|t| t.len()).unwrap_or(usize::MAX);
         if size > MAX_PARAMS_BYTES {

@@ -161,7 +161,7 @@ impl Store {
         Ok(())
     }
 
-    /// Removes sync entries that are older than the longest deadline, pending or not. Says how many.
+    /// Removes up to 500 sync entries that are older than the longest deadline, pending or not. Says how many.
     ///
     /// # Errors
     /// When Redis is away.

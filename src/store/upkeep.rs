@@ -97,8 +97,9 @@ impl Store {
     /// When Redis is away.
     pub async fn drop_idle_consumers(&self, bucket: Bucket) -> Result<u32, StoreError> {
         let mut dropped = 0;
-        for lane in all_lanes() {
-            let stream = keys::stream(bucket, lane);
+        let reads = Topic::ALL.into_iter().map(|topic| (format!("{topic}:sync"), keys::sync_stream(bucket, topic)));
+        let streams = all_lanes().map(|lane| (lane.to_string(), keys::stream(bucket, lane))).chain(reads);
+        for (lane, stream) in streams {
             let consumers: Result<redis::streams::StreamInfoConsumersReply, _> = redis::cmd("XINFO")
                 .arg("CONSUMERS")
                 .arg(&stream)
@@ -110,7 +111,7 @@ impl Store {
                 consumers.consumers.into_iter().filter(|c| c.pending == 0).map(|c| c.name).collect();
             for (name, is_gone) in self.gone(&idle).await? {
                 if is_gone && name != "upkeep" {
-                    let n: u32 = self.call(&self.scripts().retire, bucket, &[lane.to_string(), name][..]).await?;
+                    let n: u32 = self.call(&self.scripts().retire, bucket, &[lane.clone(), name][..]).await?;
                     dropped += n;
                 }
             }

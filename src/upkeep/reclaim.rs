@@ -51,7 +51,14 @@ impl Reclaim {
             return Ok(sum);
         }
         for bucket in self.store.options().buckets.iter() {
-            let some = self.store.reclaim(bucket, MOST).await?;
+            let some = match self.store.reclaim(bucket, MOST).await {
+                Ok(some) => some,
+                Err(error) => {
+                    // The other buckets may live on another server.
+                    tracing::warn!(%bucket, %error, "cannot reclaim");
+                    continue;
+                }
+            };
             sum.requeued += some.requeued;
             sum.quarantined += some.quarantined;
             sum.dead += some.dead;

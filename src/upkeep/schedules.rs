@@ -35,7 +35,12 @@ pub async fn pass(store: &Store, now_ms: u64) -> Result<u32, StoreError> {
     let mut fired = 0;
     let schedules: Vec<Schedule> = store.records(Collection::Schedule).await?;
     for schedule in schedules.into_iter().filter(|s| s.enabled) {
-        fired += u32::from(look_at(store, &schedule, now_ms).await?);
+        match look_at(store, &schedule, now_ms).await {
+            Ok(made) => fired += u32::from(made),
+            Err(error) if error.is_transient() => return Err(error),
+            // A broken schedule does not stop the others.
+            Err(error) => tracing::error!(schedule = %schedule.id, %error, "a schedule cannot be fired"),
+        }
     }
     Ok(fired)
 }

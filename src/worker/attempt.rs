@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Worker, backoff, count, running};
 use crate::lease::Lease;
+use crate::model::kind::Kind;
 use crate::model::problem::Problem;
 use crate::model::task::{Definition, PAYLOAD_VERSION, TaskError};
 use crate::service::{Context, Handler, Verdict, handler_of};
@@ -19,8 +20,6 @@ use crate::shutdown::Shutdown;
 use crate::store::claims::{Claimed, Mode, Outcome, Settled, Settlement};
 use crate::store::record::Body;
 
-/// Largest stored result, bytes of JSON; larger ones are replaced by a note of their size.
-const MAX_RESULT_BYTES: usize = 1024 * 1024;
 /// How long a task of an unknown kind or payload version waits for a worker that knows it.
 const UNKNOWN_AGAIN: Duration = Duration::from_secs(5);
 /// Tries of an undo, beyond the task's attempts, before it is given up and left to the sweeper.
@@ -84,14 +83,15 @@ impl Attempt<'_> {
             return self.settle(Outcome::Park(UNKNOWN_AGAIN), None, "unknown kind or payload version".into()).await;
         };
         let max_attempts = def.max_attempts;
-        let ctx = Arc::new(Context::new(
+        let ctx = Context::new(
             self.worker.store.clone(),
             self.worker.pool.clone(),
             claimed.clone(),
             def.clone(),
             self.lease.clone(),
             self.stop.clone(),
-        ));
+        );
+        let ctx = Arc::new(ctx.telling_of_cancels(self.cancel.clone()));
         if claimed.mode != Mode::Run {
             return self.undo(&ctx, handler, claimed.mode, None, max_attempts, &def).await;
         }
@@ -101,7 +101,8 @@ impl Attempt<'_> {
             End::Drained => self.settle(Outcome::Release, None, "released at shutdown".into()).await,
             End::Overdue => self.undo(&ctx, handler, Mode::Timeout, Some(timeout()), max_attempts, &def).await,
             End::Returned(Ok(result)) => {
-                let body = Body { result: cap(result), error: None };
+                let most = Kind::find(&def.kind).map_or(0, |k| k.result_bytes);
+                let body = Body { result: cap(result, most), error: None };
                 let stored = (!body.result.is_null()).then_some(body);
                 self.finish(Outcome::Completed, stored, String::new(), &def).await;
             }
@@ -140,11 +141,10 @@ impl Attempt<'_> {
                 self.settle(Outcome::Release, None, "released at shutdown".into()).await;
             }
             Verdict::Stop if !self.lease.is_valid() => self.give_up(),
+            // Nobody stopped it: a handler's mistake, which must not go round for ever.
             Verdict::Stop => {
-                let error = TaskError { retryable: true, ..Problem::conflict("a later writer was there first").into() };
-                let detail = error.problem.detail.clone();
-                let delay = backoff::delay(self.claimed.attempt, None);
-                self.settle(Outcome::Retry(delay), body(Some(self.dated(error))), detail).await;
+                let error = Problem::internal("the handler stopped without a reason");
+                self.undo(ctx, handler, Mode::Fail, Some(error.into()), max, def).await;
             }
         }
     }
@@ -162,7 +162,7 @@ impl Attempt<'_> {
         let error = error.map(|e| self.dated(e));
         if ctx.is_outstanding() {
             let detail = "a request to the Pod Manager may still be running".to_owned();
-            return self.settle(Outcome::RetryUndo(Duration::ZERO, mode), body(error), detail).await;
+            return self.later(Outcome::Park(Duration::ZERO), mode, body(error), detail).await;
         }
         let patience = tokio::time::Instant::now() + Duration::from_secs(600);
         let stop = CancellationToken::new();
@@ -171,7 +171,7 @@ impl Attempt<'_> {
             End::Returned(undone) => undone,
             End::Lost => return self.give_up(),
             End::Drained => {
-                return self.settle(Outcome::RetryUndo(Duration::ZERO, mode), body(error), "released".into()).await;
+                return self.later(Outcome::Release, mode, body(error), "released at shutdown".into()).await;
             }
             End::Overdue => Err(Verdict::retry(Problem::timeout("the undo did not end in time"))),
         };
@@ -182,22 +182,25 @@ impl Attempt<'_> {
                 self.finish(end, body(error), String::new(), def).await;
             }
             Err(Verdict::Park { after, why }) => {
-                self.settle(Outcome::RetryUndo(after, mode), body(error), why).await;
+                self.later(Outcome::Park(after), mode, body(error), why).await;
             }
             Err(Verdict::Stop) if !self.lease.is_valid() => self.give_up(),
             Err(Verdict::Stop) => {
-                self.settle(Outcome::RetryUndo(Duration::ZERO, mode), body(error), "undo interrupted".into()).await;
+                self.later(Outcome::Release, mode, body(error), "undo interrupted".into()).await;
             }
             Err(Verdict::Retry { after, error: cause }) if self.claimed.attempt < max_attempts + UNDO_TRIES => {
                 let delay = backoff::delay(self.claimed.attempt.min(6), after);
                 let detail = format!("undo: {}", cause.problem.detail);
-                self.settle(Outcome::RetryUndo(delay, mode), body(error), detail).await;
+                self.later(Outcome::Retry(delay), mode, body(error), detail).await;
             }
             Err(Verdict::Retry { error: cause, .. } | Verdict::Fail(cause)) => {
                 let mut problem = Problem::internal(format!("its undo failed: {}", cause.problem.detail));
                 problem.code = "UndoIncomplete".into();
                 let incomplete = TaskError { podm_id: cause.podm_id, ..TaskError::from(problem) };
-                self.finish(Outcome::Failed, body(Some(self.dated(incomplete))), String::new(), def).await;
+                let stored = body(Some(self.dated(incomplete)));
+                if self.settle_for_sure(Outcome::Failed, Some(mode), stored, String::new()).await == Some(Settled::Ok) {
+                    self.tell_parent(def).await;
+                }
             }
         }
     }
@@ -239,8 +242,13 @@ impl Attempt<'_> {
     }
 
     async fn finish(&self, outcome: Outcome, body: Option<Body>, detail: String, def: &Definition) {
-        if self.settle_for_sure(outcome, body, detail).await == Some(Settled::Ok)
-            && let Some(parent) = def.parent_id
+        if self.settle_for_sure(outcome, None, body, detail).await == Some(Settled::Ok) {
+            self.tell_parent(def).await;
+        }
+    }
+
+    async fn tell_parent(&self, def: &Definition) {
+        if let Some(parent) = def.parent_id
             && let Err(error) = self.worker.store.nudge(parent).await
         {
             tracing::debug!(task_id = %parent, %error, "parent not nudged; it wakes by its fallback");
@@ -248,12 +256,24 @@ impl Attempt<'_> {
     }
 
     async fn settle(&self, outcome: Outcome, body: Option<Body>, detail: String) {
-        self.settle_for_sure(outcome, body, detail).await;
+        self.settle_for_sure(outcome, None, body, detail).await;
+    }
+
+    /// The undo goes on later.
+    async fn later(&self, outcome: Outcome, mode: Mode, body: Option<Body>, detail: String) {
+        self.settle_for_sure(outcome, Some(mode), body, detail).await;
     }
 
     /// Settles, again and again while Redis is away: the claim token makes a repeat safe, and a late one harmless.
-    async fn settle_for_sure(&self, outcome: Outcome, body: Option<Body>, detail: String) -> Option<Settled> {
-        let settlement = Settlement { id: self.claimed.id, token: self.claimed.token.clone(), outcome, body, detail };
+    async fn settle_for_sure(
+        &self,
+        outcome: Outcome,
+        ending: Option<Mode>,
+        body: Option<Body>,
+        detail: String,
+    ) -> Option<Settled> {
+        let (id, token) = (self.claimed.id, self.claimed.token.clone());
+        let settlement = Settlement { id, token, outcome, ending, body, detail };
         let mut pause = Duration::from_millis(20);
         loop {
             match self.worker.store.settle(settlement.clone()).await {
@@ -264,7 +284,7 @@ impl Attempt<'_> {
                     }
                     return Some(settled);
                 }
-                Err(error) if error.is_transient() => {
+                Err(error) if error.is_transient() || self.lease.is_valid() => {
                     tracing::debug!(task_id = %self.claimed.id, %error, "cannot settle; trying again");
                     tokio::time::sleep(pause).await;
                     pause = (pause * 2).min(Duration::from_secs(1));
@@ -289,7 +309,7 @@ fn timeout() -> TaskError {
 }
 
 /// Replaces a result that is too large to keep by a note of its size.
-fn cap(result: serde_json::Value) -> serde_json::Value {
+fn cap(result: serde_json::Value, most: usize) -> serde_json::Value {
     let bytes = serde_json::to_string(&result).map_or(0, |t| t.len());
-    if bytes <= MAX_RESULT_BYTES { result } else { serde_json::json!({ "truncated": true, "bytes": bytes }) }
+    if bytes <= most { result } else { serde_json::json!({ "truncated": true, "bytes": bytes }) }
 }

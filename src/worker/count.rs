@@ -19,7 +19,6 @@ pub(super) fn settled(claimed: &Claimed, outcome: &Outcome, settled: Settled, ra
         Outcome::Failed => ("failed", true),
         Outcome::Cancelled => ("cancelled", true),
         Outcome::Retry(_) => ("retry", false),
-        Outcome::RetryUndo(..) => ("undo", false),
         Outcome::Park(_) => ("park", false),
         Outcome::Release => ("release", false),
     };

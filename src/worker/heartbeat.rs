@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
+use futures_util::future::join_all;
 
 use super::Worker;
 use crate::ids::{Bucket, TaskId};
@@ -43,9 +44,7 @@ pub(super) fn spawn(worker: &Arc<Worker>, shutdown: &Shutdown) {
 
 impl Worker {
     async fn extend_all(&self) {
-        for bucket in self.store.options().buckets.iter() {
-            self.extend_bucket(bucket).await;
-        }
+        join_all(self.store.options().buckets.iter().map(|bucket| self.extend_bucket(bucket))).await;
     }
 
     async fn extend_bucket(&self, bucket: Bucket) {

@@ -6,7 +6,7 @@ use serde_json::json;
 use valence::ids::{Bucket, Buckets, TaskId};
 use valence::model::task::Definition;
 use valence::model::topic::Lane;
-use valence::store::claims::{Claimed, Outcome, Settled, Settlement, Source};
+use valence::store::claims::{Claimed, Mode, Outcome, Settled, Settlement, Source};
 use valence::store::connect::Redis;
 use valence::store::record::{Body, TaskRecord};
 use valence::store::tasks::{Enqueued, NewTask};
@@ -93,7 +93,15 @@ impl Engine {
 
     pub async fn settle_with(&self, claimed: &Claimed, outcome: Outcome, body: Option<Body>) -> Settled {
         let (id, token) = (claimed.id, claimed.token.clone());
-        self.store.settle(Settlement { id, token, outcome, body, detail: "because".into() }).await.unwrap()
+        let detail = "because".into();
+        self.store.settle(Settlement { id, token, outcome, ending: None, body, detail }).await.unwrap()
+    }
+
+    /// As the worker does when an undo goes on later.
+    pub async fn settle_ending(&self, claimed: &Claimed, outcome: Outcome, mode: Mode, body: Option<Body>) -> Settled {
+        let (id, token) = (claimed.id, claimed.token.clone());
+        let detail = "because".into();
+        self.store.settle(Settlement { id, token, outcome, ending: Some(mode), body, detail }).await.unwrap()
     }
 
     pub async fn task(&self, id: TaskId) -> TaskRecord {

@@ -156,7 +156,7 @@ impl Plant {
         let handler = handler_of(&def.kind).unwrap();
         let ctx = Arc::new(Context::new(self.store.clone(), self.lab.pool.clone(), claimed, def, lease, stop.clone()));
         let ended = |mode| if mode == Mode::Cancel { Outcome::Cancelled } else { Outcome::Failed };
-        let mut body = None;
+        let (mut body, mut ending) = (None, None);
         let outcome = if mode == Mode::Run {
             match tokio::time::timeout(limit, (handler.run)(Arc::clone(&ctx))).await {
                 Err(_died) => Outcome::Release,
@@ -166,7 +166,8 @@ impl Plant {
                 }
                 Ok(Err(Verdict::Fail(error))) => {
                     body = Some(Body { result: Value::Null, error: Some(error) });
-                    Outcome::RetryUndo(Duration::ZERO, Mode::Fail)
+                    ending = Some(Mode::Fail);
+                    Outcome::Retry(Duration::ZERO)
                 }
                 Ok(Err(Verdict::Park { .. })) => Outcome::Park(Duration::from_millis(20)),
                 Ok(Err(Verdict::Retry { .. } | Verdict::Stop)) => Outcome::Retry(Duration::from_millis(20)),
@@ -174,10 +175,13 @@ impl Plant {
         } else {
             match tokio::time::timeout(limit, (handler.undo)(Arc::clone(&ctx))).await {
                 Ok(Ok(())) => ended(mode),
-                _ => Outcome::RetryUndo(Duration::from_millis(20), mode),
+                _ => {
+                    ending = Some(mode);
+                    Outcome::Retry(Duration::from_millis(20))
+                }
             }
         };
-        let settlement = Settlement { id, token, outcome, body, detail: "by hand".into() };
+        let settlement = Settlement { id, token, outcome, ending, body, detail: "by hand".into() };
         self.store.settle(settlement).await.unwrap();
         true
     }

@@ -54,7 +54,8 @@ impl FakeWorker {
 
     /// Ends an attempt.
     pub async fn settle(&self, task: &Claimed, outcome: Outcome, body: Option<Body>) {
-        let settlement = Settlement { id: task.id, token: task.token.clone(), outcome, body, detail: String::new() };
+        let settlement =
+            Settlement { id: task.id, token: task.token.clone(), outcome, ending: None, body, detail: String::new() };
         assert_eq!(self.store.settle(settlement).await.unwrap(), Settled::Ok);
     }
 

@@ -24,7 +24,7 @@ pub async fn run(ctx: &Context) -> Result<Value, Verdict> {
         created_at: now.clone(),
         updated_at: now,
     };
-    ctx.put(Collection::Flavor, &uuid, &flavor).await?;
+    ctx.create(Collection::Flavor, &uuid, &flavor).await?;
     Ok(flavors::shown(&flavor)?)
 }
 
@@ -35,7 +35,7 @@ pub async fn run(ctx: &Context) -> Result<Value, Verdict> {
 pub async fn undo(ctx: &Context) -> Result<(), Verdict> {
     let id = hardware::own_id(ctx);
     if ctx.record::<Flavor>(Collection::Flavor, &id).await?.is_some() {
-        ctx.delete(Collection::Flavor, &id).await?;
+        ctx.remove(Collection::Flavor, &id).await?;
     }
     Ok(())
 }

@@ -17,7 +17,7 @@ pub async fn run(ctx: &Context) -> Result<Value, Verdict> {
         flavors::read(ctx, &flavor_id).await?;
         ctx.checkpoint(&json!({ "deleting": true })).await?;
     }
-    ctx.delete(Collection::Flavor, &flavor_id).await?;
+    ctx.remove(Collection::Flavor, &flavor_id).await?;
     Ok(hardware::confirmation(ctx, "DELETED", format!("This flavor {flavor_id} has been deleted successfully")))
 }
 

@@ -253,7 +253,7 @@ impl Saga<'_> {
             created_at: now.clone(),
             updated_at: now,
         };
-        self.ctx.put(Collection::Node, node_id, &node).await?;
+        self.ctx.create(Collection::Node, node_id, &node).await?;
         serde_json::to_value(BriefNode::from(&node)).map_err(|e| Verdict::fail(Problem::internal(e.to_string())))
     }
 

@@ -49,7 +49,7 @@ pub async fn run(ctx: &Context) -> Result<Value, Verdict> {
         updated_at: now,
     };
     ctx.checkpoint(&node).await?;
-    ctx.put(Collection::Node, id, &node).await?;
+    ctx.create(Collection::Node, id, &node).await?;
     serde_json::to_value(BriefNode::from(&node)).map_err(|e| Problem::internal(e.to_string()).into())
 }
 

@@ -149,7 +149,10 @@ async fn choose(ctx: &Context, tried: &[Tried]) -> Result<Choice, Verdict> {
         }
     }
     let chosen = best.into_iter().choose(&mut rand::rng());
-    let podm = chosen.ok_or_else(|| Verdict::fail(nowhere(known, tried)))?;
+    // That all are away at once may pass; that there is none, or that each refused, does not.
+    let away = known > 0 && tried.is_empty();
+    let nobody = || if away { Verdict::retry(nowhere(known, tried)) } else { Verdict::fail(nowhere(known, tried)) };
+    let podm = chosen.ok_or_else(nobody)?;
     Ok(Choice { podm_id: podm.uuid, name: podm.name, child: None })
 }
 

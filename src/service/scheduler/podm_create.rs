@@ -52,7 +52,7 @@ pub async fn run(ctx: &Context) -> Result<Value, Verdict> {
         updated_at: now,
     };
     podm.status = reach::status(ctx, &podm).await?;
-    ctx.put(Collection::Podm, id, &podm).await?;
+    ctx.create(Collection::Podm, id, &podm).await?;
     Ok(reads::shown(podm)?)
 }
 
@@ -64,7 +64,7 @@ pub async fn undo(ctx: &Context) -> Result<(), Verdict> {
     let Ok(params) = ctx.params::<PodmCreate>() else { return Ok(()) };
     let id = ctx.podm_id()?;
     if ctx.record::<Podm>(Collection::Podm, id).await?.is_some() {
-        ctx.delete(Collection::Podm, id).await?;
+        ctx.remove(Collection::Podm, id).await?;
     }
     ctx.release_name(Collection::Podm, "name", &params.name, id).await?;
     ctx.release_name(Collection::Podm, "url", &params.url, id).await

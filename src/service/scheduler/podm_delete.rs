@@ -37,7 +37,7 @@ pub async fn run(ctx: &Context) -> Result<Value, Verdict> {
         ctx.checkpoint(&saved).await?;
     }
     if let Some((name, url)) = saved.forgetting {
-        ctx.delete(Collection::Podm, id).await?;
+        ctx.remove(Collection::Podm, id).await?;
         ctx.release_name(Collection::Podm, "name", &name, id).await?;
         ctx.release_name(Collection::Podm, "url", &url, id).await?;
     }
