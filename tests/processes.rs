@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
-use support::deployment::{Deployment, Shape, signal};
+use support::deployment::{Deployment, Shape, free_port, signal};
 use support::engine::unrest;
 use support::wait::{self, until, within};
 
@@ -226,15 +226,18 @@ async fn without_a_worker_reads_are_refused_at_once_and_a_task_says_what_it_wait
 
 #[tokio::test]
 async fn a_second_signal_ends_a_draining_process_at_once() {
-    let mut d = Deployment::start(Shape::default()).await;
+    let mut d = Deployment::start(Shape { workers: 0, ..Shape::default() }).await;
+    let metrics = format!("127.0.0.1:{}", free_port());
+    let worker = d.add("worker", &["--listen", &metrics]);
+    d.until_workers(1).await;
     let id = d.submit("sleep", json!({"ms": 60_000})).await;
     d.until_task(&id, "it runs", |t| t["state"] == "running").await;
-    let worker = d.of_role("worker")[0];
+    let listens = async || tokio::net::TcpStream::connect(&metrics).await.is_ok();
+    until("it listens", listens).await;
     // A Redis that does not answer: the worker cannot give its task back, and drains for all of its grace.
     signal(d.redis.pid(), "-STOP");
     d.signal(worker, "-TERM");
-    let metrics_gone = Instant::now();
-    until("it drains", async || d.ended(worker).is_some() || metrics_gone.elapsed() > Duration::from_millis(300)).await;
+    until("it drains, and listens no more", async || !listens().await).await;
     assert!(d.ended(worker).is_none(), "it ended with the first signal");
     d.signal(worker, "-TERM");
     assert_eq!(d.exit_code(worker, Duration::from_secs(1)).await, Some(130));
