@@ -255,13 +255,13 @@ struct Up {
     /// Simulated Pod Managers it said it started.
     sims: Vec<String>,
     // Kept open: a reader that goes away is not what is tested here.
-    _stdout: BufReader<ChildStdout>,
+    stdout: Option<BufReader<ChildStdout>>,
 }
 
 impl Up {
     /// Starts it and reads what it says up to `ready: `.
     fn start(dir: &Path) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_valence"))
+        let child = Command::new(env!("CARGO_BIN_EXE_valence"))
             .args(["up", "--listen", "127.0.0.1:0", "--data-dir"])
             .arg(dir)
             .env_remove("VALENCE_REDIS_URL")
@@ -269,18 +269,20 @@ impl Up {
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
-        let mut stdout = BufReader::new(child.stdout.take().unwrap());
-        let mut sims = Vec::new();
-        loop {
+        let mut up = Self { child, url: String::new(), sims: Vec::new(), stdout: None };
+        let mut stdout = BufReader::new(up.child.stdout.take().unwrap());
+        while up.url.is_empty() {
             let mut line = String::new();
-            assert_ne!(stdout.read_line(&mut line).unwrap(), 0, "it ended before it was ready: {:?}", child.wait());
+            assert_ne!(stdout.read_line(&mut line).unwrap(), 0, "it ended before it was ready");
             if let Some(sim) = line.strip_prefix("Pod Manager ") {
-                sims.push(sim.split_whitespace().next().unwrap().to_owned());
+                up.sims.push(sim.split_whitespace().next().unwrap().to_owned());
             }
             if let Some(url) = line.strip_prefix("ready: ") {
-                return Self { child, url: url.trim().to_owned(), sims, _stdout: stdout };
+                up.url = url.trim().to_owned();
             }
         }
+        up.stdout = Some(stdout);
+        up
     }
 
     /// Runs a command of the operator against it.
@@ -305,12 +307,10 @@ impl Up {
 
     /// How many nodes the simulated Pod Managers have.
     async fn nodes_there(&self) -> usize {
-        let mut count = 0;
-        for sim in self.sims.iter().take(1) {
-            let seen: Value = reqwest::get(format!("{sim}/sim/nodes")).await.unwrap().json().await.unwrap();
-            count += seen.as_array().unwrap().iter().map(|p| p["nodes"].as_array().unwrap().len()).sum::<usize>();
-        }
-        count
+        // The control route of each tells of all that share its process.
+        let url = format!("{}/sim/nodes", self.sims[0]);
+        let seen: Value = reqwest::get(url).await.unwrap().json().await.unwrap();
+        seen.as_array().unwrap().iter().map(|podm| podm["nodes"].as_array().unwrap().len()).sum()
     }
 
     /// Ctrl-C; its exit code.
