@@ -55,8 +55,9 @@ bench: setup ## measure against real processes
 SEED ?= 1
 TASKS ?= 2000
 FAULTS ?= 60
-chaos: setup-test ## kill processes while tasks run: SEED= TASKS= FAULTS=
-	SEED=$(SEED) TASKS=$(TASKS) FAULTS=$(FAULTS) $(CARGO) test --locked --test chaos -- --nocapture
+BUCKETS ?= 1
+chaos: setup-test ## kill processes while tasks run: SEED= TASKS= FAULTS= BUCKETS=
+	SEED=$(SEED) TASKS=$(TASKS) FAULTS=$(FAULTS) BUCKETS=$(BUCKETS) $(CARGO) test --locked --test chaos -- --nocapture
 
 docs: ## write docs/openapi.json anew
 	$(CARGO) run --locked --bin valence-api -- --print-openapi > docs/openapi.json.new

@@ -8,6 +8,7 @@ use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -34,10 +35,15 @@ impl Shutdown {
         let shutdown = Self::new();
         let token = shutdown.token.clone();
         tokio::spawn(async move {
-            signal().await;
+            // Both are heard from the start, so that a second signal right behind the first is not lost.
+            let (Ok(mut term), Ok(mut int)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else {
+                tracing::error!("cannot listen for signals");
+                return;
+            };
+            either(&mut term, &mut int).await;
             tracing::info!("stop signal: draining");
             token.cancel();
-            signal().await;
+            either(&mut term, &mut int).await;
             std::process::exit(130);
         });
         shutdown
@@ -137,13 +143,8 @@ impl Shutdown {
     }
 }
 
-/// Waits for one SIGTERM or SIGINT.
-async fn signal() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut term), Ok(mut int)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else {
-        tracing::error!("cannot listen for signals");
-        return std::future::pending().await;
-    };
+/// Waits for the next of two signals.
+async fn either(term: &mut Signal, int: &mut Signal) {
     tokio::select! {
         _ = term.recv() => {}
         _ = int.recv() => {}

@@ -1,5 +1,5 @@
 //! The tasks API: what a client does with a task from its enqueue to its end.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on should say so")]
 
 mod support;
 

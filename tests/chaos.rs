@@ -1,29 +1,33 @@
 //! Faults under load: processes killed and paused, Redis killed, while clients go on. What was accepted is never lost, ends once, and
 //! the hardware agrees with the record.
 //!
-//! Repeatable by seed: `make chaos SEED=7 TASKS=20000 FAULTS=600`. Built with the feature `unsafe-no-claim-check`, the same run must
+//! Repeatable by seed: `make chaos SEED=7 TASKS=20000 FAULTS=600 BUCKETS=16`. Built with the feature `unsafe-no-claim-check`, the same run must
 //! show violations, or it would prove nothing.
-#![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, reason = "tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test that cannot go on should say so"
+)]
 
-#[path = "support/deployment.rs"]
-mod deployment;
-#[path = "support/history.rs"]
-mod history;
-#[path = "support/redis_server.rs"]
-mod redis_server;
+mod support;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use deployment::{Deployment, signal, until};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use serde_json::{Value, json};
+use support::deployment::{Deployment, Shape, signal};
+use support::engine::unrest;
+use support::history;
 use tokio::sync::Mutex;
 
 const CLIENTS: usize = 12;
+const LEASE: Duration = Duration::from_millis(1500);
 
 fn setting(name: &str, default: u64) -> u64 {
     std::env::var(name).ok().and_then(|v| v.parse().ok()).unwrap_or(default)
@@ -224,12 +228,19 @@ struct Outcome {
     fenced: i64,
 }
 
-async fn campaign() -> Outcome {
-    let (seed, tasks) = (setting("SEED", 1), usize::try_from(setting("TASKS", 2000)).unwrap());
-    let count = usize::try_from(setting("FAULTS", 60)).unwrap();
-    let common = ["--lease", "1500ms", "--quarantine", "5s"];
-    let mut d = Deployment::start(2, 3, 2, 2, &common).await;
-    let podms = registered(&d, 2).await;
+/// How much is done to whom.
+struct Campaign {
+    seed: u64,
+    tasks: usize,
+    faults: usize,
+    buckets: u16,
+}
+
+async fn campaign(c: Campaign) -> Outcome {
+    let Campaign { seed, tasks, faults: count, buckets } = c;
+    let flags = ["--lease", "1500ms", "--quarantine", "5s", "--buckets", &buckets.to_string()];
+    let mut d = Deployment::start(Shape { apis: 2, workers: 3, schedulers: 2, podms: 2, flags: &flags }).await;
+    let podms = d.podm_ids().await;
     // Light load on purpose, spread over the time of the faults: under a backlog late writers come too late to be seen.
     let pace = Duration::from_millis(setting("PACE_MS", 500));
     let lasts = pace.mul_f64(f64::from(u32::try_from(count).unwrap()));
@@ -261,10 +272,10 @@ async fn campaign() -> Outcome {
     for client in clients {
         client.await.unwrap();
     }
-    let outcome = check(&d, &log).await;
+    let outcome = check(&d, &log, buckets).await;
     let log = log.lock().await;
     println!(
-        "seed {seed}: {} tasks accepted ({} duplicate posts), {count} faults in {dealt_in:?}: {dealt:?}; fenced {}, violations {}; {:?}",
+        "seed {seed}, {buckets} buckets: {} tasks accepted ({} duplicate posts), {count} faults in {dealt_in:?}: {dealt:?}; fenced {}, violations {}; {:?}",
         log.accepted.len(),
         log.duplicates,
         outcome.fenced,
@@ -274,37 +285,14 @@ async fn campaign() -> Outcome {
     outcome
 }
 
-/// The ids of the configured Pod Managers, once they are registered and online.
-async fn registered(d: &Deployment, count: usize) -> Vec<String> {
-    let mut ids = Vec::new();
-    until(Duration::from_secs(30), "the Pod Managers are registered", async || {
-        let redis = redis::Client::open(d.redis.url()).unwrap();
-        let mut con = redis.get_multiplexed_async_connection().await.unwrap();
-        ids = redis::cmd("SMEMBERS").arg("vl:podms").query_async(&mut con).await.unwrap();
-        ids.len() == count
-    })
-    .await;
-    ids.sort();
-    ids
-}
-
-async fn check(d: &Deployment, log: &Mutex<Log>) -> Outcome {
-    let redis = valence::store::connect::Redis::connect(&d.redis.url(), Duration::from_secs(5)).await.unwrap();
+async fn check(d: &Deployment, log: &Mutex<Log>, buckets: u16) -> Outcome {
     let mut options = valence::config::Config::default().store_options();
-    options.lease = Duration::from_millis(1500);
-    let store = valence::store::Store::open(redis, options).await.unwrap();
-    let live = || async {
-        let ids: Vec<String> = redis::cmd("ZRANGE")
-            .arg("vl:{b00}:live")
-            .arg(0)
-            .arg(-1)
-            .query_async(&mut store.redis().shared())
-            .await
-            .unwrap();
-        ids
-    };
+    options.lease = LEASE;
+    options.buckets = valence::ids::Buckets::new(buckets).unwrap();
+    let store = d.redis.open(options).await;
+    // What is unended or untidy after this long is reported below, task by task.
     let deadline = Instant::now() + Duration::from_secs(60);
-    while !live().await.is_empty() && Instant::now() < deadline {
+    while !unrest(&store).await.is_empty() && Instant::now() < deadline {
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     let log = log.lock().await;
@@ -316,28 +304,12 @@ async fn check(d: &Deployment, log: &Mutex<Log>) -> Outcome {
             tasks.insert(id.clone(), answer.json::<Value>().await.unwrap());
         }
     }
-    let changes = history::changes(&d.redis.url(), 1).await;
+    let changes = history::changes(&d.redis.url(), buckets).await;
     wrong.extend(history::violations(&log.accepted, &changes, &tasks));
-    // I9: nothing lies about. Repair only looks.
-    for what in valence::upkeep::repair::whole_pass(&store, true).await.unwrap() {
-        wrong.push(format!("I9 {what}"));
-    }
-    for lane in valence::store::upkeep::all_lanes() {
-        let key = format!("vl:{{b00}}:s:{lane}");
-        let left: u64 = redis::cmd("XLEN").arg(&key).query_async(&mut store.redis().shared()).await.unwrap();
-        // Entries of tasks that were cancelled while queued are dropped when they are read.
-        if left > 0 {
-            wrong.push(format!("I9 {key} still has {left} entries"));
-        }
-    }
+    // I9: nothing lies about.
+    wrong.extend(unrest(&store).await.into_iter().map(|what| format!("I9 {what}")));
     // I6: the hardware agrees with the record.
-    let nodes: Vec<valence::model::node::Node> =
-        store.records(valence::store::records::Collection::Node).await.unwrap();
-    let podms: Vec<valence::model::podm::Podm> =
-        store.records(valence::store::records::Collection::Podm).await.unwrap();
-    let url_of = |id: &str| podms.iter().find(|p| p.uuid == id).map(|p| p.url.clone()).unwrap_or_default();
-    let mut on_record: Vec<(String, String)> = nodes.iter().map(|n| (url_of(&n.podm_id), n.index.clone())).collect();
-    on_record.sort();
+    let on_record = d.recorded_nodes(&store).await;
     let at_podms = d.sim_nodes().await;
     if on_record != at_podms {
         wrong.push(format!("I6 on record {on_record:?}, at the Pod Managers {at_podms:?}"));
@@ -346,18 +318,35 @@ async fn check(d: &Deployment, log: &Mutex<Log>) -> Outcome {
     Outcome { wrong, fenced }
 }
 
+/// As the environment says.
+fn asked() -> Campaign {
+    Campaign {
+        seed: setting("SEED", 1),
+        tasks: usize::try_from(setting("TASKS", 2000)).unwrap(),
+        faults: usize::try_from(setting("FAULTS", 60)).unwrap(),
+        buckets: u16::try_from(setting("BUCKETS", 1)).unwrap(),
+    }
+}
+
 #[cfg(not(feature = "unsafe-no-claim-check"))]
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_accepted_is_lost_and_everything_ends_once_while_processes_die() {
-    let outcome = campaign().await;
+    let outcome = campaign(asked()).await;
     assert!(outcome.wrong.is_empty(), "{} violations:\n{}", outcome.wrong.len(), outcome.wrong.join("\n"));
     assert!(outcome.fenced > 0, "no late writer was fenced: the faults were too gentle to prove anything");
+}
+
+#[cfg(not(feature = "unsafe-no-claim-check"))]
+#[tokio::test(flavor = "multi_thread")]
+async fn the_same_holds_in_sixteen_buckets() {
+    let outcome = campaign(Campaign { seed: setting("SEED", 1), tasks: 500, faults: 15, buckets: 16 }).await;
+    assert!(outcome.wrong.is_empty(), "{} violations:\n{}", outcome.wrong.len(), outcome.wrong.join("\n"));
 }
 
 #[cfg(feature = "unsafe-no-claim-check")]
 #[tokio::test(flavor = "multi_thread")]
 async fn control_without_the_claim_check_the_same_faults_show_violations() {
-    let outcome = campaign().await;
+    let outcome = campaign(asked()).await;
     assert!(!outcome.wrong.is_empty(), "the campaign does not notice that the claim check is gone");
     println!("as it must be, {} violations, such as {}", outcome.wrong.len(), outcome.wrong[0]);
 }

@@ -1,6 +1,7 @@
 //! The documentation agrees with the code.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on should say so")]
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "the helpers of tests may, as tests do")]
+mod support;
 
 use std::collections::BTreeSet;
 use std::fs;

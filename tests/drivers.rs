@@ -1,15 +1,15 @@
 //! The redfishv1 driver against simulated Pod Managers over real HTTP, and against every recorded tree that is at hand.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on should say so")]
 
-#[path = "support/podm.rs"]
-mod podm;
+mod support;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use podm::{Lab, PASSWORD};
 use serde_json::{Value, json};
+use support::podm::{Lab, PASSWORD};
+use support::wait;
 use valence::config::RedfishConfig;
 use valence::lease::Lease;
 use valence::model::params::{Boot, ResetType};
@@ -31,15 +31,11 @@ async fn allocate(driver: &dyn Driver) -> String {
 }
 
 async fn until(driver: &dyn Driver, node: &str, what: impl Fn(&NodeView) -> bool) -> NodeView {
-    let began = Instant::now();
-    loop {
+    wait::until("the node is as it should be", async || {
         let view = driver.node(node).await.unwrap().unwrap();
-        if what(&view) {
-            return view;
-        }
-        assert!(began.elapsed() < Duration::from_secs(10), "still {view:?}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+        if what(&view) { Ok(view) } else { Err(view) }
+    })
+    .await
 }
 
 async fn assembled(driver: &dyn Driver) -> String {
@@ -149,14 +145,11 @@ async fn a_long_operation_is_followed_by_its_monitor() {
     let lab = Lab::start(SimConfig { task_monitors: true, ..SimConfig::default() }).await;
     let driver = lab.driver();
     let Begun::Monitor { path, .. } = driver.allocate(&wanted("1024")).await.unwrap() else { panic!("no monitor") };
-    let began = Instant::now();
-    let node = loop {
-        match driver.monitor(&path).await.unwrap() {
-            MonitorState::Ended { location } => break location.unwrap(),
-            other => assert!(began.elapsed() < Duration::from_secs(10), "{other:?}"),
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    };
+    let node = wait::until("the operation has ended", async || match driver.monitor(&path).await.unwrap() {
+        MonitorState::Ended { location } => Ok(location.unwrap()),
+        other => Err(other),
+    })
+    .await;
     assert_eq!(driver.node(&node).await.unwrap().unwrap().tag.as_deref(), Some(TAG));
     assert_eq!(driver.monitor("/redfish/v1/TaskService/TaskMonitors/99").await.unwrap(), MonitorState::Gone);
 }

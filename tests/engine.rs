@@ -1,15 +1,13 @@
 //! The task engine's promises, script by script, on a real Redis.
-#![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, reason = "tests")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on should say so")]
 
-#[path = "support/engine.rs"]
-mod engine;
-#[path = "support/redis_server.rs"]
-mod redis_server;
+mod support;
 
 use std::time::Duration;
 
-use engine::Engine;
 use serde_json::json;
+use support::engine::Engine;
+use support::redis::TestRedis;
 use valence::ids::{Bucket, TaskId};
 use valence::model::problem::Problem;
 use valence::model::topic::Lane;
@@ -59,7 +57,7 @@ async fn a_task_goes_from_queued_to_completed_and_leaves_nothing_behind_but_itse
 
 #[tokio::test]
 async fn the_engine_runs_on_a_cluster_node_where_a_key_of_another_slot_is_an_error() {
-    let server = redis_server::RedisServer::start(&["--cluster-enabled", "yes"]).await;
+    let server = TestRedis::start_with(&["--cluster-enabled", "yes"]).await;
     let client = redis::Client::open(server.url()).unwrap();
     let mut con = client.get_multiplexed_async_connection().await.unwrap();
     let () = redis::cmd("CLUSTER").arg("ADDSLOTSRANGE").arg(0).arg(16383).query_async(&mut con).await.unwrap();
@@ -773,8 +771,7 @@ async fn an_emptied_redis_takes_new_work_at_once() {
 async fn a_deployment_started_with_other_buckets_refuses_to_start() {
     let e = Engine::start(1).await;
     e.store.agree_on_meta().await.unwrap();
-    let redis = valence::store::connect::Redis::connect(&e.server.url(), Duration::from_secs(1)).await.unwrap();
-    let other = valence::store::Store::open(redis, engine::options(16)).await.unwrap();
+    let other = e.server.open(support::engine::options(16)).await;
     let error = other.agree_on_meta().await.unwrap_err().to_string();
     assert!(error.contains("buckets 1") && error.contains("16"), "{error}");
 }

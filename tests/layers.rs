@@ -1,6 +1,7 @@
 //! Who may import whom: read from the `use crate::` lines (and paths) of `src/`.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on should say so")]
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "the helpers of tests may, as tests do")]
+mod support;
 
 use std::collections::BTreeSet;
 use std::fs;

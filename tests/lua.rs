@@ -1,13 +1,12 @@
 //! Every script of `lua/`: its header tells the truth, it stays within its bucket, somebody calls it, and Redis takes it.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on should say so")]
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "the helpers of tests may, as tests do")]
+mod support;
 
 use std::fs;
-use std::io::{Read as _, Write as _};
-use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+
+use support::redis::TestRedis;
 
 const LIB: &str = "lib";
 
@@ -150,61 +149,12 @@ fn every_script_is_called_by_the_store_and_by_whom_its_header_says() {
     assert_eq!(valence::store::script::SOURCES.len(), scripts().len());
 }
 
-#[test]
-fn a_real_redis_takes_every_script() {
-    let server = Server::start();
+#[tokio::test]
+async fn a_real_redis_takes_every_script() {
+    let redis = TestRedis::start().await;
     for (name, text) in scripts() {
-        let script = whole(&text);
-        let answer = server.ask(&["SCRIPT", "LOAD", &script]);
-        assert!(answer.starts_with("$40"), "{name}: {answer}");
-    }
-}
-
-/// A redis-server of this test alone.
-struct Server {
-    child: Child,
-    socket: PathBuf,
-    _dir: tempfile::TempDir,
-}
-
-impl Server {
-    fn start() -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let socket = dir.path().join("s");
-        let child = Command::new("redis-server")
-            .args(["--port", "0", "--save", "", "--unixsocket"])
-            .arg(&socket)
-            .arg("--dir")
-            .arg(dir.path())
-            .stdout(Stdio::null())
-            .spawn()
-            .expect("redis-server is on the PATH (make setup)");
-        let begun = Instant::now();
-        while UnixStream::connect(&socket).is_err() {
-            assert!(begun.elapsed() < Duration::from_secs(20), "redis-server does not answer");
-            std::thread::yield_now();
-        }
-        Self { child, socket, _dir: dir }
-    }
-
-    fn ask(&self, words: &[&str]) -> String {
-        let mut stream = UnixStream::connect(&self.socket).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
-        let mut request = format!("*{}\r\n", words.len());
-        for word in words {
-            request.push_str(&format!("${}\r\n{word}\r\n", word.len()));
-        }
-        stream.write_all(request.as_bytes()).unwrap();
-        let mut answer = [0; 4096];
-        let n = stream.read(&mut answer).unwrap();
-        String::from_utf8_lossy(&answer[..n]).into_owned()
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _gone = self.child.kill();
-        let _reaped = self.child.wait();
+        let sha: String = redis.command(&["SCRIPT", "LOAD", &whole(&text)]).await;
+        assert_eq!(sha.len(), 40, "{name}");
     }
 }
 

@@ -1,17 +1,13 @@
 //! What changing kinds leave behind at a Pod Manager, whatever happens to requests, answers and workers on the way.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on should say so")]
 
-#[path = "support/podm.rs"]
-mod podm;
-#[path = "support/redis_server.rs"]
-#[allow(dead_code, unreachable_pub, clippy::unwrap_used, clippy::expect_used, reason = "shared by several test files")]
-mod redis_server;
-#[path = "support/saga.rs"]
-mod saga;
+mod support;
 
 use std::time::Duration;
 
-use saga::Plant;
 use serde_json::{Value, json};
+use support::saga::Plant;
+use support::wait;
 use valence::sim::SimConfig;
 use valence::store::record::TaskRecord;
 
@@ -158,9 +154,7 @@ async fn a_refused_compose_fails_in_the_pod_managers_words() {
 async fn a_cancelled_compose_gives_the_hardware_back() {
     let plant = Plant::start(SimConfig { assemble_time: Duration::from_secs(30), ..quick() }).await;
     let id = plant.submit("node.compose", json!({"name": "n"}), Some(&plant.lab.uuids[0]), None).await;
-    while plant.lab.nodes().await.is_empty() {
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    wait::until("its node is there", async || !plant.lab.nodes().await.is_empty()).await;
     plant.store.cancel(id).await.unwrap();
     assert_eq!(plant.done(id).await.state.as_str(), "cancelled");
     plant.assert_agrees(0).await;
@@ -231,9 +225,7 @@ async fn placement_goes_to_the_next_pod_manager_when_one_is_full() {
 async fn a_cancelled_placement_leaves_nothing() {
     let plant = Plant::start(SimConfig { assemble_time: Duration::from_secs(30), ..quick() }).await;
     let id = plant.submit("node.place", json!({"name": "n"}), None, None).await;
-    while plant.lab.nodes().await.is_empty() {
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    wait::until("its node is there", async || !plant.lab.nodes().await.is_empty()).await;
     plant.store.cancel(id).await.unwrap();
     assert_eq!(plant.done(id).await.state.as_str(), "cancelled");
     plant.assert_agrees(0).await;

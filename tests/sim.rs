@@ -1,16 +1,19 @@
 //! What users of the simulator rely on, over real HTTP: each test is one promise of `docs/podm-sim.md`.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on should say so")]
+
+mod support;
 
 // Clippy knows test functions as tests, but not the helpers beside them.
-#![allow(clippy::unwrap_used)]
 
 use std::collections::BTreeSet;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode};
 use serde_json::{Value, json};
+use support::wait::until;
 use valence::shutdown::Shutdown;
 use valence::sim::{self, RsdVersion, SimConfig, SimFlavour};
 
@@ -90,15 +93,6 @@ impl Sim {
 fn path_of(answer: &Response) -> String {
     let location = answer.headers()["location"].to_str().unwrap();
     reqwest::Url::parse(location).unwrap().path().to_owned()
-}
-
-/// Polls a condition until it holds; fails after ten seconds.
-async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(10);
-    while !holds().await {
-        assert!(Instant::now() < deadline, "it did not come true in time: {what}");
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
 }
 
 #[tokio::test]

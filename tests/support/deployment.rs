@@ -1,12 +1,32 @@
 //! A whole deployment of real processes on loopback: Redis, API, workers, schedulers, simulated Pod Managers. They can be killed,
 //! paused and started again; all end when it is dropped.
 
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::Duration;
 
 use serde_json::{Value, json};
+use valence::model::node::Node;
+use valence::model::podm::Podm;
+use valence::store::Store;
+use valence::store::records::Collection;
 
-use crate::redis_server::RedisServer;
+use super::redis::TestRedis;
+use super::wait;
+
+/// How many of each process, and the flags that all daemons share.
+pub struct Shape<'a> {
+    pub apis: usize,
+    pub workers: usize,
+    pub schedulers: usize,
+    pub podms: usize,
+    pub flags: &'a [&'a str],
+}
+
+impl Default for Shape<'_> {
+    fn default() -> Self {
+        Self { apis: 1, workers: 1, schedulers: 1, podms: 0, flags: &[] }
+    }
+}
 
 /// One process and how to start it again.
 pub struct Process {
@@ -16,12 +36,13 @@ pub struct Process {
 }
 
 pub struct Deployment {
-    pub redis: RedisServer,
+    pub redis: TestRedis,
     pub processes: Vec<Process>,
     pub apis: Vec<String>,
     pub sims: Vec<String>,
     pub http: reqwest::Client,
     pub dir: tempfile::TempDir,
+    shared: Vec<String>,
 }
 
 fn program(role: &str) -> &'static str {
@@ -33,81 +54,78 @@ fn program(role: &str) -> &'static str {
     }
 }
 
-/// A loopback port that is free now.
+/// A loopback port that is free now, and that no outgoing connection is given while its process is away: below the ephemeral ones.
 pub fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    let free = |port: &u16| std::net::TcpListener::bind(("127.0.0.1", *port)).is_ok();
+    std::iter::repeat_with(|| rand::random_range(12_000..32_000)).find(free).unwrap()
+}
+
+fn owned(words: &[&str]) -> Vec<String> {
+    words.iter().map(|w| (*w).to_owned()).collect()
 }
 
 impl Deployment {
-    /// Redis that fsyncs always, and so many of each process; `common` are flags of all daemons.
-    pub async fn start(apis: usize, workers: usize, schedulers: usize, podms: usize, common: &[&str]) -> Self {
-        let redis = RedisServer::start(&["--appendonly", "yes", "--appendfsync", "always"]).await;
+    /// On a Redis that fsyncs always. Returns when every API is ready and every worker is seen.
+    pub async fn start(shape: Shape<'_>) -> Self {
+        let redis = TestRedis::start_with(&["--appendonly", "yes", "--appendfsync", "always"]).await;
         let dir = tempfile::tempdir().unwrap();
-        let key = dir.path().join("key");
+        let (key, config) = (dir.path().join("key"), dir.path().join("valence.toml"));
         valence::secret::SecretKey::create(&key).unwrap();
-        let config = dir.path().join("valence.toml");
-        let mut d = Self {
-            redis,
-            processes: Vec::new(),
-            apis: Vec::new(),
-            sims: Vec::new(),
-            http: reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(30)).build().unwrap(),
-            dir,
-        };
+        let mut shared = owned(&["--podm-allow-cidrs", "127.0.0.0/8", "--enable-test-kinds", "--redis", &redis.url()]);
+        shared.extend(owned(&["--config", config.to_str().unwrap(), "--secret-key-file", key.to_str().unwrap()]));
+        shared.extend(owned(shape.flags));
+        let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(30)).build().unwrap();
+        let (processes, apis, sims) = (Vec::new(), Vec::new(), Vec::new());
+        let mut d = Self { redis, processes, apis, sims, http, dir, shared };
         let mut toml = String::from("[task]\nevents_kept = 2000000\n");
-        for n in 0..podms {
-            let port = free_port();
+        for n in 0..shape.podms {
+            let at = format!("127.0.0.1:{}", free_port());
             let data = d.dir.path().join(format!("podm{n}"));
-            let args =
-                ["--listen", &format!("127.0.0.1:{port}"), "--systems", "16", "--data-dir", data.to_str().unwrap()];
-            d.spawn("podm-sim", args.iter().map(|a| (*a).to_owned()).collect());
-            d.sims.push(format!("http://127.0.0.1:{port}"));
+            let data = data.to_str().unwrap();
+            d.spawn("podm-sim", owned(&["--listen", &at, "--systems", "16", "--data-dir", data]));
             toml.push_str(&format!(
-                "[[podm]]\nname = 'podm{n}'\nurl = 'http://127.0.0.1:{port}'\nusername = 'admin'\npassword = 'admin'\n"
+                "[[podm]]\nname = 'podm{n}'\nurl = 'http://{at}'\nusername = 'admin'\npassword = 'admin'\n"
             ));
+            d.sims.push(format!("http://{at}"));
         }
         std::fs::write(&config, toml).unwrap();
-        let mut shared: Vec<String> = vec![
-            "--redis".into(),
-            d.redis.url(),
-            "--config".into(),
-            config.display().to_string(),
-            "--secret-key-file".into(),
-            key.display().to_string(),
-            "--podm-allow-cidrs".into(),
-            "127.0.0.0/8".into(),
-            "--enable-test-kinds".into(),
-        ];
-        shared.extend(common.iter().map(|a| (*a).to_owned()));
-        let with = |own: &[&str]| -> Vec<String> {
-            shared.iter().cloned().chain(own.iter().map(|a| (*a).to_owned())).collect()
-        };
-        for _ in 0..apis {
-            let port = free_port();
-            d.spawn("api", with(&["--listen", &format!("127.0.0.1:{port}")]));
-            d.apis.push(format!("http://127.0.0.1:{port}"));
+        for _ in 0..shape.apis {
+            let at = format!("127.0.0.1:{}", free_port());
+            d.add("api", &["--listen", &at]);
+            d.apis.push(format!("http://{at}"));
         }
-        for _ in 0..workers {
-            d.spawn("worker", with(&["--concurrency", "8", "--listen", "127.0.0.1:0"]));
+        for _ in 0..shape.workers {
+            d.worker();
         }
-        for _ in 0..schedulers {
-            d.spawn("scheduler", with(&["--listen", "127.0.0.1:0"]));
+        for _ in 0..shape.schedulers {
+            d.add("scheduler", &["--listen", "127.0.0.1:0"]);
         }
         d.until_ready().await;
+        d.until_workers(shape.workers).await;
         d
     }
 
-    fn spawn(&mut self, role: &'static str, args: Vec<String>) {
+    /// One more daemon, with flags of its own; says its index.
+    pub fn add(&mut self, role: &'static str, own: &[&str]) -> usize {
+        let args = self.shared.iter().cloned().chain(owned(own)).collect();
+        self.spawn(role, args)
+    }
+
+    /// One more worker, of eight slots.
+    pub fn worker(&mut self) -> usize {
+        self.add("worker", &["--concurrency", "8", "--listen", "127.0.0.1:0"])
+    }
+
+    fn spawn(&mut self, role: &'static str, args: Vec<String>) -> usize {
         let child = start(role, &args);
         self.processes.push(Process { role, args, child });
+        self.processes.len() - 1
     }
 
     /// Kills -9 and starts the same process again at once.
     pub fn kill_and_restart(&mut self, index: usize) {
-        let p = &mut self.processes[index];
-        p.child.kill().unwrap();
-        p.child.wait().unwrap();
-        p.child = start(p.role, &p.args);
+        self.kill(index);
+        self.restart(index);
     }
 
     /// Kills -9.
@@ -117,14 +135,29 @@ impl Deployment {
         p.child.wait().unwrap();
     }
 
-    /// Starts a process that was killed.
+    /// Starts a process that ended.
     pub fn restart(&mut self, index: usize) {
         let p = &mut self.processes[index];
         p.child = start(p.role, &p.args);
     }
 
+    /// How a process ended, if it did.
+    pub fn ended(&mut self, index: usize) -> Option<ExitStatus> {
+        self.processes[index].child.try_wait().unwrap()
+    }
+
+    /// Waits for the end of a process; its exit code.
+    pub async fn exit_code(&mut self, index: usize, limit: Duration) -> Option<i32> {
+        wait::within(limit, "the process ends", async || self.ended(index)).await.code()
+    }
+
     pub fn pid(&self, index: usize) -> u32 {
         self.processes[index].child.id()
+    }
+
+    /// SIGSTOP, SIGCONT and the like to a process.
+    pub fn signal(&self, index: usize, name: &str) {
+        signal(self.pid(index), name);
     }
 
     /// Indexes of the processes of a role.
@@ -133,36 +166,81 @@ impl Deployment {
     }
 
     async fn until_ready(&self) {
-        for api in &self.apis {
-            let url = format!("{api}/readyz");
-            until(Duration::from_secs(60), "the API serves", async || {
-                self.http.get(&url).send().await.is_ok_and(|r| r.status().is_success())
-            })
-            .await;
+        let ready = self.apis.iter().map(|api| format!("{api}/readyz"));
+        for url in ready.chain(self.sims.iter().map(|sim| format!("{sim}/redfish/v1/"))) {
+            wait::until(&url, async || self.http.get(&url).send().await.and_then(|r| r.error_for_status())).await;
         }
-        for sim in &self.sims {
-            let url = format!("{sim}/redfish/v1/");
-            until(Duration::from_secs(30), "the simulator serves", async || {
-                self.http.get(&url).send().await.is_ok_and(|r| r.status().is_success())
-            })
-            .await;
-        }
+    }
+
+    /// Waits until so many workers are seen.
+    pub async fn until_workers(&self, count: usize) {
+        wait::until("the workers are seen", async || {
+            let seen = self.get("/v1/workers").await;
+            if seen["workers"].as_array().unwrap().len() == count { Ok(()) } else { Err(seen) }
+        })
+        .await;
     }
 
     pub async fn get(&self, path: &str) -> Value {
-        let url = format!("{}{path}", self.apis[0]);
-        let answer = self.http.get(&url).send().await.unwrap();
-        let status = answer.status();
-        let text = answer.text().await.unwrap();
-        assert!(status.is_success(), "GET {path}: {status} {text}");
-        serde_json::from_str(&text).unwrap()
+        let (status, body) = self.ask(self.http.get(format!("{}{path}", self.apis[0]))).await;
+        assert_eq!(status, 200, "GET {path}: {body}");
+        body
     }
 
-    pub async fn post(&self, path: &str, body: Value) -> (u16, Value) {
-        let url = format!("{}{path}", self.apis[0]);
-        let answer = self.http.post(&url).json(&body).send().await.unwrap();
-        let status = answer.status().as_u16();
-        (status, answer.json().await.unwrap_or(Value::Null))
+    pub async fn post(&self, path: &str, body: &Value) -> (u16, Value) {
+        self.ask(self.http.post(format!("{}{path}", self.apis[0])).json(body)).await
+    }
+
+    async fn ask(&self, request: reqwest::RequestBuilder) -> (u16, Value) {
+        let answer = request.send().await.unwrap();
+        (answer.status().as_u16(), answer.json().await.unwrap_or(Value::Null))
+    }
+
+    /// Enqueues a task; its id.
+    pub async fn submit(&self, kind: &str, params: Value) -> String {
+        self.submit_task(&json!({"kind": kind, "params": params})).await
+    }
+
+    pub async fn submit_task(&self, task: &Value) -> String {
+        let (status, body) = self.post("/v1/tasks", task).await;
+        assert_eq!(status, 202, "{body}");
+        body["id"].as_str().unwrap().to_owned()
+    }
+
+    pub async fn task(&self, id: &str) -> Value {
+        self.get(&format!("/v1/tasks/{id}")).await
+    }
+
+    /// Waits until a look at a task says so; the task.
+    pub async fn until_task(&self, id: &str, what: &str, holds: impl Fn(&Value) -> bool) -> Value {
+        wait::until(what, async || {
+            let task = self.task(id).await;
+            if holds(&task) { Ok(task) } else { Err(task) }
+        })
+        .await
+    }
+
+    /// Waits until a task has ended; the task.
+    pub async fn done(&self, id: &str) -> Value {
+        self.until_task(id, "the task has ended", |t| t["status"] != "In progress").await
+    }
+
+    /// A total of a topic's queue.
+    pub async fn total(&self, topic: &str, word: &str) -> i64 {
+        let seen = self.get("/v1/queues").await;
+        let queue = seen["queues"].as_array().unwrap().iter().find(|q| q["topic"] == topic).unwrap();
+        queue["totals"][word].as_i64().unwrap_or(0)
+    }
+
+    /// The ids of the configured Pod Managers, once they are all registered.
+    pub async fn podm_ids(&self) -> Vec<String> {
+        let mut ids: Vec<String> = wait::until("the Pod Managers are registered", async || {
+            let ids: Vec<String> = self.redis.command(&["SMEMBERS", "vl:podms"]).await;
+            if ids.len() == self.sims.len() { Ok(ids) } else { Err(ids) }
+        })
+        .await;
+        ids.sort();
+        ids
     }
 
     /// Nodes that the simulators have: (podm url, index).
@@ -170,9 +248,8 @@ impl Deployment {
         let mut all = Vec::new();
         for sim in &self.sims {
             let seen: Value = self.http.get(format!("{sim}/sim/nodes")).send().await.unwrap().json().await.unwrap();
-            let podms = seen.as_array().cloned().unwrap_or_else(|| vec![seen.clone()]);
-            for podm in &podms {
-                for node in podm["nodes"].as_array().cloned().unwrap_or_default() {
+            for podm in seen.as_array().unwrap() {
+                for node in podm["nodes"].as_array().unwrap() {
                     let index = node["index"].as_str().map_or_else(|| node["index"].to_string(), str::to_owned);
                     all.push((sim.clone(), index));
                 }
@@ -182,13 +259,14 @@ impl Deployment {
         all
     }
 
-    /// A quiet way to say what a task stands at when a wait fails.
-    pub async fn queues(&self) -> Value {
-        let seen = self.http.get(format!("{}/v1/queues", self.apis[0])).send().await;
-        match seen {
-            Ok(answer) => answer.json().await.unwrap_or(Value::Null),
-            Err(error) => json!(error.to_string()),
-        }
+    /// Nodes on record: (podm url, index).
+    pub async fn recorded_nodes(&self, store: &Store) -> Vec<(String, String)> {
+        let nodes: Vec<Node> = store.records(Collection::Node).await.unwrap();
+        let podms: Vec<Podm> = store.records(Collection::Podm).await.unwrap();
+        let url_of = |id: &str| podms.iter().find(|p| p.uuid == id).map(|p| p.url.clone()).unwrap_or_default();
+        let mut all: Vec<_> = nodes.iter().map(|n| (url_of(&n.podm_id), n.index.clone())).collect();
+        all.sort();
+        all
     }
 }
 
@@ -206,15 +284,6 @@ fn start(role: &str, args: &[String]) -> Child {
 pub fn signal(pid: u32, signal: &str) {
     let sent = Command::new("kill").args([signal, &pid.to_string()]).status().unwrap();
     assert!(sent.success(), "kill {signal} {pid}");
-}
-
-/// Waits for a condition.
-pub async fn until(limit: Duration, what: &str, mut holds: impl AsyncFnMut() -> bool) {
-    let deadline = Instant::now() + limit;
-    while !holds().await {
-        assert!(Instant::now() < deadline, "not within {limit:?}: {what}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
 }
 
 impl Drop for Deployment {

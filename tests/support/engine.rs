@@ -7,18 +7,17 @@ use valence::ids::{Bucket, Buckets, TaskId};
 use valence::model::task::Definition;
 use valence::model::topic::Lane;
 use valence::store::claims::{Claimed, Mode, Outcome, Settled, Settlement, Source};
-use valence::store::connect::Redis;
 use valence::store::record::{Body, TaskRecord};
 use valence::store::tasks::{Enqueued, NewTask};
 use valence::store::upkeep::all_lanes;
 use valence::store::{Store, StoreOptions};
 
-use crate::redis_server::RedisServer;
+use super::redis::TestRedis;
 
 /// A deployment without processes.
 pub struct Engine {
     pub store: Store,
-    pub server: RedisServer,
+    pub server: TestRedis,
 }
 
 /// Short times, so that a test can wait for them.
@@ -34,12 +33,11 @@ pub fn options(buckets: u16) -> StoreOptions {
 
 impl Engine {
     pub async fn start(buckets: u16) -> Self {
-        Self::on(RedisServer::start(&[]).await, buckets).await
+        Self::on(TestRedis::start().await, buckets).await
     }
 
-    pub async fn on(server: RedisServer, buckets: u16) -> Self {
-        let redis = Redis::connect(&server.url(), Duration::from_secs(2)).await.unwrap();
-        Self { store: Store::open(redis, options(buckets)).await.unwrap(), server }
+    pub async fn on(server: TestRedis, buckets: u16) -> Self {
+        Self { store: server.open(options(buckets)).await, server }
     }
 
     pub fn new_task(&self, kind: &str) -> NewTask {
@@ -119,28 +117,39 @@ impl Engine {
         }
     }
 
-    /// Streams, pending lists, delayed and gates hold nothing; nobody is live; the counters agree.
+    /// Nothing lies about in any bucket.
     pub async fn assert_at_rest(&self) {
-        let found = valence::upkeep::repair::whole_pass(&self.store, true).await.unwrap();
-        assert_eq!(found, Vec::<String>::new());
-        for bucket in self.store.options().buckets.iter() {
-            let mut con = self.store.redis().shared();
-            let keys: Vec<String> =
-                redis::cmd("KEYS").arg(format!("vl:{{{bucket}}}:*")).query_async(&mut con).await.unwrap();
-            for key in keys {
-                let suffix = key.split_once("}:").unwrap().1;
-                if suffix.starts_with("s:") {
-                    let len: u64 = redis::cmd("XLEN").arg(&key).query_async(&mut con).await.unwrap();
-                    assert_eq!(len, 0, "{key} still has entries");
+        assert_eq!(unrest(&self.store).await, Vec::<String>::new());
+    }
+}
+
+/// What is not as it is when every task has ended: streams, delayed and gates that hold something, somebody live, counters that disagree,
+/// whatever else repair would mend.
+pub async fn unrest(store: &Store) -> Vec<String> {
+    let mut found = valence::upkeep::repair::whole_pass(store, true).await.unwrap();
+    let mut con = store.redis().shared();
+    for bucket in store.options().buckets.iter() {
+        let keys: Vec<String> =
+            redis::cmd("KEYS").arg(format!("vl:{{{bucket}}}:*")).query_async(&mut con).await.unwrap();
+        for key in keys {
+            let suffix = key.split_once("}:").unwrap().1;
+            if suffix.starts_with("s:") {
+                let len: u64 = redis::cmd("XLEN").arg(&key).query_async(&mut con).await.unwrap();
+                if len > 0 {
+                    found.push(format!("{key} still has {len} entries"));
                 }
-                let empty = ["live", "delayed", "gate:", "gatewait:"];
-                assert!(!empty.iter().any(|e| suffix.starts_with(e)), "{key} is not empty");
+            }
+            if ["live", "delayed", "gate:", "gatewait:"].iter().any(|e| suffix.starts_with(e)) {
+                found.push(format!("{key} is not empty"));
             }
         }
-        for (field, n) in self.store.counts().await.unwrap() {
-            let what = field.split_once(':').unwrap().1;
-            let live = ["scheduled", "queued", "running", "retrying", "parked", "waiting", "cancelling"];
-            assert!(!live.contains(&what) || n == 0, "counter {field} is {n}");
+    }
+    for (field, n) in store.counts().await.unwrap() {
+        let what = field.split_once(':').unwrap().1;
+        let live = ["scheduled", "queued", "running", "retrying", "parked", "waiting", "cancelling"];
+        if live.contains(&what) && n != 0 {
+            found.push(format!("counter {field} is {n}"));
         }
     }
+    found
 }

@@ -1,4 +1,8 @@
-//! What integration tests share: a private Redis, the REST server in this process, waiting for conditions.
+//! What integration tests share. Every test file says `mod support;` and uses a part of it.
+//!
+//! One redis-server ([`redis::TestRedis`]), one way to wait ([`wait`]); above them the REST server in this process ([`api`]), a worker
+//! of a few lines ([`worker`]), the engine without processes ([`engine`]), simulated Pod Managers ([`podm`]) and a plant around them
+//! ([`saga`]), a deployment of real processes ([`deployment`]) and the checker of what happened to it ([`history`]).
 #![allow(
     dead_code,
     unreachable_pub,
@@ -6,10 +10,16 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
+    clippy::print_stdout,
     reason = "each test file uses a part of it, and a test that cannot go on should say so"
 )]
 
 pub mod api;
+pub mod deployment;
+pub mod engine;
+pub mod history;
+pub mod podm;
 pub mod redis;
+pub mod saga;
 pub mod wait;
 pub mod worker;

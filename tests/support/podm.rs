@@ -1,7 +1,5 @@
 //! A simulated Pod Manager in this process, with a pool that may speak to it.
 
-#![allow(dead_code, unreachable_pub, clippy::unwrap_used, reason = "shared by several test files")]
-
 use std::sync::Arc;
 
 use jiff::SignedDuration;

@@ -1,7 +1,5 @@
 //! A worker and a scheduler in this process, on a private Redis, with simulated Pod Managers.
 
-#![allow(dead_code, unreachable_pub, clippy::unwrap_used, reason = "shared by several test files")]
-
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -18,19 +16,19 @@ use valence::shutdown::Shutdown;
 use valence::sim::SimConfig;
 use valence::store::Store;
 use valence::store::claims::{Mode, Outcome, Settlement, Source};
-use valence::store::connect::Redis;
 use valence::store::record::{Body, TaskRecord};
 use valence::store::records::Collection;
 use valence::store::upkeep::all_lanes;
 
-use crate::podm::{Lab, PASSWORD};
-use crate::redis_server::RedisServer;
+use super::podm::{Lab, PASSWORD};
+use super::redis::TestRedis;
+use super::wait;
 
 pub struct Plant {
     pub lab: Lab,
     pub store: Store,
     shutdown: Shutdown,
-    _server: RedisServer,
+    _server: TestRedis,
 }
 
 impl Drop for Plant {
@@ -50,13 +48,12 @@ impl Plant {
     /// Without a worker, tasks wait until [`Plant::attempt`] takes them; nothing is registered.
     pub async fn bare(sim: SimConfig, worker: bool) -> Self {
         let lab = Lab::start(sim).await;
-        let server = RedisServer::start(&[]).await;
+        let server = TestRedis::start().await;
         let mut config = Config::default();
         config.task.lease = SignedDuration::from_secs(3);
         config.task.quarantine = SignedDuration::from_millis(150);
         config.worker.topics = vec![Topic::Compute, Topic::Scheduler];
-        let redis = Redis::connect(&server.url(), Duration::from_secs(2)).await.unwrap();
-        let store = Store::open(redis, config.store_options()).await.unwrap();
+        let store = server.open(config.store_options()).await;
         let shutdown = Shutdown::new();
         if worker {
             valence::worker::run(&config, store.clone(), lab.pool.clone(), &shutdown).await.unwrap();
@@ -109,15 +106,11 @@ impl Plant {
 
     /// Waits until a task has ended.
     pub async fn done(&self, id: TaskId) -> TaskRecord {
-        let began = Instant::now();
-        loop {
+        wait::until("the task has ended", async || {
             let task = self.store.task(id).await.unwrap().unwrap();
-            if task.state.is_terminal() {
-                return task;
-            }
-            assert!(began.elapsed() < Duration::from_secs(40), "still {:?}: {:?}", task.state, task.history());
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+            if task.state.is_terminal() { Ok(task) } else { Err((task.state, task.history())) }
+        })
+        .await
     }
 
     pub async fn node_rows(&self) -> Vec<Node> {
@@ -190,19 +183,19 @@ impl Plant {
     pub async fn drive(&self, id: TaskId, limits: &[Duration]) -> TaskRecord {
         let mut limits = limits.iter();
         let mut next = None;
-        let began = Instant::now();
-        loop {
-            let task = self.store.task(id).await.unwrap().unwrap();
-            if task.state.is_terminal() {
-                return task;
-            }
-            assert!(began.elapsed() < Duration::from_secs(30), "{:?}", task.history());
-            let limit = *next.get_or_insert_with(|| limits.next().copied().unwrap_or(Duration::from_secs(10)));
-            if self.attempt(limit).await {
+        wait::until("the task has ended", async || {
+            loop {
+                let task = self.store.task(id).await.unwrap().unwrap();
+                if task.state.is_terminal() {
+                    return Ok(task);
+                }
+                let limit = *next.get_or_insert_with(|| limits.next().copied().unwrap_or(Duration::from_secs(10)));
+                if !self.attempt(limit).await {
+                    return Err(task.history());
+                }
                 next = None;
-            } else {
-                tokio::time::sleep(Duration::from_millis(10)).await;
             }
-        }
+        })
+        .await
     }
 }
