@@ -99,7 +99,7 @@ impl State {
             Cancelling => matches!(next, Cancelled | Completed | Failed),
             Completed => false,
             // redrive
-            Failed | Cancelled => matches!(next, Queued),
+            Failed | Cancelled => matches!(next, Queued | Retrying),
         }
     }
 }
@@ -153,8 +153,9 @@ mod tests {
     fn nothing_leaves_completed_and_only_redrive_leaves_the_other_ends() {
         for next in State::ALL {
             assert!(!State::Completed.may_become(next));
-            assert_eq!(State::Failed.may_become(next), next == State::Queued);
-            assert_eq!(State::Cancelled.may_become(next), next == State::Queued);
+            let redriven = matches!(next, State::Queued | State::Retrying);
+            assert_eq!(State::Failed.may_become(next), redriven);
+            assert_eq!(State::Cancelled.may_become(next), redriven);
         }
     }
 
