@@ -106,8 +106,7 @@ impl Store {
         row: &T,
         writer: Writer,
     ) -> Result<bool, StoreError> {
-        let row = serde_json::to_string(row).map_err(|e| StoreError::corrupt("a record", e))?;
-        self.write(of, id, "create", &row, writer).await
+        self.write(of, id, "create", &text(row)?, writer).await
     }
 
     /// Changes a record that stands. `false`: a later writer or a deletion came first, and nothing was written.
@@ -121,8 +120,7 @@ impl Store {
         row: &T,
         writer: Writer,
     ) -> Result<bool, StoreError> {
-        let row = serde_json::to_string(row).map_err(|e| StoreError::corrupt("a record", e))?;
-        self.write(of, id, "update", &row, writer).await
+        self.write(of, id, "update", &text(row)?, writer).await
     }
 
     /// Deletes a record whoever wrote it last: for records whose tasks do not take turns, so that a later one may run earlier.
@@ -204,6 +202,10 @@ impl Store {
         self.index(keys::unique(of.as_str(), what), ["release", name, id]).await?;
         Ok(())
     }
+}
+
+fn text<T: Serialize>(row: &T) -> Result<String, StoreError> {
+    serde_json::to_string(row).map_err(|e| StoreError::corrupt("a record", e))
 }
 
 /// `row`, and what was last observed of it.
