@@ -293,3 +293,17 @@ async fn sixteen_buckets_work_as_one() {
     let there = d.sim_nodes().await;
     assert_eq!((there.len(), &there), (2, &d.recorded_nodes(&store).await));
 }
+
+/// With more fetch loops than slots, a slot that came free was handed from one waiting loop to the next for ever, and nothing was claimed.
+#[tokio::test]
+async fn more_buckets_than_slots_do_not_keep_each_other_from_work() {
+    let d = Deployment::start(Shape { flags: &["--buckets", "16"], ..Shape::default() }).await;
+    let tasks: Vec<Value> = (0..200).map(|_| json!({"kind": "sleep", "params": {"ms": 20}})).collect();
+    let (status, accepted) = d.post("/v1/tasks/batch", &json!({"tasks": tasks})).await;
+    assert_eq!(status, 202, "{accepted}");
+    until("all are done", async || {
+        let done = d.total("compute", "completed").await;
+        if done == 200 { Ok(()) } else { Err(done) }
+    })
+    .await;
+}

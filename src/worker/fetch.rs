@@ -51,11 +51,11 @@ impl Fetch {
     async fn run(&mut self, stop: &CancellationToken) {
         let mut connection = None;
         while !stop.is_cancelled() {
-            tokio::select! {
+            let slot = tokio::select! {
                 () = stop.cancelled() => break,
-                () = self.worker.running.until_free() => {}
-            }
-            if let Err(error) = self.round(&mut connection, stop).await {
+                slot = self.worker.running.slot() => slot,
+            };
+            if let Err(error) = self.round(slot, &mut connection, stop).await {
                 tracing::warn!(bucket = %self.bucket, %error, "cannot claim; trying again");
                 connection = None;
                 sleep_or_stop(stop, Duration::from_millis(100)).await;
@@ -63,17 +63,21 @@ impl Fetch {
         }
     }
 
-    async fn round(&mut self, connection: &mut Option<Connection>, stop: &CancellationToken) -> Result<(), StoreError> {
+    /// Claims into `slot` and its share of the other free ones; waits for the next entry, without a slot, when there is nothing.
+    async fn round(
+        &mut self,
+        slot: Option<OwnedSemaphorePermit>,
+        connection: &mut Option<Connection>,
+        stop: &CancellationToken,
+    ) -> Result<(), StoreError> {
         if self.busy {
             self.gather().await;
         }
         let lanes = self.lanes(&[]);
         let source = if self.doubt.is_some() { Source::Own } else { Source::New };
-        let slots = self.worker.running.take(self.share_of_slots());
+        let mut slots = self.worker.running.take(self.share_of_slots() - 1);
+        slots.extend(slot);
         let free = slots.len();
-        if free == 0 {
-            return Ok(());
-        }
         let (claimed, paused) = self.claim(&lanes, &source, slots).await?;
         self.busy = claimed == free;
         if claimed > 0 || matches!(source, Source::Own) || stop.is_cancelled() {
@@ -97,7 +101,9 @@ impl Fetch {
             }
         };
         if !given.is_empty() {
-            let slots = self.worker.running.take(given.len());
+            // A stopping worker takes nothing more, least of all what it has just released: without slots, all of it goes back.
+            let most = if stop.is_cancelled() { 0 } else { given.len() };
+            let slots = self.worker.running.take(most);
             self.claim(&lanes, &Source::Given(given), slots).await?;
         }
         Ok(())
@@ -137,10 +143,10 @@ impl Fetch {
         Ok((count, paused))
     }
 
-    /// A fair part of the free slots when several buckets share them.
+    /// A fair part of the free slots, with the one in hand, when several buckets share them.
     fn share_of_slots(&self) -> usize {
         let buckets = usize::from(self.worker.store.options().buckets.count());
-        self.worker.running.free().div_ceil(buckets).max(1)
+        (self.worker.running.free() + 1).div_ceil(buckets)
     }
 
     /// The lanes in the order to look at them: urgent ones first, but every few claims the others lead; topics take turns.

@@ -40,10 +40,10 @@ impl Running {
         self.total - self.slots.available_permits().min(self.total)
     }
 
-    /// Waits until a slot is free, without taking it.
-    pub async fn until_free(&self) {
-        // The semaphore is never closed.
-        let _free = self.slots.acquire().await;
+    /// Waits for a slot and takes it: one that is only looked at goes to the next who waits, who only looks at it too. `None` never
+    /// comes, since the semaphore is never closed.
+    pub async fn slot(&self) -> Option<OwnedSemaphorePermit> {
+        self.slots.clone().acquire_owned().await.ok()
     }
 
     /// Takes up to `most` of the slots that are free now.
