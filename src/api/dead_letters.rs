@@ -91,6 +91,10 @@ async fn redrive(call: Call) -> Answer {
     // Everything is redriven only when that was said: neither an absent body nor an absent filter says it.
     let body = call.needed_json()?;
     let order: RedriveOrder = super::call::read(&body)?;
+    // serde takes null for an empty map; here that would be everything.
+    if body.get("filter").is_none_or(|f| !f.is_object()) {
+        return Err(bad_field("filter", "None", "an object is wanted; {} stands for every dead letter").into());
+    }
     let filter = filter(&order)?;
     if let Some(rate) = order.rate_per_s
         && !(0.01..=1000.0).contains(&rate)
