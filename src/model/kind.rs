@@ -109,9 +109,7 @@ pub fn read<T: DeserializeOwned>(value: &Value) -> Result<T, Problem> {
         let path = error.path().to_string();
         let field = path.rsplit('.').next().unwrap_or_default().to_owned();
         // serde repeats the value it stumbled over, which here may be somebody's password.
-        let inner = match error.into_inner() {
-            inner => plain(&inner.to_string(), path.starts_with("authentication")),
-        };
+        let inner = plain(&error.into_inner().to_string(), path.starts_with("authentication"));
         if path == "." || path.is_empty() {
             return Problem::validation(inner);
         }
