@@ -14,7 +14,8 @@ if t.state ~= 'failed' and t.state ~= 'cancelled' then return 'state ' .. t.stat
 if t.started then remember_run(t) end
 -- What the life that ends now failed of: its body goes, the history keeps the words.
 local why
-local told, body = pcall(cjson.decode, call('GET', t.key .. ':r') or '')
+local stored, safely = call('GET', t.key .. ':r') or '', pcall
+local told, body = safely(cjson.decode, stored)
 if told and type(body) == 'table' and type(body.error) == 'table' and type(body.error.detail) == 'string' then
   why = sub(string.gsub(body.error.detail, '%c', ' '), 1, 500)
 end
