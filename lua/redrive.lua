@@ -12,7 +12,14 @@ local t = load(ARGV[2])
 if not t.state then return 'missing' end
 if t.state ~= 'failed' and t.state ~= 'cancelled' then return 'state ' .. t.state end
 if t.started then remember_run(t) end
-remember(t, tonumber(t.finished) or NOW, t.state)
+-- What the life that ends now failed of: its body goes, the history keeps the words.
+local why
+local stored, safely = call('GET', t.key .. ':r') or '', pcall
+local told, body = safely(cjson.decode, stored)
+if told and type(body) == 'table' and type(body.error) == 'table' and type(body.error.detail) == 'string' then
+  why = sub(string.gsub(body.error.detail, '%c', ' '), 1, 500)
+end
+remember(t, tonumber(t.finished) or NOW, t.state, nil, nil, why)
 remember(t, NOW, 'queued', '', '', 'redriven')
 call('HDEL', t.key, 'finished', 'started', 'cancel', 'ending', 'crashes', 'crash_at', 'token', 'settled', 'wake', 'err')
 call('HSET', t.key, 'attempt', 0, 'deadline', NOW + ARGV[3], 'gen', (tonumber(t.gen) or 1) + 1)

@@ -270,6 +270,7 @@ async fn a_token_opens_what_its_role_may_do_and_nothing_else() {
         ("operator", Method::POST, "/v1/tasks", 202),
         ("operator", Method::POST, "/v1/queues/compute/pause", 403),
         ("operator", Method::POST, "/v1/pod_managers", 403),
+        ("operator", Method::POST, "/v1/schedules", 403),
         ("admin", Method::POST, "/v1/queues/compute/pause", 200),
     ] {
         let (status, body) = send(token, method, path).await;
@@ -278,6 +279,77 @@ async fn a_token_opens_what_its_role_may_do_and_nothing_else() {
             five_keys(status, &body);
         }
     }
+}
+
+#[tokio::test]
+async fn no_way_through_the_tasks_api_leads_an_operator_to_an_administrators_work() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("tokens.json");
+    let entry = |name: &str| {
+        let hash = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, name.as_bytes());
+        let hex: String = hash.as_ref().iter().map(|b| format!("{b:02x}")).collect();
+        json!({"name": name, "role": name, "sha256": hex})
+    };
+    std::fs::write(&file, json!({"tokens": [entry("operator"), entry("admin")]}).to_string()).unwrap();
+    let api = TestApi::start_with(|c| c.api.tokens_file = Some(file.clone())).await;
+    let send = async |token: &str, path: &str, body: &Value| {
+        read(api.request(Method::POST, path).json(body).bearer_auth(token).send().await.unwrap()).await
+    };
+    let auth = json!([{"type": "basic", "auth_items": {"username": "u", "password": "p"}}]);
+    let create =
+        json!({"kind": "podm.create", "params": {"name": "p", "url": "https://h.example", "authentication": auth}});
+    let before = api.redis.keys(&api.store).await;
+    for task in [
+        create.clone(),
+        json!({"kind": "podm.update", "podm_id": "p", "params": {"name": "q"}}),
+        json!({"kind": "podm.delete", "podm_id": "p"}),
+    ] {
+        let (status, body) = send("operator", "/v1/tasks", &task).await;
+        assert_eq!(five_keys(status, &body)["status"], 403, "{body}");
+        let (_, batch) = send("operator", "/v1/tasks/batch", &json!({"tasks": [task]})).await;
+        assert_eq!(batch["tasks"][0]["error"]["status"], 403, "{batch}");
+    }
+    assert_eq!(api.redis.keys(&api.store).await, before);
+    let (status, task) = send("admin", "/v1/tasks", &create).await;
+    assert_eq!(status, StatusCode::ACCEPTED, "{task}");
+    let path = format!("/v1/tasks/{}", task["id"].as_str().unwrap());
+    assert_eq!(send("operator", &format!("{path}/cancel"), &json!({})).await.0, StatusCode::FORBIDDEN);
+    assert_eq!(send("admin", &format!("{path}/cancel"), &json!({})).await.0, StatusCode::ACCEPTED);
+    assert_eq!(send("operator", &format!("{path}/retry"), &json!({})).await.0, StatusCode::FORBIDDEN);
+    let order = json!({"filter": {"kind": "podm.create"}});
+    assert_eq!(send("operator", "/v1/dead-letters/redrive", &order).await.0, StatusCode::FORBIDDEN);
+    assert_eq!(send("operator", "/v1/dead-letters/redrive", &json!({"filter": {}})).await.0, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_password_in_a_url_is_refused_and_stored_nowhere() {
+    let api = TestApi::start().await;
+    let auth = json!([{"type": "basic", "auth_items": {"username": "u", "password": "p"}}]);
+    for url in ["http://u:canary@h", "https://h/?key=canary", "ftp://h", "h", "http://h/../x"] {
+        let params = json!({"name": "p", "url": url, "authentication": auth});
+        refused(&api, Method::POST, "/v1/pod_managers", Some(JSON), params.to_string(), 400).await;
+        let task = json!({"kind": "podm.create", "params": params});
+        refused(&api, Method::POST, "/v1/tasks", Some(JSON), task.to_string(), 400).await;
+        let (_, batch) = api.post("/v1/tasks/batch", &json!({"tasks": [task]})).await;
+        assert_eq!(batch["tasks"][0]["error"]["status"], 400, "{batch}");
+        assert!(!batch.to_string().contains("canary"));
+    }
+}
+
+#[tokio::test]
+async fn a_redrive_and_a_schedule_say_what_they_want() {
+    let api = TestApi::start().await;
+    for body in ["", "{}", "[]", r#"{"dry_run":true}"#, r#"{"filter":null}"#] {
+        refused(&api, Method::POST, "/v1/dead-letters/redrive", Some(JSON), body, 400).await;
+    }
+    refused(&api, Method::POST, "/v1/dead-letters/redrive", Some("text/plain"), r#"{"filter":{"kind":"noop"}}"#, 400)
+        .await;
+    for task in [json!({"kind": "node.delete"}), json!({"kind": "podm.probe"})] {
+        let body = json!({"name": "s", "every_s": 60, "task": task});
+        refused(&api, Method::POST, "/v1/schedules", Some(JSON), body.to_string(), 400).await;
+    }
+    refused(&api, Method::POST, "/v1/nodes", Some(JSON), r#"{"name":"n","podm_id":null}"#, 400).await;
+    refused(&api, Method::POST, "/v1/nodes/manage", Some(JSON), r#"{"node_index":"","podm_id":"p"}"#, 400).await;
 }
 
 /// What the server says to these bytes; ends when it closes the connection.

@@ -167,7 +167,7 @@ async fn a_redrive_at_a_rate_is_answered_first_and_done_afterwards() {
         let claimed = worker.claim(Topic::Compute).await;
         worker.settle(&claimed, Outcome::Failed, None).await;
     }
-    let (status, answer) = api.post("/v1/dead-letters/redrive", &json!({"rate_per_s": 100})).await;
+    let (status, answer) = api.post("/v1/dead-letters/redrive", &json!({"filter": {}, "rate_per_s": 100})).await;
     assert_eq!((status, &answer["running"]), (StatusCode::ACCEPTED, &json!(true)));
     wait::until("all are queued again", || async {
         let (_, list) = api.get("/v1/tasks?state=queued").await;

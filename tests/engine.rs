@@ -472,6 +472,7 @@ async fn a_redriven_dead_letter_has_all_its_attempts_again_and_keeps_its_history
     assert!(task.error.is_none());
     let states: Vec<_> = task.history.iter().map(|h| h.state.as_str()).collect();
     assert_eq!(states, ["queued", "running", "failed", "queued", "running", "completed"]);
+    assert_eq!(task.history[2].detail.as_deref(), Some("broken"));
     e.assert_at_rest().await;
 }
 

@@ -33,6 +33,23 @@ fn every_reference_in_the_description_leads_somewhere() {
     }
 }
 
+#[test]
+fn every_list_is_a_list_of_its_own_items() {
+    let document = valence::api::openapi();
+    for (path, list, item) in
+        [("pod_managers", "PodmList", "Podm"), ("flavors", "FlavorList", "Flavor"), ("nodes", "NodeList", "BriefNode")]
+    {
+        let place = format!("/paths/~1v1~1{path}/get/responses/200/content/application~1json/schema/$ref");
+        assert_eq!(document.pointer(&place).unwrap(), &format!("#/components/schemas/{list}"));
+        let schema = &document["components"]["schemas"][list];
+        assert_eq!(
+            (&schema["type"], &schema["items"]["$ref"]),
+            (&"array".into(), &format!("#/components/schemas/{item}").into())
+        );
+    }
+    assert!(document["components"]["schemas"].get("Vec").is_none());
+}
+
 fn references(value: &Value, found: &mut Vec<String>) {
     match value {
         Value::Object(map) => {

@@ -202,6 +202,16 @@ async fn a_foreign_node_is_managed_once() {
     let node = node_of(&manage("1").await);
     assert_eq!(status_of(&manage("1").await), 409);
     assert_eq!(status_of(&manage("77").await), 404);
+    let place = plant.store.clone();
+    let refused = place.submit(
+        valence::model::task::Definition {
+            podm_id: Some(podm.clone()),
+            ..valence::model::task::Definition::new("node.manage", json!({ "node_index": "" }))
+        },
+        None,
+        None,
+    );
+    assert!(refused.await.is_err());
     plant.run("node.delete", Value::Null, None, Some(&node)).await;
     assert!(plant.node_rows().await.is_empty() && plant.lab.nodes().await.is_empty());
 }
@@ -298,10 +308,13 @@ async fn a_pod_manager_goes_with_its_nodes() {
 async fn systems_of_all_pod_managers_are_listed_and_one_that_fails_is_named() {
     let plant = Plant::start(SimConfig { podms: 2, systems: 3, ..quick() }).await;
     let list = |params: Value| plant.read("system.list", params);
-    assert_eq!(list(json!({})).await.unwrap().as_array().unwrap().len(), 6);
-    assert_eq!(list(json!({"filters": {"ram": "100000"}})).await.unwrap(), json!([]));
+    let all = list(json!({})).await.unwrap();
+    assert_eq!((all["items"].as_array().unwrap().len(), &all["incomplete"]), (6, &json!([])));
+    assert_eq!(list(json!({"filters": {"ram": "100000"}})).await.unwrap()["items"], json!([]));
     plant.lab.faults(json!([{"podm": 1, "status": 500}])).await;
-    assert_eq!(list(json!({})).await.unwrap().as_array().unwrap().len(), 3);
+    let some = list(json!({})).await.unwrap();
+    assert_eq!(some["items"].as_array().unwrap().len(), 3);
+    assert_eq!(some["incomplete"], json!([plant.lab.uuids[1]]));
     let error = list(json!({"podm_id": plant.lab.uuids[1]})).await.unwrap_err();
     assert!(error.status == 500 && error.detail.contains("lab-1"), "{error:?}");
 }

@@ -88,14 +88,14 @@ impl Tokens {
         Ok(Self(Some(tokens)))
     }
 
-    /// The caller's name, when the caller may do what needs `role`.
+    /// The caller's name and role, when the caller may do what needs `role`.
     ///
     /// # Errors
     /// 401 when nobody known asks, 403 when they may not.
-    pub(crate) fn admit(&self, headers: &HeaderMap, role: Role) -> Result<String, Failure> {
-        let Some(tokens) = &self.0 else { return Ok(ANONYMOUS.into()) };
+    pub(crate) fn admit(&self, headers: &HeaderMap, role: Role) -> Result<(String, Role), Failure> {
+        let Some(tokens) = &self.0 else { return Ok((ANONYMOUS.into(), Role::Admin)) };
         if role == Role::Anyone {
-            return Ok(ANONYMOUS.into());
+            return Ok((ANONYMOUS.into(), Role::Anyone));
         }
         let known = bearer(headers).and_then(|token| find(tokens, token));
         let Some(known) = known else {
@@ -106,7 +106,7 @@ impl Tokens {
             let detail = format!("token {} has the role {:?}, {role:?} is needed", known.name, known.role);
             return Err(Problem::forbidden(detail.to_lowercase()).into());
         }
-        Ok(known.name.clone())
+        Ok((known.name.clone(), known.role))
     }
 }
 
@@ -163,7 +163,10 @@ mod tests {
     #[test]
     fn only_one_known_bearer_token_is_admitted_and_only_to_its_role() {
         let tokens = tokens();
-        assert_eq!(tokens.admit(&headers(&["bearer secret"]), Role::Operator).unwrap(), "t");
+        assert_eq!(
+            tokens.admit(&headers(&["bearer secret"]), Role::Operator).unwrap(),
+            ("t".to_owned(), Role::Operator)
+        );
         assert_eq!(tokens.admit(&headers(&["Bearer secret"]), Role::Admin).unwrap_err().problem.status, 403);
         for bad in [&[][..], &["Bearer wrong"], &["Basic secret"], &["Bearer secret", "Bearer secret"], &["secret"]] {
             assert_eq!(tokens.admit(&headers(bad), Role::Reader).unwrap_err().problem.status, 401, "{bad:?}");

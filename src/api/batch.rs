@@ -67,5 +67,5 @@ async fn enqueue(call: &Call, n: usize, item: Value) -> Result<TaskId, Failure> 
     // U+001F cannot stand in a client's key: an item's key never meets a whole request's.
     let key = call.idempotency_key(&item)?.map(|k| IdempotencyKey { key: format!("{}\u{1f}{n}", k.key), ..k });
     let task: NewTask = read(&item)?;
-    Ok(submit::submit(&call.app, task.check(&call.app, &call.caller)?, key).await?.id)
+    Ok(submit::submit(&call.app, task.check(call)?, key).await?.id)
 }

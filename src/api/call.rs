@@ -10,9 +10,10 @@ use warp::http::{HeaderMap, Method};
 
 use super::answer::{Failure, bad_field};
 use super::app::App;
+use super::auth::Role;
 use super::body;
 use crate::ids::TaskId;
-use crate::model::kind;
+use crate::model::kind::{self, Kind};
 use crate::model::podm::MASK;
 use crate::model::problem::Problem;
 use crate::secret::SecretKey;
@@ -35,12 +36,30 @@ pub(crate) struct Call {
     pub(crate) body: Bytes,
     /// Who asks.
     pub(crate) caller: String,
+    /// What they may do.
+    pub(crate) role: Role,
 }
 
 impl Call {
     /// The n-th parameter of the path.
     pub(crate) fn param(&self, n: usize) -> &str {
         self.params.get(n).map_or("", String::as_str)
+    }
+
+    /// Whether the caller may have tasks of a kind made, repeated or cancelled.
+    pub(crate) fn may(&self, kind: &str) -> bool {
+        self.role >= Role::Admin || Kind::find(kind).is_none_or(|k| !k.admin)
+    }
+
+    /// Refuses what the caller may not do.
+    ///
+    /// # Errors
+    /// 403.
+    pub(crate) fn allow(&self, kind: &str) -> Result<(), Problem> {
+        if self.may(kind) {
+            return Ok(());
+        }
+        Err(Problem::forbidden(format!("tasks of the kind {kind} need the role admin")))
     }
 
     /// The path's task id.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::Value;
 use utoipa::ToSchema;
 use warp::http::StatusCode;
 
@@ -45,7 +45,6 @@ pub(crate) struct DeadLetters {
 #[serde(deny_unknown_fields)]
 pub(crate) struct RedriveOrder {
     /// As the query of `GET /v1/dead-letters`: name → value; all of them when empty.
-    #[serde(default)]
     #[schema(value_type = std::collections::BTreeMap<String, String>)]
     filter: serde_json::Map<String, Value>,
     /// Only says how many there are.
@@ -89,15 +88,23 @@ async fn list(call: Call) -> Answer {
 }
 
 async fn redrive(call: Call) -> Answer {
-    let body = call.json()?.unwrap_or_else(|| json!({}));
+    // Everything is redriven only when that was said: neither an absent body nor an absent filter says it.
+    let body = call.needed_json()?;
     let order: RedriveOrder = super::call::read(&body)?;
+    // serde takes null for an empty map; here that would be everything.
+    if body.get("filter").is_none_or(|f| !f.is_object()) {
+        return Err(bad_field("filter", "None", "an object is wanted; {} stands for every dead letter").into());
+    }
     let filter = filter(&order)?;
     if let Some(rate) = order.rate_per_s
         && !(0.01..=1000.0).contains(&rate)
     {
         return Err(bad_field("rate_per_s", &rate.to_string(), "0.01 to 1000 is wanted").into());
     }
-    let (ids, more) = matching(&call.app.store, &filter).await?;
+    if let Some(kind) = &filter.kind {
+        call.allow(kind)?;
+    }
+    let (ids, more) = matching(&call, &filter).await?;
     let mut answer = RedriveAnswer { matched: ids.len(), more, ..RedriveAnswer::default() };
     if order.dry_run || ids.is_empty() {
         return Ok(answer::ok(&answer));
@@ -138,8 +145,9 @@ fn filter(order: &RedriveOrder) -> Result<Filter, Problem> {
     tasks::filter_of(&pairs)
 }
 
-/// Dead letters that fit, oldest first in each bucket, and whether there are more.
-async fn matching(store: &Store, filter: &Filter) -> Result<(Vec<TaskId>, bool), StoreError> {
+/// Dead letters that fit and are the caller's to redrive, oldest first in each bucket, and whether there are more.
+async fn matching(call: &Call, filter: &Filter) -> Result<(Vec<TaskId>, bool), StoreError> {
+    let store = &call.app.store;
     let mut ids = Vec::new();
     for bucket in store.options().buckets.iter() {
         let mut from = 0;
@@ -153,7 +161,7 @@ async fn matching(store: &Store, filter: &Filter) -> Result<(Vec<TaskId>, bool),
                 if ids.len() == MOST {
                     return Ok((ids, true));
                 }
-                if Store::fits(filter, &letter) {
+                if Store::fits(filter, &letter) && call.may(&letter.def.kind) {
                     ids.push(letter.id);
                 }
             }

@@ -140,7 +140,7 @@ where
     S: Stream<Item = Result<B, warp::Error>> + Send,
     B: Buf + Send,
 {
-    let caller = app.tokens.admit(&head.headers, route.role)?;
+    let (caller, role) = app.tokens.admit(&head.headers, route.role)?;
     let body = body::read(body, app.config.api.max_body_bytes).await?;
     let query = url::form_urlencoded::parse(head.query.as_bytes()).into_owned().collect();
     let call = Call {
@@ -152,6 +152,7 @@ where
         headers: head.headers,
         body,
         caller: caller.clone(),
+        role,
     };
     call.check_key()?;
     let changes = route.method != Method::GET;
@@ -161,7 +162,8 @@ where
         let from = head.remote.map(|r| r.0.to_string()).unwrap_or_default();
         let task = answer.as_ref().ok().and_then(|r| {
             let named = r.headers().get(TASK_HEADER).or_else(|| r.headers().get(header::LOCATION))?;
-            named.to_str().ok().map(str::to_owned)
+            // A Location names the task by its path; the log has one form of it.
+            named.to_str().ok().map(|n| n.strip_prefix("/v1/tasks/").unwrap_or(n).to_owned())
         });
         tracing::info!(
             target: "valence::audit", %caller, remote = %from, method = %route.method, path = %head.path, status, request_id,

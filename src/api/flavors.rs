@@ -14,7 +14,7 @@ use crate::model::params::{FlavorCreate, FlavorUpdate};
 pub(crate) fn resource() -> Resource {
     Resource::at("/v1/flavors", "v1")
         .get("", "Lists flavors", list)
-        .answers::<Vec<Flavor>>(200)
+        .answers::<FlavorList>(200)
         .post("", "Stores a flavor", create)
         .takes::<FlavorCreate>()
         .answers::<Flavor>(200)
@@ -28,6 +28,11 @@ pub(crate) fn resource() -> Resource {
         .delete("/{uuid}", "Deletes a flavor", delete)
         .prefer()
 }
+
+/// Flavors.
+#[derive(utoipa::ToSchema)]
+#[expect(dead_code, reason = "a shape for the document")]
+pub(crate) struct FlavorList(Vec<Flavor>);
 
 /// What a PATCH of a flavor may carry.
 #[derive(utoipa::ToSchema)]

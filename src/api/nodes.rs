@@ -13,6 +13,7 @@ use super::resource::{Query, Resource, text};
 use super::{submit, v1};
 use crate::ids::is_record_id;
 use crate::model::flavor::Requirements;
+use crate::model::kind;
 use crate::model::node::BriefNode;
 use crate::model::params::Action;
 use crate::model::podm::Podm;
@@ -58,12 +59,17 @@ pub(crate) struct ManageBody {
     podm_id: Option<String>,
 }
 
+/// Composed nodes.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "a shape for the document")]
+pub(crate) struct NodeList(Vec<BriefNode>);
+
 /// The routes.
 pub(crate) fn resource() -> Resource {
     Resource::at("/v1/nodes", "v1")
         .get("", "Lists composed nodes", list)
         .query(&FILTER)
-        .answers::<Vec<BriefNode>>(200)
+        .answers::<NodeList>(200)
         .post("", "Composes a node", compose)
         .takes::<ComposeBody>()
         .answers::<BriefNode>(200)
@@ -108,6 +114,7 @@ async fn one(call: Call) -> Answer {
 
 async fn compose(call: Call) -> Answer {
     let body = call.needed_json()?;
+    kind::no_nulls(&body)?;
     let given: ComposeBody = read(&body)?;
     let params = v1::without(body, &["podm_id"]);
     let mut task = v1::change(if given.podm_id.is_some() { "node.compose" } else { "node.place" }, params);
@@ -155,7 +162,7 @@ async fn action(call: Call) -> Answer {
     let mut task = v1::change("node.action", body);
     // The body's own faults come before an unknown node.
     if !is_record_id(call.param(0)) {
-        task.check(&call.app, &call.caller)?;
+        task.check(&call)?;
         return Err(submit::no_node(call.param(0)).into());
     }
     task.node_id = Some(call.param(0).to_owned());

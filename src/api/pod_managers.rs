@@ -14,11 +14,16 @@ use crate::model::podm::Podm;
 /// Fields of the row that a PATCH may carry and that it does not change.
 const FIXED: [&str; 6] = ["uuid", "url", "driver", "status", "created_at", "updated_at"];
 
+/// Pod Managers.
+#[derive(utoipa::ToSchema)]
+#[expect(dead_code, reason = "a shape for the document")]
+pub(crate) struct PodmList(Vec<Podm>);
+
 /// The routes.
 pub(crate) fn resource() -> Resource {
     Resource::at("/v1/pod_managers", "v1")
         .get("", "Lists Pod Managers", list)
-        .answers::<Vec<Podm>>(200)
+        .answers::<PodmList>(200)
         .post("", "Registers a Pod Manager", create)
         .role(Role::Admin)
         .takes::<PodmCreate>()

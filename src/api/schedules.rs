@@ -10,7 +10,7 @@ use super::app::App;
 use super::auth::Role;
 use super::call::{Call, read};
 use super::resource::Resource;
-use super::spec::{NewTask, within};
+use super::spec::{NewTask, kind, within};
 use super::tasks::{came_before, note};
 use crate::ids::{Bucket, TaskId, new_record_id};
 use crate::model::podm::mask;
@@ -57,6 +57,9 @@ pub(crate) struct ScheduleView {
     last_at: Option<String>,
     /// The task of the last firing.
     last_task: Option<String>,
+    /// Why the last firing made no task; absent when it made one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_error: Option<String>,
 }
 
 /// All schedules.
@@ -88,9 +91,10 @@ pub(crate) fn resource() -> Resource {
 async fn view(app: &App, mut schedule: Schedule) -> Result<ScheduleView, Failure> {
     let next = app.store.schedule_next(&schedule.id).await?.filter(|_| schedule.enabled);
     let last = app.store.last_firing(&schedule.id).await?;
+    let last_error = app.store.last_refusal(&schedule.id).await?;
     schedule.task = mask(&schedule.task);
     let (last_at, last_task) = last.map_or((None, None), |(ms, task)| (Some(rfc3339(ms)), Some(task)));
-    Ok(ScheduleView { next_at: next.map(rfc3339), last_at, last_task, schedule })
+    Ok(ScheduleView { next_at: next.map(rfc3339), last_at, last_task, last_error, schedule })
 }
 
 async fn find(call: &Call) -> Result<Schedule, Failure> {
@@ -224,7 +228,15 @@ fn check(call: &Call, schedule: &Schedule, now: u64) -> Result<u64, Problem> {
     if task.kind == "podm.create" || task.params.get("authentication").is_some() {
         return Err(bad_field("task", &task.kind, "a task with credentials cannot be periodic"));
     }
-    task.check(&call.app, &call.caller)?;
+    let kind = kind(&call.app, &task.kind)?;
+    for (needed, given, name) in
+        [(kind.needs_podm, &task.podm_id, "podm_id"), (kind.needs_node, &task.node_id, "node_id")]
+    {
+        if needed && given.is_none() {
+            return Err(Problem::validation(format!("'{name}' is a required property")));
+        }
+    }
+    task.check(call)?;
     let cron = schedule.cron.as_deref().unwrap_or_default();
     rule.next_after(now).ok_or_else(|| bad_field("cron", cron, "it is never due"))
 }

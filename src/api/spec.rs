@@ -9,6 +9,7 @@ use utoipa::ToSchema;
 
 use super::answer::bad_field;
 use super::app::App;
+use super::call::Call;
 use crate::ids::{is_record_id, new_record_id};
 use crate::model::kind::{Kind, Mode};
 use crate::model::problem::Problem;
@@ -33,7 +34,7 @@ pub(crate) struct NewTask {
     /// What it does; `GET /v1/kinds` lists them.
     pub kind: String,
     /// The kind's own parameters.
-    #[serde(default)]
+    #[serde(default = "empty")]
     pub params: Value,
     /// The Pod Manager it concerns.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -62,6 +63,10 @@ pub(crate) struct NewTask {
     /// Free words for filtering.
     #[serde(default)]
     pub labels: BTreeMap<String, String>,
+}
+
+fn empty() -> Value {
+    Value::Object(serde_json::Map::new())
 }
 
 const fn attempts() -> u32 {
@@ -96,9 +101,14 @@ impl NewTask {
     /// Checks everything that can be told without looking at Redis.
     ///
     /// # Errors
-    /// 400 naming the field; 503 when there is no key to seal credentials with.
-    pub(crate) fn check(self, app: &App, caller: &str) -> Result<Checked, Problem> {
+    /// 400 naming the field; 403 when the kind is not the caller's to use; 503 when there is no key to seal credentials with.
+    pub(crate) fn check(mut self, call: &Call) -> Result<Checked, Problem> {
+        let app = &*call.app;
         let kind = kind(app, &self.kind)?;
+        call.allow(kind.name)?;
+        if self.params.is_null() {
+            self.params = empty();
+        }
         (kind.check)(&self.params)?;
         within("max_attempts", u64::from(self.max_attempts), 1, u64::from(MOST_ATTEMPTS))?;
         within("timeout_s", self.timeout_s, 1, MOST_TIMEOUT_S)?;
@@ -126,7 +136,7 @@ impl NewTask {
             max_attempts: self.max_attempts,
             timeout_s: self.timeout_s,
             run_at_ms,
-            caller: Some(caller.to_owned()),
+            caller: Some(call.caller.clone()),
             ..Definition::new(kind.name, Value::Null)
         };
         Ok(Checked { def: sealed(app.key.as_ref(), def)?, delay_ms })

@@ -29,7 +29,16 @@ impl Accepted {
     pub(crate) async fn after(self, app: &App, limit: Duration) -> Result<TaskRecord, Failure> {
         match self.fresh {
             Some(fresh) if limit.is_zero() => Ok(fresh),
-            _ => wait::until_ended(app, self.id, limit).await,
+            Some(_) => wait::until_ended(app, self.id, limit).await,
+            // A repeat: the task that the key stands for may have been deleted since.
+            None => wait::until_ended(app, self.id, limit).await.map_err(|failure| match failure.problem.status {
+                404 => Problem::conflict(format!(
+                    "this Idempotency-Key stands for task {}, which is not there any more; a new key makes a new one",
+                    self.id
+                ))
+                .into(),
+                _ => failure,
+            }),
         }
     }
 }

@@ -3,14 +3,18 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
+use warp::http::header::HeaderName;
 
-use super::answer::{Answer, Failure, bad_field};
+use super::answer::{self, Answer, Failure, bad_field};
 use super::call::Call;
 use super::resource::{Resource, text};
 use super::{submit, v1};
 use crate::ids::is_record_id;
 use crate::model::problem::Problem;
 use crate::store::records::Collection;
+
+/// Ids of the Pod Managers whose systems are missing in an answer, because they did not answer.
+const INCOMPLETE: HeaderName = HeaderName::from_static("x-valence-incomplete");
 
 /// The routes.
 pub(crate) fn resource() -> Resource {
@@ -44,13 +48,26 @@ async fn list(call: Call) -> Answer {
         filters.entry(name.clone()).or_insert_with(|| value.clone());
     }
     let podm_id = podm(&call).await?;
-    v1::answer(&call, "system.list", params(podm_id, json!({"filters": filters}))).await
+    ask(&call, "system.list", params(podm_id, json!({"filters": filters}))).await
 }
 
 async fn one(call: Call) -> Answer {
     call.only_query(&["podm_id"])?;
     let podm_id = podm(&call).await?;
-    v1::answer(&call, "system.get", params(podm_id, json!({"id": call.param(0)}))).await
+    ask(&call, "system.get", params(podm_id, json!({"id": call.param(0)}))).await
+}
+
+/// v1's answer is a bare list; who is missing in it is named by a header.
+async fn ask(call: &Call, kind: &str, params: Value) -> Answer {
+    let mut said = v1::ask(call, kind, params).await?;
+    let missing: Vec<String> =
+        said.get_mut("incomplete").and_then(|i| serde_json::from_value(i.take()).ok()).unwrap_or_default();
+    let items = said.get_mut("items").map(Value::take).unwrap_or(said);
+    let mut response = answer::ok(&items);
+    if !missing.is_empty() {
+        answer::set_header(&mut response, INCOMPLETE, &missing.join(", "));
+    }
+    Ok(response)
 }
 
 fn params(podm_id: Option<String>, mut rest: Value) -> Value {

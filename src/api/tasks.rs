@@ -92,7 +92,7 @@ async fn create(call: Call) -> Answer {
     let body = call.needed_json()?;
     let task: NewTask = super::call::read(&body)?;
     let key = call.idempotency_key(&body)?;
-    let checked = task.check(&call.app, &call.caller)?;
+    let checked = task.check(&call)?;
     let accepted = submit::submit(&call.app, checked, key).await?;
     let prefer = Prefer::read(&call.headers);
     let limit = if let Prefer::Wait(limit) = prefer { limit } else { Duration::ZERO };
@@ -217,6 +217,7 @@ pub(crate) async fn note(call: &Call, id: TaskId) -> Result<(), Failure> {
 async fn cancel(call: Call) -> Answer {
     let repeated = came_before(&call).await?;
     let id = call.task_id()?;
+    call.allow(&known(&call).await?.def.kind)?;
     match call.app.store.cancel(id).await? {
         Cancel::Missing => return Err(no_such_task(call.param(0)).into()),
         Cancel::Ended if !repeated => return Err(Problem::conflict("the task has ended already").into()),
@@ -229,6 +230,7 @@ async fn cancel(call: Call) -> Answer {
 async fn retry(call: Call) -> Answer {
     let repeated = came_before(&call).await?;
     let id = call.task_id()?;
+    call.allow(&known(&call).await?.def.kind)?;
     match call.app.store.redrive(id).await? {
         Redrive::Missing => return Err(no_such_task(call.param(0)).into()),
         Redrive::Refused(state) if !repeated => {

@@ -84,7 +84,7 @@ pub(crate) fn change(kind: &str, params: Value) -> NewTask {
 pub(crate) async fn act(call: &Call, task: NewTask, done: fn(&Value) -> Response) -> Answer {
     let app = &call.app;
     let prefer = Prefer::read(&call.headers);
-    let mut checked = task.check(app, &call.caller)?;
+    let mut checked = task.check(call)?;
     checked.def.podm_errors_final = prefer == Prefer::Nothing;
     checked.def.traceparent = traceparent(call);
     let key = call.idempotency_key(&call.json()?.unwrap_or(Value::Null))?;

@@ -47,7 +47,7 @@ pub(super) async fn to_end(
                 shown.show(&task, out)?;
                 if task.state.is_terminal() {
                     shown.clear();
-                    return ended_well(task);
+                    return ended_well(task, out);
                 }
             }
             Err(CtlError::Unreachable { .. }) if heard.elapsed() < AWAY => tokio::time::sleep(AGAIN).await,
@@ -87,9 +87,13 @@ pub(super) async fn maybe(
     Ok(None)
 }
 
-fn ended_well(task: Task) -> Result<Task, CtlError> {
+fn ended_well(task: Task, out: &mut Output<'_>) -> Result<Task, CtlError> {
     if task.state == State::Completed {
         return Ok(task);
+    }
+    // A program learns of the failure where it would have learned of the success; the exit code tells them apart.
+    if out.json() {
+        out.value(&task)?;
     }
     let why = task.error.as_ref().map(|e| format!(": {} {}: {}", e.problem.status, e.problem.title, e.problem.detail));
     Err(CtlError::TaskFailed { id: task.id.to_string(), state: task.state.to_string(), why: why.unwrap_or_default() })

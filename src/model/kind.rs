@@ -5,7 +5,7 @@
 
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use utoipa::PartialSchema;
+use utoipa::ToSchema;
 
 use super::params;
 use super::problem::Problem;
@@ -48,6 +48,8 @@ pub struct Kind {
     pub needs_podm: bool,
     /// Whether `node_id` must be given.
     pub needs_node: bool,
+    /// Whether only an administrator may make, cancel or repeat it; whichever route it comes by.
+    pub admin: bool,
     /// Only with `--enable-test-kinds`.
     pub test_only: bool,
     /// Largest result that is stored, bytes of JSON; a larger one is replaced by a note of its size.
@@ -107,10 +109,7 @@ pub fn read<T: DeserializeOwned>(value: &Value) -> Result<T, Problem> {
         let path = error.path().to_string();
         let field = path.rsplit('.').next().unwrap_or_default().to_owned();
         // serde repeats the value it stumbled over, which here may be somebody's password.
-        let inner = match error.into_inner() {
-            _ if path.starts_with("authentication") => "it is not what the schema wants".to_owned(),
-            inner => inner.to_string(),
-        };
+        let inner = plain(&error.into_inner().to_string(), path.starts_with("authentication"));
         if path == "." || path.is_empty() {
             return Problem::validation(inner);
         }
@@ -124,12 +123,58 @@ pub fn read<T: DeserializeOwned>(value: &Value) -> Result<T, Problem> {
     })
 }
 
+/// What serde says, in words for clients: v1's for a missing and for an unknown key, and no names of Rust types.
+fn plain(said: &str, secret: bool) -> String {
+    let quoted = |text: &str| text.strip_prefix('`').and_then(|t| t.split('`').next()).map(str::to_owned);
+    if let Some(key) = said.strip_prefix("missing field ").and_then(quoted) {
+        return format!("'{key}' is a required property");
+    }
+    if secret {
+        return "it is not what the schema wants".to_owned();
+    }
+    if let Some(key) = said.strip_prefix("unknown field ").and_then(quoted) {
+        return format!("Additional properties are not allowed ('{key}' was unexpected)");
+    }
+    match said.split_once("expected struct ") {
+        Some((before, _)) => format!("{before}expected an object"),
+        None => said.to_owned(),
+    }
+}
+
 fn check<T: DeserializeOwned>(value: &Value) -> Result<(), Problem> {
     read::<T>(value).map(drop)
 }
 
-fn schema<T: PartialSchema>() -> Value {
-    serde_json::to_value(T::schema()).unwrap_or(Value::Null)
+/// The schema of a type, whole: what it refers to stands in its `$defs`.
+fn schema<T: ToSchema>() -> Value {
+    let mut parts = Vec::new();
+    T::schemas(&mut parts);
+    let mut whole = serde_json::to_value(T::schema()).unwrap_or(Value::Null);
+    let parts: serde_json::Map<String, Value> =
+        parts.into_iter().map(|(name, part)| (name, serde_json::to_value(part).unwrap_or(Value::Null))).collect();
+    if let (Some(map), false) = (whole.as_object_mut(), parts.is_empty()) {
+        map.insert("$defs".into(), Value::Object(parts));
+    }
+    lead_inside(&mut whole);
+    whole
+}
+
+/// Makes references to components of the OpenAPI document references into `$defs`.
+fn lead_inside(value: &mut Value) {
+    match value {
+        Value::Object(map) => {
+            for (key, inner) in map {
+                match inner {
+                    Value::String(place) if key == "$ref" => {
+                        *place = place.replace("#/components/schemas/", "#/$defs/")
+                    }
+                    inner => lead_inside(inner),
+                }
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(lead_inside),
+        _ => {}
+    }
 }
 
 fn any() -> Value {
@@ -137,7 +182,9 @@ fn any() -> Value {
 }
 
 fn check_compose(value: &Value) -> Result<(), Problem> {
+    no_nulls(value)?;
     let compose: params::Compose = read(value)?;
+    name(value)?;
     if compose.flavor_id.is_some() && compose.properties.is_some() {
         return Err(Problem::validation("'flavor_id' and 'properties' cannot stand together"));
     }
@@ -145,6 +192,7 @@ fn check_compose(value: &Value) -> Result<(), Problem> {
 }
 
 fn check_action(value: &Value) -> Result<(), Problem> {
+    no_nulls(value)?;
     let a: params::Action = read(value)?;
     let given = [a.boot.is_some(), a.reset.is_some(), a.attach.is_some(), a.detach.is_some()];
     match given.iter().filter(|g| **g).count() {
@@ -156,13 +204,82 @@ fn check_action(value: &Value) -> Result<(), Problem> {
 
 fn check_podm_create(value: &Value) -> Result<(), Problem> {
     let podm: params::PodmCreate = read(value)?;
-    if podm.authentication.is_empty() {
+    name(value)?;
+    super::podm::check_url(&podm.url)?;
+    credentials(&podm.authentication)
+}
+
+fn check_podm_update(value: &Value) -> Result<(), Problem> {
+    let podm: params::PodmUpdate = read(value)?;
+    name(value)?;
+    let Some(given) = podm.authentication else { return Ok(()) };
+    if given.iter().any(|a| a.auth_items.password == super::podm::MASK) {
+        return Err(Problem::validation(
+            "'***' stands for a password in answers and is none: give the password, or leave 'authentication' out to keep it",
+        ));
+    }
+    credentials(&given)
+}
+
+fn credentials(given: &[super::podm::Authentication]) -> Result<(), Problem> {
+    if given.is_empty() {
         return Err(Problem::validation(
             "Invalid input for field/attribute 'authentication' Value: '[]'. [] is too short",
         ));
     }
-    if !podm.authentication.iter().any(|a| a.kind == "basic") {
+    if !given.iter().any(|a| a.kind == "basic") {
         return Err(Problem::validation("'authentication' must have an entry of type 'basic'"));
+    }
+    Ok(())
+}
+
+/// What can be a Pod Manager's id of a node: one segment of a path, and not one that means another place.
+fn check_manage(value: &Value) -> Result<(), Problem> {
+    let index = read::<params::Manage>(value)?.node_index;
+    let odd = |c: char| c.is_control() || c.is_whitespace() || "/\\?#%".contains(c);
+    if index.is_empty() || index.len() > 255 || index == "." || index.contains("..") || index.contains(odd) {
+        let shown: String = index.chars().take(100).collect();
+        return Err(Problem::validation(format!(
+            "Invalid input for field/attribute 'node_index' Value: '{}'. the Pod Manager's id of a node is wanted",
+            shown.escape_debug()
+        )));
+    }
+    Ok(())
+}
+
+fn check_flavor<T: DeserializeOwned>(value: &Value) -> Result<(), Problem> {
+    no_nulls(value)?;
+    read::<T>(value)?;
+    name(value)
+}
+
+/// A name, where one is given: 1 to 255 characters, none of them a control character.
+fn name(value: &Value) -> Result<(), Problem> {
+    let Some(name) = value.get("name").and_then(Value::as_str) else { return Ok(()) };
+    if (1..=255).contains(&name.chars().count()) && !name.contains(char::is_control) {
+        return Ok(());
+    }
+    let shown: String = name.chars().take(100).collect();
+    Err(Problem::validation(format!(
+        "Invalid input for field/attribute 'name' Value: '{}'. 1 to 255 characters without control characters are wanted",
+        shown.escape_debug()
+    )))
+}
+
+/// Refuses an explicit null, which v1 takes nowhere: absent and null are not the same. Items of arrays are nobody's concern here.
+///
+/// # Errors
+/// 400 naming the first key that has one.
+pub fn no_nulls(value: &Value) -> Result<(), Problem> {
+    let Value::Object(map) = value else { return Ok(()) };
+    for (key, inner) in map {
+        if inner.is_null() {
+            let key: String = key.chars().take(100).collect();
+            return Err(Problem::validation(format!(
+                "Invalid input for field/attribute '{key}' Value: 'None'. None is not of the type that is wanted"
+            )));
+        }
+        no_nulls(inner)?;
     }
     Ok(())
 }
@@ -176,6 +293,7 @@ const fn kind(name: &'static str, topic: Topic, about: &'static str) -> Kind {
         about,
         needs_podm: false,
         needs_node: false,
+        admin: false,
         test_only: false,
         result_bytes: V1_ANSWER_BYTES,
         check: check::<params::Nothing>,
@@ -213,19 +331,19 @@ pub static KINDS: &[Kind] = &[
     Kind {
         gates: Gates::Podm,
         needs_podm: true,
-        check: check::<params::Manage>,
+        check: check_manage,
         schema: schema::<params::Manage>,
         result_schema: schema::<super::node::BriefNode>,
         ..kind("node.manage", Topic::Compute, "Takes a node on record that was composed elsewhere")
     },
     Kind {
-        check: check::<params::FlavorCreate>,
+        check: check_flavor::<params::FlavorCreate>,
         schema: schema::<params::FlavorCreate>,
         result_schema: schema::<super::flavor::Flavor>,
         ..kind("flavor.create", Topic::Compute, "Stores a flavor")
     },
     Kind {
-        check: check::<params::FlavorUpdate>,
+        check: check_flavor::<params::FlavorUpdate>,
         schema: schema::<params::FlavorUpdate>,
         result_schema: schema::<super::flavor::Flavor>,
         ..kind("flavor.update", Topic::Compute, "Changes a flavor")
@@ -242,6 +360,7 @@ pub static KINDS: &[Kind] = &[
         ..kind("node.place", Topic::Scheduler, "Chooses a Pod Manager and composes the node there")
     },
     Kind {
+        admin: true,
         check: check_podm_create,
         schema: schema::<params::PodmCreate>,
         result_schema: schema::<super::podm::Podm>,
@@ -249,13 +368,15 @@ pub static KINDS: &[Kind] = &[
     },
     Kind {
         needs_podm: true,
-        check: check::<params::PodmUpdate>,
+        admin: true,
+        check: check_podm_update,
         schema: schema::<params::PodmUpdate>,
         result_schema: schema::<super::podm::Podm>,
         ..kind("podm.update", Topic::Scheduler, "Changes a Pod Manager's record")
     },
     Kind {
         needs_podm: true,
+        admin: true,
         ..kind("podm.delete", Topic::Scheduler, "Decomposes a Pod Manager's nodes and forgets it")
     },
     Kind { needs_podm: true, ..kind("podm.probe", Topic::Scheduler, "Asks a Pod Manager whether it is there") },
@@ -338,6 +459,87 @@ mod tests {
         ] {
             let error = (create.check)(&serde_json::json!({"name": "p", "url": "u", "authentication": auth}));
             assert!(!error.unwrap_err().detail.contains("canary"));
+        }
+    }
+
+    #[test]
+    fn bad_names_urls_indexes_and_nulls_are_refused() {
+        let podm = |name: &str, url: &str| {
+            serde_json::json!({"name": name, "url": url, "authentication":
+                [{"type": "basic", "auth_items": {"username": "u", "password": "p"}}]})
+        };
+        let check = |kind: &str, params: &Value| (Kind::find(kind).unwrap().check)(params);
+        assert!(check("podm.create", &podm("p", "https://h:8443/base")).is_ok());
+        for url in [
+            "",
+            "h",
+            "ftp://h",
+            "http://",
+            "http://u:canary@h",
+            "http://canary@h/",
+            "http://@h/",
+            "http://h/?a=canary",
+            "http://h/#canary",
+            "http://h/a/../b",
+            "http://h/%2e%2E/b",
+            "http://h/./",
+            "http:\\\\h",
+            "http://h/a b",
+            " http://h",
+        ] {
+            let error = check("podm.create", &podm("p", url)).unwrap_err();
+            assert_eq!(error.status, 400, "{url}");
+            assert!(!error.detail.contains("canary"), "{}", error.detail);
+        }
+        for name in ["", "a\nb", &"x".repeat(256)] {
+            assert_eq!(check("podm.create", &podm(name, "http://h")).unwrap_err().status, 400);
+            assert_eq!(check("node.compose", &serde_json::json!({"name": name})).unwrap_err().status, 400);
+            assert_eq!(
+                check("flavor.create", &serde_json::json!({"name": name, "properties": {}})).unwrap_err().status,
+                400
+            );
+        }
+        for index in ["", ".", "..", "a/b", "../x", "a%2fb", "a?b", "a b"] {
+            let error = check("node.manage", &serde_json::json!({"node_index": index})).unwrap_err();
+            assert_eq!(error.status, 400, "{index}");
+        }
+        assert!(check("node.manage", &serde_json::json!({"node_index": "Node-1.a"})).is_ok());
+        let nulls = serde_json::json!({"name": "f", "properties": {"memory": null}});
+        assert!(check("flavor.create", &nulls).unwrap_err().detail.contains("'memory'"));
+        let update = |auth: Value| check("podm.update", &serde_json::json!({ "authentication": auth }));
+        assert!(update(serde_json::json!([])).is_err());
+        let masked = serde_json::json!([{"type": "basic", "auth_items": {"username": "u", "password": "***"}}]);
+        assert!(update(masked).unwrap_err().detail.contains("'***'"));
+    }
+
+    #[test]
+    fn errors_name_the_missing_key_and_no_types_of_ours() {
+        let check = |kind: &str, params: Value| (Kind::find(kind).unwrap().check)(&params).unwrap_err().detail;
+        assert_eq!(check("flavor.create", serde_json::json!({"properties": {}})), "'name' is a required property");
+        let detail = check("flavor.create", serde_json::json!({"name": "f", "properties": 5}));
+        assert!(!detail.contains("struct") && detail.contains("an object"), "{detail}");
+        let detail = check("flavor.update", serde_json::json!({"flavor_id": "f", "colour": 1}));
+        assert!(!detail.contains("flavor_id"), "{detail}");
+    }
+
+    #[test]
+    fn schemas_of_kinds_refer_to_nothing_outside() {
+        fn look(value: &Value, root: &Value) {
+            match value {
+                Value::Object(map) => map.iter().for_each(|(key, inner)| match inner.as_str() {
+                    Some(place) if key == "$ref" => {
+                        assert!(root.pointer(place.trim_start_matches('#')).is_some(), "{place}");
+                    }
+                    _ => look(inner, root),
+                }),
+                Value::Array(items) => items.iter().for_each(|inner| look(inner, root)),
+                _ => {}
+            }
+        }
+        for kind in KINDS {
+            for schema in [(kind.schema)(), (kind.result_schema)()] {
+                look(&schema, &schema);
+            }
         }
     }
 

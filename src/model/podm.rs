@@ -2,7 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use url::Url;
 use utoipa::ToSchema;
+
+use super::problem::Problem;
 
 /// What stands in the place of a password in every answer.
 pub const MASK: &str = "***";
@@ -92,7 +95,59 @@ impl Podm {
         for auth in &mut self.authentication {
             auth.auth_items.password = MASK.into();
         }
+        self.url = without_user(&self.url);
         self
+    }
+}
+
+/// Checks a Pod Manager's URL by its form alone, before anything of it is stored. The address behind it is the worker's concern.
+///
+/// # Errors
+/// 400; the URL is not repeated, there may be a password in it.
+pub fn check_url(text: &str) -> Result<(), Problem> {
+    let bad = |why: &str| Err(Problem::validation(format!("Invalid input for field/attribute 'url'. {why}")));
+    if text.len() > 2048 || text.contains(|c: char| c.is_control() || c.is_whitespace() || c == '\\') {
+        return bad("at most 2048 characters, without blanks, control characters and backslashes, are wanted");
+    }
+    let Ok(url) = Url::parse(text) else { return bad("an absolute URL is wanted, such as https://podm.example:8443") };
+    if !matches!(url.scheme(), "http" | "https") {
+        return bad("its scheme must be http or https");
+    }
+    let after = text.split_once("://").map_or("", |(_, after)| after);
+    let (authority, path) = after.split_at(after.find(['/', '?', '#']).unwrap_or(after.len()));
+    if authority.is_empty() || url.host_str().is_none_or(str::is_empty) {
+        return bad("it must name a host");
+    }
+    if authority.contains('@') {
+        return bad("it may not name a user: credentials belong into 'authentication'");
+    }
+    if text.contains(['?', '#']) {
+        return bad("it may have neither a query nor a fragment");
+    }
+    let dots = |part: &str| matches!(part.to_ascii_lowercase().replace("%2e", ".").as_str(), "." | "..");
+    if path.split('/').any(dots) {
+        return bad("it may not have '.' or '..' as a part of its path");
+    }
+    Ok(())
+}
+
+/// One spelling of a URL for the check for duplicates: scheme and host in lower case, no default port. A slash at the end stays a
+/// difference, as in v1.
+#[must_use]
+pub fn canonical_url(text: &str) -> String {
+    let Ok(url) = Url::parse(text) else { return text.to_owned() };
+    let canonical = url.as_str();
+    let bare = url.path() == "/" && !text.ends_with('/');
+    if bare { canonical.trim_end_matches('/').to_owned() } else { canonical.to_owned() }
+}
+
+/// A URL as it may be shown: whatever stands for a user in it is masked.
+fn without_user(url: &str) -> String {
+    let start = url.find("://").map_or(0, |at| at + 3);
+    let end = url[start..].find(['/', '?', '#']).map_or(url.len(), |at| start + at);
+    match url[start..end].rfind('@') {
+        Some(at) => format!("{}{MASK}{}", &url[..start], &url[start + at..]),
+        None => url.to_owned(),
     }
 }
 
@@ -105,7 +160,12 @@ pub fn mask(value: &Value) -> Value {
             map.iter()
                 .map(|(k, v)| {
                     let secret = SECRETS.iter().any(|s| k.eq_ignore_ascii_case(s)) && !v.is_null();
-                    (k.clone(), if secret { MASK.into() } else { mask(v) })
+                    let shown = match v {
+                        Value::String(url) if k == "url" => without_user(url).into(),
+                        _ if secret => MASK.into(),
+                        _ => mask(v),
+                    };
+                    (k.clone(), shown)
                 })
                 .collect(),
         ),
@@ -117,6 +177,15 @@ pub fn mask(value: &Value) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_url_is_one_however_it_is_spelt_and_shows_no_user() {
+        assert_eq!(canonical_url("HTTPS://PodM.example:443/a"), "https://podm.example/a");
+        assert_eq!(canonical_url("http://h:80"), "http://h");
+        assert_ne!(canonical_url("http://h/"), canonical_url("http://h"));
+        assert_eq!(mask(&serde_json::json!({"url": "http://u:can@ary@h:1/x@y"}))["url"], "http://***@h:1/x@y");
+        assert_eq!(mask(&serde_json::json!({"url": "http://h/x@y"}))["url"], "http://h/x@y");
+    }
 
     #[test]
     fn passwords_are_masked_at_any_depth_and_in_debug() {

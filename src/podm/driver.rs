@@ -61,6 +61,8 @@ pub enum MonitorState {
 /// A composed node as its Pod Manager shows it now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NodeView {
+    /// Whether what was read is a composed node.
+    pub composed: bool,
     /// Its path.
     pub path: String,
     /// The Pod Manager's own id of it.

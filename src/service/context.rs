@@ -424,6 +424,17 @@ impl ReadContext {
         &self.pool
     }
 
+    /// The same read with less time.
+    #[must_use]
+    pub fn within(&self, limit: Duration) -> Self {
+        Self {
+            store: self.store.clone(),
+            pool: self.pool.clone(),
+            request: self.request.clone(),
+            deadline: self.deadline.min(std::time::Instant::now() + limit),
+        }
+    }
+
     /// Time until nobody waits any more.
     #[must_use]
     pub fn left(&self) -> Duration {

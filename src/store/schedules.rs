@@ -61,13 +61,35 @@ impl Store {
     /// When Redis is away or full.
     pub async fn note_firing(&self, id: &str, nominal_ms: u64, task: &str) -> Result<(), StoreError> {
         let key = keys::record("schedule", id);
-        let _new: u32 = redis::cmd("HSET")
-            .arg(key)
-            .arg("last")
-            .arg(format!("{nominal_ms} {task}"))
+        let () = redis::pipe()
+            .hset(&key, "last", format!("{nominal_ms} {task}"))
+            .ignore()
+            .hdel(&key, "last_error")
+            .ignore()
             .query_async(&mut self.redis().shared())
             .await?;
         Ok(())
+    }
+
+    /// Notes why a firing made no task; the next one that makes one takes the note away.
+    ///
+    /// # Errors
+    /// When Redis is away or full.
+    pub async fn note_refusal(&self, id: &str, nominal_ms: u64, why: &str) -> Result<(), StoreError> {
+        let key = keys::record("schedule", id);
+        let text = format!("{}: {why}", crate::model::v1time::rfc3339(nominal_ms));
+        let _new: u32 =
+            redis::cmd("HSET").arg(key).arg("last_error").arg(text).query_async(&mut self.redis().shared()).await?;
+        Ok(())
+    }
+
+    /// Why the last firing made no task; `None` when it made one.
+    ///
+    /// # Errors
+    /// When Redis is away.
+    pub async fn last_refusal(&self, id: &str) -> Result<Option<String>, StoreError> {
+        let key = keys::record("schedule", id);
+        Ok(redis::cmd("HGET").arg(key).arg("last_error").query_async(&mut self.redis().shared()).await?)
     }
 
     /// The last firing: nominal time in ms and task id.

@@ -80,6 +80,7 @@ async fn fire(store: &Store, schedule: &Schedule, nominal_ms: u64) -> Result<boo
         Err(SubmitError::Store(error)) => Err(error),
         Err(SubmitError::Refused(problem)) => {
             tracing::warn!(schedule = %schedule.id, error = %problem.detail, "a firing was refused");
+            store.note_refusal(&schedule.id, nominal_ms, &problem.detail).await?;
             Ok(false)
         }
     }

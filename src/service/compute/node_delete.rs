@@ -7,6 +7,8 @@ use super::removal::{self, Removal};
 use crate::model::node::Node;
 use crate::model::podm::Podm;
 use crate::model::problem::Problem;
+use crate::model::task::TaskError;
+use crate::podm::Driver;
 use crate::service::{Context, Verdict, hardware};
 use crate::store::records::Collection;
 
@@ -32,7 +34,12 @@ pub async fn run(ctx: &Context) -> Result<Value, Verdict> {
                 let driver = hardware::connect(ctx, &podm)?;
                 ctx.progress(20, "decomposing", node.resource_uri.as_str()).await;
                 let at = |removal| Saved { removal, gone: false };
-                removal::remove(ctx, driver.as_ref(), &node.resource_uri, saved.removal, at).await?;
+                match removal::remove(ctx, driver.as_ref(), &node.resource_uri, saved.removal, at).await {
+                    Err(Verdict::Fail(refusal)) if matches!(refusal.problem.status, 404 | 405) => {
+                        nothing_to_decompose(ctx, driver.as_ref(), &node, refusal).await?;
+                    }
+                    other => other?,
+                }
                 ctx.checkpoint(&Saved { gone: true, ..Saved::default() }).await?;
             }
             forget(ctx, &node).await?;
@@ -59,6 +66,19 @@ pub async fn undo(ctx: &Context) -> Result<(), Verdict> {
         }
     }
     forget(ctx, &node).await
+}
+
+/// A record that leads to no composed node has no hardware to give back: it may go, and with it its Pod Manager.
+async fn nothing_to_decompose(
+    ctx: &Context,
+    driver: &dyn Driver,
+    node: &Node,
+    refusal: TaskError,
+) -> Result<(), Verdict> {
+    match driver.node(&node.resource_uri).await.map_err(|e| hardware::verdict(ctx, &e))? {
+        Some(there) if there.composed => Err(Verdict::Fail(refusal)),
+        _ => Ok(()),
+    }
 }
 
 async fn forget(ctx: &Context, node: &Node) -> Result<(), Verdict> {

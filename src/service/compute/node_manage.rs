@@ -27,6 +27,10 @@ pub async fn run(ctx: &Context) -> Result<Value, Verdict> {
     let podm = ctx.podm_record().await?;
     let driver = hardware::connect(ctx, &podm)?;
     let view = driver.node_by_index(&params.node_index).await.map_err(|e| hardware::verdict(ctx, &e))?;
+    if !view.composed {
+        let detail = format!("'{}' is no composed node at the Pod Manager", params.node_index);
+        return Err(Problem::bad_request(detail).into());
+    }
     let managed = || Problem::exists(format!("Node '{}' already managed by Valence", params.node_index));
     let nodes: Vec<Node> = ctx.records(Collection::Node).await?;
     let same = |n: &&Node| n.podm_id == podm.uuid && n.index == view.index && n.uuid != id;

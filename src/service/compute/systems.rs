@@ -1,7 +1,9 @@
 //! `system.list` and `system.get`: live from the Pod Managers, several at once.
 
+use std::time::Duration;
+
 use futures_util::future::join_all;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::filter;
 use crate::model::kind;
@@ -12,7 +14,11 @@ use crate::podm::SystemView;
 use crate::service::{ReadContext, hardware};
 use crate::store::records::Collection;
 
-/// The systems of one Pod Manager, or of every one; those that match all filters. Also for one system: a list of one, or of none.
+/// How long one of several Pod Managers is waited for, at most; never longer than half the time there is.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The systems of one Pod Manager, or of every one; those that match all filters, as `items`; also for one system: one, or none.
+/// `incomplete` has the ids of the Pod Managers that did not answer.
 ///
 /// # Errors
 /// 404 for an unknown Pod Manager; what the Pod Manager answers when it is asked alone, or when none of several answers.
@@ -26,8 +32,11 @@ pub async fn list(ctx: &ReadContext, params: Value) -> Result<Value, Problem> {
         }
         None => ctx.records::<Podm>(Collection::Podm).await?,
     };
-    let answers = join_all(podms.iter().map(|podm| ask(ctx, podm, id.as_deref()))).await;
-    let mut shown = Vec::new();
+    // One that hangs must leave time to answer with what the others said.
+    let limit = if podms.len() > 1 { (ctx.left() / 2).min(PATIENCE) } else { ctx.left() };
+    let limited = ctx.within(limit);
+    let answers = join_all(podms.iter().map(|podm| ask(&limited, podm, id.as_deref()))).await;
+    let (mut shown, mut incomplete) = (Vec::new(), Vec::new());
     let mut answered = podms.is_empty();
     let mut problem = None;
     for (podm, answer) in podms.iter().zip(answers) {
@@ -38,13 +47,14 @@ pub async fn list(ctx: &ReadContext, params: Value) -> Result<Value, Problem> {
             }
             Err(error) => {
                 tracing::warn!(podm = %podm.name, error = %error.detail, "its systems are missing in a list");
+                incomplete.push(podm.uuid.clone());
                 problem.get_or_insert(error);
             }
         }
     }
     match problem {
         Some(problem) if !answered => Err(problem),
-        _ => Ok(Value::Array(shown)),
+        _ => Ok(json!({ "items": shown, "incomplete": incomplete })),
     }
 }
 

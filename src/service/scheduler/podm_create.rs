@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::{reach, reads};
 use crate::model::params::PodmCreate;
-use crate::model::podm::{Podm, PodmStatus};
+use crate::model::podm::{Podm, PodmStatus, canonical_url};
 use crate::model::problem::Problem;
 use crate::model::v1time::v1;
 use crate::podm::drivers;
@@ -27,7 +27,7 @@ pub async fn run(ctx: &Context) -> Result<Value, Verdict> {
     if let Some(podm) = ctx.record::<Podm>(Collection::Podm, id).await? {
         return Ok(reads::shown(podm)?);
     }
-    for (what, value) in [("name", &params.name), ("url", &params.url)] {
+    for (what, value) in [("name", &params.name), ("url", &canonical_url(&params.url))] {
         if ctx.claim_name(Collection::Podm, what, value, id).await?.is_some() {
             return Err(Problem::bad_request("duplicated name or url !").into());
         }
@@ -67,5 +67,5 @@ pub async fn undo(ctx: &Context) -> Result<(), Verdict> {
         ctx.remove(Collection::Podm, id).await?;
     }
     ctx.release_name(Collection::Podm, "name", &params.name, id).await?;
-    ctx.release_name(Collection::Podm, "url", &params.url, id).await
+    ctx.release_name(Collection::Podm, "url", &canonical_url(&params.url), id).await
 }

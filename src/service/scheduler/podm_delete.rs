@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::children::{self, Ended};
 use crate::ids::TaskId;
 use crate::model::node::Node;
-use crate::model::podm::Podm;
+use crate::model::podm::{Podm, canonical_url};
 use crate::model::problem::Problem;
 use crate::model::task::Definition;
 use crate::service::{Context, Verdict, hardware};
@@ -39,7 +39,7 @@ pub async fn run(ctx: &Context) -> Result<Value, Verdict> {
     if let Some((name, url)) = saved.forgetting {
         ctx.remove(Collection::Podm, id).await?;
         ctx.release_name(Collection::Podm, "name", &name, id).await?;
-        ctx.release_name(Collection::Podm, "url", &url, id).await?;
+        ctx.release_name(Collection::Podm, "url", &canonical_url(&url), id).await?;
     }
     Ok(hardware::confirmation(ctx, "", "DELETED"))
 }
@@ -58,7 +58,7 @@ pub async fn undo(ctx: &Context) -> Result<(), Verdict> {
         && ctx.record::<Podm>(Collection::Podm, id).await?.is_none()
     {
         ctx.release_name(Collection::Podm, "name", &name, id).await?;
-        ctx.release_name(Collection::Podm, "url", &url, id).await?;
+        ctx.release_name(Collection::Podm, "url", &canonical_url(&url), id).await?;
     }
     Ok(())
 }

@@ -38,6 +38,12 @@ fn below(collection: &str, id: &str) -> String {
     format!("{}/{id}", collection.trim_end_matches('/'))
 }
 
+/// Whether it is a composed node at all: a collection, say, can be read under a path that looks like a node's.
+fn is_composed(node: &Resource) -> Result<bool, RedfishError> {
+    let kind = node.text("@odata.type")?.unwrap_or_default();
+    Ok(node.text("ComposedNodeState")?.is_some() || kind.trim_start_matches('#').starts_with("ComposedNode."))
+}
+
 fn view(node: &Resource) -> Result<NodeView, RedfishError> {
     let description = node.text("Description")?.unwrap_or_default();
     let (description, tag) = tag::split(&description);
@@ -47,6 +53,7 @@ fn view(node: &Resource) -> Result<NodeView, RedfishError> {
         name: node.text("Name")?.unwrap_or_default(),
         description: description.to_owned(),
         tag: tag.map(str::to_owned),
+        composed: is_composed(node)?,
         state: node.text("ComposedNodeState")?,
         power: node.text("PowerState")?,
         boot_target: node.text("Boot/BootSourceOverrideTarget")?,
