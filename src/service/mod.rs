@@ -8,6 +8,7 @@ pub mod compute;
 pub mod context;
 pub mod hardware;
 pub mod noop;
+pub mod read_context;
 pub mod scheduler;
 pub mod sleep;
 pub mod verdict;
@@ -19,7 +20,8 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::model::problem::Problem;
-pub use context::{Context, ReadContext};
+pub use context::Context;
+pub use read_context::ReadContext;
 pub use verdict::Verdict;
 
 /// A handler's future.

@@ -1,0 +1,103 @@
+//! What a reader may touch: records, and Pod Managers under their gate for reads.
+
+use std::time::Duration;
+
+use serde::de::DeserializeOwned;
+
+use crate::model::kind;
+use crate::model::problem::Problem;
+use crate::podm::Pool;
+use crate::store::records::Collection;
+use crate::store::{Store, StoreError};
+
+/// What a sync read works with.
+pub struct ReadContext {
+    store: Store,
+    pool: Pool,
+    request: String,
+    deadline: std::time::Instant,
+}
+
+impl ReadContext {
+    /// Made by the worker for each read.
+    #[must_use]
+    pub fn new(store: Store, pool: Pool, request: String, deadline: std::time::Instant) -> Self {
+        Self { store, pool, request, deadline }
+    }
+
+    /// Pod Manager connections.
+    #[must_use]
+    pub fn pool(&self) -> &Pool {
+        &self.pool
+    }
+
+    /// The same read with less time.
+    #[must_use]
+    pub fn within(&self, limit: Duration) -> Self {
+        Self {
+            store: self.store.clone(),
+            pool: self.pool.clone(),
+            request: self.request.clone(),
+            deadline: self.deadline.min(std::time::Instant::now() + limit),
+        }
+    }
+
+    /// Time until nobody waits any more.
+    #[must_use]
+    pub fn left(&self) -> Duration {
+        self.deadline.saturating_duration_since(std::time::Instant::now())
+    }
+
+    /// Reads a record.
+    ///
+    /// # Errors
+    /// 503 when Redis is away.
+    pub async fn record<T: DeserializeOwned>(&self, of: Collection, id: &str) -> Result<Option<T>, Problem> {
+        self.store.record(of, id).await.map_err(|e| unavailable(&e))
+    }
+
+    /// Reads all records of a collection.
+    ///
+    /// # Errors
+    /// 503 when Redis is away.
+    pub async fn records<T: DeserializeOwned>(&self, of: Collection) -> Result<Vec<T>, Problem> {
+        self.store.records(of).await.map_err(|e| unavailable(&e))
+    }
+
+    /// Runs a read of a Pod Manager under a place in its gate for reads, waiting for one until the deadline.
+    ///
+    /// # Errors
+    /// 503 when there was no place in time, or Redis is away; else what `read` answers; 504 when it took too long.
+    pub async fn at_podm<T>(
+        &self,
+        podm_id: &str,
+        read: impl Future<Output = Result<T, Problem>> + Send,
+    ) -> Result<T, Problem> {
+        let bucket = self.store.options().buckets.of_name(podm_id);
+        let gate = kind::podm_gate(podm_id, false);
+        let holder = format!("{}:{podm_id}", self.request);
+        let mut pause = Duration::from_millis(5);
+        loop {
+            let entered = self.store.gate_enter(bucket, &gate, &holder, kind::PODM_READS, self.left()).await;
+            if entered.map_err(|e| unavailable(&e))? {
+                break;
+            }
+            if self.left() < pause {
+                return Err(Problem::unavailable(format!(
+                    "Pod Manager {podm_id} is busy: no place for a read in time"
+                )));
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(Duration::from_millis(200));
+        }
+        let outcome = tokio::time::timeout(self.left(), read).await;
+        if let Err(error) = self.store.gate_leave(bucket, &gate, &holder).await {
+            tracing::debug!(%error, gate, "place not given back; it lapses");
+        }
+        outcome.unwrap_or_else(|_| Err(Problem::timeout(format!("Pod Manager {podm_id} did not answer in time"))))
+    }
+}
+
+fn unavailable(error: &StoreError) -> Problem {
+    Problem::unavailable(error.to_string())
+}
