@@ -17,11 +17,11 @@ use crate::model::problem::Problem;
 use crate::model::task::{Definition, Progress};
 use crate::model::topic::Lane;
 use crate::podm::Pool;
+use crate::store::Store;
 use crate::store::claims::{Claimed, Hold, Mode};
 use crate::store::record::TaskRecord;
 use crate::store::records::{Collection, Writer};
 use crate::store::tasks::NewTask;
-use crate::store::Store;
 
 /// What one attempt of an async kind works with.
 pub struct Context {
