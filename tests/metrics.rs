@@ -1,0 +1,54 @@
+//! What Prometheus is given: a sound configuration, and metrics that promtool likes.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
+
+use std::io::Write;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+fn promtool(args: &[&str], input: &str) -> (bool, String) {
+    let mut child = Command::new("promtool")
+        .args(args)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("promtool must be installed: make setup-test");
+    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+    let out = child.wait_with_output().unwrap();
+    (out.status.success(), format!("{}{}", String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr)))
+}
+
+#[test]
+fn the_scrape_configuration_is_sound() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("grafana/prometheus.yml");
+    let (sound, said) = promtool(&["check", "config", file.to_str().unwrap()], "");
+    assert!(sound, "{said}");
+}
+
+#[test]
+fn every_family_of_every_process_pleases_promtool() {
+    let m = valence::observe::metrics::get();
+    // A family without children prints nothing: give each one.
+    m.http.requests.with_label_values(&["GET", "/", "2xx"]).inc();
+    m.http.duration.with_label_values(&["GET", "/"]).observe(0.1);
+    m.http.refused.with_label_values(&["full"]).inc();
+    m.http.enqueued.with_label_values(&["compute", "noop"]).inc();
+    for family in [&m.work.settled, &m.work.completed, &m.work.retried] {
+        family.with_label_values(&["compute", "noop", "completed"]).inc();
+    }
+    for family in [&m.work.dead_lettered, &m.work.fenced] {
+        family.with_label_values(&["compute", "noop"]).inc();
+    }
+    m.work.queue_wait.with_label_values(&["compute"]).observe(0.1);
+    m.work.run_time.with_label_values(&["compute", "noop"]).observe(0.1);
+    m.work.slots.with_label_values(&["busy"]).set(1);
+    m.work.reads.with_label_values(&["echo", "ok"]).inc();
+    m.upkeep.reclaimed.with_label_values(&["requeued"]).inc();
+    m.upkeep.depth.with_label_values(&["compute", "queued"]).set(1);
+    m.upkeep.oldest_age.with_label_values(&["compute"]).set(1.0);
+    for family in [&m.upkeep.lag, &m.upkeep.pending, &m.upkeep.workers, &m.upkeep.paused] {
+        family.with_label_values(&["compute"]).set(1);
+    }
+    let (pleased, said) = promtool(&["check", "metrics"], &m.page());
+    assert!(pleased && said.trim().is_empty(), "{said}");
+}
