@@ -50,7 +50,8 @@ ci: ## what CI runs
 	.ci/run
 
 bench: setup ## measure against real processes
-	$(CARGO) run --release --locked --bin valence-bench
+	$(CARGO) build --release --locked --bins
+	target/release/valence-bench
 
 SEED ?= 1
 TASKS ?= 2000
@@ -59,9 +60,8 @@ BUCKETS ?= 1
 chaos: setup-test ## kill processes while tasks run: SEED= TASKS= FAULTS= BUCKETS=
 	SEED=$(SEED) TASKS=$(TASKS) FAULTS=$(FAULTS) BUCKETS=$(BUCKETS) $(CARGO) test --locked --test chaos -- --nocapture
 
-docs: ## write docs/openapi.json anew
-	$(CARGO) run --locked --bin valence-api -- --print-openapi > docs/openapi.json.new
-	mv docs/openapi.json.new docs/openapi.json
+docs: setup-test ## write docs/openapi.json anew
+	VALENCE_UPDATE_DOCS=1 $(CARGO) test --locked --test openapi
 
 console: ## build the web console
 	@echo "there is no web console yet"
