@@ -20,7 +20,7 @@ const TAG: &str = "valence:test:019abcde-0000-7000-8000-000000000000";
 
 fn wanted(memory_mib: &str) -> Wanted {
     let requirements = serde_json::from_value(json!({"memory": {"capacity_mib": memory_mib}})).unwrap();
-    Wanted { name: "n1".into(), description: format!("rack 3 {TAG}"), requirements }
+    Wanted { name: "n1".into(), description: format!("rack 3 {TAG}"), requirements, parts: Vec::new() }
 }
 
 async fn allocate(driver: &dyn Driver) -> String {
@@ -57,7 +57,7 @@ async fn a_node_is_composed_read_acted_upon_and_deleted() {
         let driver = lab.driver();
         assert_eq!(driver.probe().await.unwrap().nodes, 0);
         let node = assembled(driver.as_ref()).await;
-        let view = driver.find_by_tag(TAG).await.unwrap().unwrap();
+        let view = driver.find(TAG, &[]).await.unwrap().unwrap();
         assert_eq!(
             (view.path.as_str(), view.name.as_str(), view.description.as_str()),
             (node.as_str(), "n1", "rack 3")
@@ -83,7 +83,7 @@ async fn a_node_is_composed_read_acted_upon_and_deleted() {
         assert_eq!(driver.delete_node(&node).await.unwrap(), Begun::Done(()));
         assert_eq!(driver.node(&node).await.unwrap(), None);
         assert_eq!(driver.delete_node(&node).await.unwrap(), Begun::Done(()), "gone already is a success");
-        assert_eq!(driver.find_by_tag(TAG).await.unwrap(), None);
+        assert_eq!(driver.find(TAG, &[]).await.unwrap(), None);
     }
 }
 
@@ -127,7 +127,7 @@ async fn a_change_cut_after_acting_is_unseen_and_its_tag_finds_it() {
     let error = driver.allocate(&wanted("1024")).await.unwrap_err();
     assert!(error.answer_unseen(), "{error}");
     assert_eq!(error.verdict(), Advice::Look);
-    assert!(driver.find_by_tag(TAG).await.unwrap().is_some());
+    assert!(driver.find(TAG, &[]).await.unwrap().is_some());
 }
 
 #[tokio::test]

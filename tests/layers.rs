@@ -144,9 +144,10 @@ fn only_the_store_names_redis_and_only_podm_speaks_to_hardware() {
 
 #[test]
 fn the_reader_of_imports_sees_groups_and_paths() {
-    let text = "use crate::store::{Store, keys};\nlet x = crate::model::kind::KINDS;\n// crate::podm\nuse crate::{ids, clock};";
+    let text =
+        "use crate::store::{Store, keys};\nlet x = crate::model::kind::Kind;\n// crate::podm\nuse crate::{ids, clock};";
     let found = imports(text);
-    for import in ["store", "model::kind::KINDS", "ids", "clock"] {
+    for import in ["store", "model::kind::Kind", "ids", "clock"] {
         assert!(found.contains(import), "{import} in {found:?}");
     }
     assert!(!found.contains("podm"));

@@ -195,8 +195,12 @@ async fn a_foreign_node_is_managed_once() {
     let plant = Plant::start(quick()).await;
     let podm = plant.lab.uuids[0].clone();
     let driver = plant.lab.driver();
-    let wanted =
-        valence::podm::Wanted { name: "ext".into(), description: String::new(), requirements: Default::default() };
+    let wanted = valence::podm::Wanted {
+        name: "ext".into(),
+        description: String::new(),
+        requirements: Default::default(),
+        parts: Vec::new(),
+    };
     driver.allocate(&wanted).await.unwrap();
     let manage = |index: &str| plant.run("node.manage", json!({ "node_index": index }), Some(&podm), None);
     let node = node_of(&manage("1").await);

@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 use super::answer::{self, Answer};
 use super::call::Call;
 use super::resource::Resource;
-use crate::model::kind::{KINDS, Kind, Mode};
+use crate::model::kind::{self, Kind, Mode};
 use crate::model::topic::Topic;
 
 /// A task kind.
@@ -45,7 +45,7 @@ pub(crate) fn resource() -> Resource {
 
 async fn list(call: Call) -> Answer {
     let offered = |k: &&Kind| !k.test_only || call.app.config.enable_test_kinds;
-    let kinds = KINDS.iter().filter(offered).map(view).collect();
+    let kinds = kind::all().filter(offered).map(view).collect();
     Ok(answer::ok(&Kinds { kinds }))
 }
 

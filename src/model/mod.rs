@@ -1,5 +1,6 @@
 //! Plain data and pure rules; nothing here does I/O.
 
+pub mod device;
 pub mod flavor;
 pub mod history;
 pub mod kind;

@@ -17,8 +17,12 @@ pub mod pool;
 pub mod quirks;
 pub mod resource;
 pub mod retry_after;
+pub mod standard;
 pub mod tag;
 
-pub use driver::{Begun, Driver, MonitorState, NodeView, Probe, SystemView, Wanted};
+pub use driver::network::NetworkDriver;
+pub use driver::storage::{DeviceView, StorageDriver};
+pub use driver::telemetry::TelemetryDriver;
+pub use driver::{Begun, Driver, MonitorState, NodeView, Offer, Probe, RackView, SystemView, Wanted};
 pub use error::{Advice, Cause, RedfishError};
 pub use pool::{Pool, PoolError};

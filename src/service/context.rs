@@ -1,5 +1,6 @@
 //! What a handler may touch: its task, its checkpoint, its records, Pod Managers, children. Nothing else of the store.
 
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -330,6 +331,14 @@ impl Context {
         id: &str,
     ) -> Result<Option<String>, Verdict> {
         Ok(self.store.claim_name(of, what, name, id).await?)
+    }
+
+    /// All unique names of one sort with the records that have them.
+    ///
+    /// # Errors
+    /// A retry when Redis is away.
+    pub async fn names(&self, of: Collection, what: &str) -> Result<HashMap<String, String>, Verdict> {
+        Ok(self.store.names(of, what).await?)
     }
 
     /// Gives a unique name back.

@@ -7,10 +7,13 @@
 pub mod compute;
 pub mod context;
 pub mod hardware;
+pub mod network;
 pub mod noop;
 pub mod read_context;
 pub mod scheduler;
 pub mod sleep;
+pub mod storage;
+pub mod telemetry;
 pub mod verdict;
 
 use std::future::Future;
@@ -62,7 +65,11 @@ pub fn handler_of(kind: &str) -> Option<Handler> {
     match kind {
         "noop" => Some(handler!(noop)),
         "sleep" => Some(handler!(sleep)),
-        _ => compute::handler_of(kind).or_else(|| scheduler::handler_of(kind)),
+        _ => compute::handler_of(kind)
+            .or_else(|| storage::handler_of(kind))
+            .or_else(|| network::handler_of(kind))
+            .or_else(|| telemetry::handler_of(kind))
+            .or_else(|| scheduler::handler_of(kind)),
     }
 }
 
@@ -71,18 +78,22 @@ pub fn handler_of(kind: &str) -> Option<Handler> {
 pub fn reader_of(kind: &str) -> Option<Reader> {
     match kind {
         "echo" => Some(reader!(noop::echo)),
-        _ => compute::reader_of(kind).or_else(|| scheduler::reader_of(kind)),
+        _ => compute::reader_of(kind)
+            .or_else(|| storage::reader_of(kind))
+            .or_else(|| network::reader_of(kind))
+            .or_else(|| telemetry::reader_of(kind))
+            .or_else(|| scheduler::reader_of(kind)),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::kind::{KINDS, Mode};
+    use crate::model::kind::{self, Mode};
 
     #[test]
     fn every_kind_has_its_handler_and_only_one() {
-        for kind in KINDS {
+        for kind in kind::all() {
             let found = (handler_of(kind.name).is_some(), reader_of(kind.name).is_some());
             assert_eq!(found, (kind.mode == Mode::Async, kind.mode == Mode::Sync), "{}", kind.name);
         }

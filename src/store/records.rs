@@ -1,5 +1,7 @@
 //! Records of the v1 API: Pod Managers, nodes, flavors; and schedules. One hash each, one set of ids a collection.
 
+use std::collections::HashMap;
+
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -18,6 +20,8 @@ pub enum Collection {
     Node,
     /// Flavors.
     Flavor,
+    /// Pooled devices.
+    Device,
     /// Periodic tasks.
     Schedule,
 }
@@ -30,6 +34,7 @@ impl Collection {
             Self::Podm => "podm",
             Self::Node => "node",
             Self::Flavor => "flavor",
+            Self::Device => "device",
             Self::Schedule => "schedule",
         }
     }
@@ -192,6 +197,15 @@ impl Store {
     pub async fn name_owner(&self, of: Collection, what: &str, name: &str) -> Result<Option<String>, StoreError> {
         let key = keys::unique(of.as_str(), what);
         Ok(redis::cmd("HGET").arg(key).arg(name).query_async(&mut self.redis().shared()).await?)
+    }
+
+    /// All unique names of one sort with their owners.
+    ///
+    /// # Errors
+    /// When Redis is away.
+    pub async fn names(&self, of: Collection, what: &str) -> Result<HashMap<String, String>, StoreError> {
+        let key = keys::unique(of.as_str(), what);
+        Ok(redis::cmd("HGETALL").arg(key).query_async(&mut self.redis().shared()).await?)
     }
 
     /// Gives a unique name back, when it is this record's.

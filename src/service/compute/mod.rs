@@ -11,6 +11,7 @@ pub mod node_delete;
 pub mod node_manage;
 pub mod reads;
 mod removal;
+mod reservation;
 pub mod systems;
 
 use super::{Handler, Reader, handler, reader};

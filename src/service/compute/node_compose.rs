@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::removal::{self, Removal};
+use super::reservation;
 use crate::model::flavor::{Flavor, Requirements};
 use crate::model::node::{BriefNode, Node};
 use crate::model::params::Compose;
@@ -15,7 +16,7 @@ use crate::model::podm::Podm;
 use crate::model::problem::Problem;
 use crate::model::task::TaskError;
 use crate::model::v1time::v1;
-use crate::podm::{Begun, Driver, MonitorState, NodeView, RedfishError, Wanted, tag};
+use crate::podm::{Begun, Driver, MonitorState, NodeView, Offer, RedfishError, Wanted, tag};
 use crate::service::hardware::{self, Patience};
 use crate::service::{Context, Verdict};
 use crate::store::records::Collection;
@@ -30,6 +31,8 @@ struct Saved {
     asked: bool,
     /// When, ms since 1970.
     asked_ms: u64,
+    /// Parts that were reserved for the node.
+    parts: Vec<String>,
     /// The task monitor of the Allocate.
     monitor: Option<String>,
     /// Path of the node.
@@ -60,7 +63,9 @@ pub async fn run(ctx: &Context) -> Result<Value, Verdict> {
     let driver = hardware::connect(ctx, &podm)?;
     let mut saga = Saga { ctx, driver: driver.as_ref(), saved: ctx.saved().unwrap_or_default() };
     let description = tag::mark(params.description.as_deref().unwrap_or_default(), &ctx.tag());
-    let node = saga.allocate(Wanted { name: params.name.clone(), description, requirements }).await?;
+    let node = saga
+        .allocate(&podm, Wanted { name: params.name.clone(), description, requirements, parts: Vec::new() })
+        .await?;
     let view = saga.assemble(&node).await?;
     saga.record(&node_id, &podm, &params.name, &view).await
 }
@@ -70,7 +75,7 @@ pub async fn run(ctx: &Context) -> Result<Value, Verdict> {
 /// # Errors
 /// A retry or a park until the node is gone.
 pub async fn undo(ctx: &Context) -> Result<(), Verdict> {
-    let Some(saved) = ctx.saved::<Saved>().filter(|s| s.asked) else { return Ok(()) };
+    let Some(saved) = ctx.saved::<Saved>().filter(|s| s.asked || !s.parts.is_empty()) else { return Ok(()) };
     undo_of(ctx, saved).await.map_err(|verdict| match verdict {
         // Hardware is at stake: no refusal is the last word.
         Verdict::Fail(error) => Verdict::Retry { after: None, error: TaskError { retryable: true, ..error } },
@@ -84,7 +89,8 @@ async fn undo_of(ctx: &Context, saved: Saved) -> Result<(), Verdict> {
     let driver = hardware::connect(ctx, &podm)?;
     let (removal, recording) = (saved.removal.clone(), saved.recording);
     let mut saga = Saga { ctx, driver: driver.as_ref(), saved };
-    if let Some(node) = saga.find().await? {
+    let found = if saga.saved.asked { saga.find().await? } else { None };
+    if let Some(node) = found {
         let saved = Saved { node: Some(node.clone()), monitor: None, ..saga.saved.clone() };
         let at = |removal| Saved { removal, ..saved.clone() };
         removal::remove(ctx, driver.as_ref(), &node, removal, at).await?;
@@ -92,6 +98,7 @@ async fn undo_of(ctx: &Context, saved: Saved) -> Result<(), Verdict> {
     if recording {
         ctx.delete(Collection::Node, ctx.node_id()?).await?;
     }
+    reservation::release(ctx, podm_id, ctx.node_id()?, &saga.saved.parts).await?;
     ctx.checkpoint(&Saved::default()).await
 }
 
@@ -104,15 +111,17 @@ async fn requirements(ctx: &Context, params: &Compose) -> Result<Requirements, V
 
 impl Saga<'_> {
     /// The node's path: remembered, found by its tag, or newly allocated.
-    async fn allocate(&mut self, wanted: Wanted) -> Result<String, Verdict> {
+    async fn allocate(&mut self, podm: &Podm, mut wanted: Wanted) -> Result<String, Verdict> {
         let known = if self.saved.asked || !self.ctx.is_first_claim() { self.find().await? } else { None };
         if let Some(node) = known {
             return self.keep(node).await;
         }
         self.ctx.progress(10, "allocating", "asking the Pod Manager for hardware").await;
-        let announced = Saved { asked: true, asked_ms: self.ctx.now_ms(), ..Saved::default() };
+        wanted.parts = self.reserve(podm, &wanted).await?;
+        let reserved = self.nothing_asked();
+        let announced = Saved { asked: true, asked_ms: self.ctx.now_ms(), ..reserved.clone() };
         let call = self.driver.allocate(&wanted);
-        let answer = hardware::change(self.ctx, &announced, &Saved::default(), call).await?;
+        let answer = hardware::change(self.ctx, &announced, &reserved, call).await?;
         self.saved = announced;
         match answer.map_err(|e| self.refused(&e))? {
             Begun::Done(Some(node)) => self.keep(node).await,
@@ -126,6 +135,36 @@ impl Saga<'_> {
         }
     }
 
+    /// What is saved while nothing of this task is at the Pod Manager: the reservation stays.
+    fn nothing_asked(&self) -> Saved {
+        Saved { parts: self.saved.parts.clone(), ..Saved::default() }
+    }
+
+    /// Reserves the parts of the node, where the Pod Manager leaves the choice to us: those of an earlier attempt, or the best that are
+    /// free. They are saved before they are reserved, so that an undo gives them back.
+    async fn reserve(&mut self, podm: &Podm, wanted: &Wanted) -> Result<Vec<String>, Verdict> {
+        let node_id = self.ctx.node_id()?;
+        if !self.saved.parts.is_empty()
+            && reservation::reserve(self.ctx, &podm.uuid, node_id, &self.saved.parts).await?
+        {
+            return Ok(self.saved.parts.clone());
+        }
+        let taken = reservation::taken(self.ctx, &podm.uuid, node_id).await?;
+        let offers = self.driver.offers(wanted, &taken).await.map_err(|e| self.refused(&e))?;
+        let Some(offers) = offers else { return Ok(Vec::new()) };
+        for Offer { parts } in offers {
+            self.saved = Saved { parts, ..Saved::default() };
+            self.ctx.checkpoint(&self.saved).await?;
+            if reservation::reserve(self.ctx, &podm.uuid, node_id, &self.saved.parts).await? {
+                return Ok(self.saved.parts.clone());
+            }
+        }
+        self.saved = Saved::default();
+        self.ctx.checkpoint(&self.saved).await?;
+        let detail = format!("Pod Manager {} has no free hardware that fits", podm.name);
+        Err(Verdict::fail(Problem::conflict(detail)))
+    }
+
     /// A node of this task that is there already.
     async fn find(&mut self) -> Result<Option<String>, Verdict> {
         if let Some(node) = &self.saved.node {
@@ -134,7 +173,7 @@ impl Saga<'_> {
         if self.saved.monitor.is_some() {
             return self.follow(None).await.map(Some);
         }
-        let found = self.driver.find_by_tag(&self.ctx.tag()).await.map_err(|e| self.verdict(&e))?;
+        let found = self.driver.find(&self.ctx.tag(), &self.saved.parts).await.map_err(|e| self.verdict(&e))?;
         if let Some(node) = &found {
             tracing::info!(task_id = %self.ctx.id(), node = %node.path, "found by its tag");
         }
@@ -142,7 +181,7 @@ impl Saga<'_> {
     }
 
     async fn by_tag_or_fail(&mut self) -> Result<String, Verdict> {
-        let found = self.driver.find_by_tag(&self.ctx.tag()).await.map_err(|e| self.verdict(&e))?;
+        let found = self.driver.find(&self.ctx.tag(), &self.saved.parts).await.map_err(|e| self.verdict(&e))?;
         match found {
             Some(node) => self.keep(node.path).await,
             None => {
@@ -169,7 +208,7 @@ impl Saga<'_> {
                 }
                 Err(error) if error.is_away() => return Err(self.verdict(&error)),
                 Err(error) => {
-                    self.saved = Saved::default();
+                    self.saved = self.nothing_asked();
                     self.ctx.checkpoint(&self.saved).await?;
                     return Err(self.refused(&error));
                 }
@@ -191,7 +230,7 @@ impl Saga<'_> {
         let mut patience = Patience::since(self.saved.assembled_ms.unwrap_or_else(|| self.ctx.now_ms()));
         loop {
             let Some(view) = self.driver.node(node).await.map_err(|e| self.verdict(&e))? else {
-                self.ctx.checkpoint(&Saved::default()).await?;
+                self.ctx.checkpoint(&self.nothing_asked()).await?;
                 let detail = format!("the node {node} vanished while it was composed");
                 return Err(Verdict::retry(Problem::conflict(detail)));
             };
@@ -249,6 +288,7 @@ impl Saga<'_> {
             podm_id: podm.uuid.clone(),
             index: view.index.clone(),
             resource_uri: view.path.clone(),
+            parts: self.saved.parts.clone(),
             managed_by: None,
             created_at: now.clone(),
             updated_at: now,

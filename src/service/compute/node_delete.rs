@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::removal::{self, Removal};
+use super::reservation;
 use crate::model::node::Node;
 use crate::model::podm::Podm;
 use crate::model::problem::Problem;
@@ -60,8 +61,7 @@ pub async fn undo(ctx: &Context) -> Result<(), Verdict> {
     if !saved.gone {
         let Some(podm) = ctx.record::<Podm>(Collection::Podm, &node.podm_id).await? else { return Ok(()) };
         let driver = hardware::connect(ctx, &podm)?;
-        let there = driver.node(&node.resource_uri).await.map_err(|e| hardware::verdict(ctx, &e))?;
-        if there.is_some() {
+        if !driver.is_gone(&node.resource_uri).await.map_err(|e| hardware::verdict(ctx, &e))? {
             return Ok(());
         }
     }
@@ -84,5 +84,6 @@ async fn nothing_to_decompose(
 async fn forget(ctx: &Context, node: &Node) -> Result<(), Verdict> {
     let place = super::node_manage::place(&node.podm_id, &node.index);
     ctx.release_name(Collection::Node, super::node_manage::PLACE, &place, &node.uuid).await?;
-    ctx.delete(Collection::Node, &node.uuid).await
+    ctx.delete(Collection::Node, &node.uuid).await?;
+    reservation::release(ctx, &node.podm_id, &node.uuid, &node.parts).await
 }

@@ -48,6 +48,7 @@ pub async fn run(ctx: &Context) -> Result<Value, Verdict> {
         podm_id: podm.uuid,
         index: view.index,
         resource_uri: view.path,
+        parts: Vec::new(),
         managed_by: None,
         created_at: now.clone(),
         updated_at: now,

@@ -41,7 +41,7 @@ pub(super) async fn remove<S: Serialize + Sync>(
     let mut look = at.asked;
     let mut patience = Patience::since(if at.asked { at.since_ms } else { ctx.now_ms() });
     loop {
-        if look && driver.node(node).await.map_err(verdict)?.is_none() {
+        if look && driver.is_gone(node).await.map_err(verdict)? {
             return Ok(());
         }
         look = true;

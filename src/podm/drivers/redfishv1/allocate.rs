@@ -2,12 +2,13 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Rsd, begun};
+use super::Rsd;
 use crate::model::flavor::Requirements;
 use crate::podm::driver::{Begun, Wanted};
 use crate::podm::error::{Cause, RedfishError};
 use crate::podm::http::Change;
 use crate::podm::quirks;
+use crate::podm::standard::begun;
 
 impl Rsd {
     pub(super) async fn allocate_node(&self, wanted: &Wanted) -> Result<Begun<Option<String>>, RedfishError> {
@@ -60,7 +61,12 @@ mod tests {
     fn requirements_are_passed_on_as_they_were_given() {
         let requirements = serde_json::from_value(json!({
             "memory": {"capacity_mib": "4000", "type": "DDR3"}, "processor": {"model": "Intel", "total_cores": "4"}}));
-        let wanted = Wanted { name: "n".into(), description: "d".into(), requirements: requirements.unwrap() };
+        let wanted = Wanted {
+            name: "n".into(),
+            description: "d".into(),
+            requirements: requirements.unwrap(),
+            parts: Vec::new(),
+        };
         let asked = body(&wanted);
         assert_eq!(asked["Memory"], json!([{"CapacityMiB": "4000", "DimmDeviceType": "DDR3"}]));
         assert_eq!(asked["Processors"], json!([{"Model": "Intel", "TotalCores": "4"}]));

@@ -6,7 +6,6 @@ use super::Rsd;
 use crate::model::params::ResetType;
 use crate::podm::driver::Begun;
 use crate::podm::error::{Cause, RedfishError};
-use crate::podm::extended::Refusal;
 use crate::podm::http::Change;
 use crate::podm::quirks;
 
@@ -24,22 +23,5 @@ impl Rsd {
         };
         self.check_allowed(path, "Reset type", kind, &allowed)?;
         self.ask(&target, Change::Post(Some(&json!({ "ResetType": kind })))).await
-    }
-
-    /// Refuses, before anything is sent, a value that the node does not list.
-    pub(super) fn check_allowed(
-        &self,
-        path: &str,
-        what: &str,
-        value: &str,
-        allowed: &[String],
-    ) -> Result<(), RedfishError> {
-        if allowed.is_empty() || allowed.iter().any(|a| a == value) {
-            return Ok(());
-        }
-        let detail = format!("{what} '{value}' is not one that this node allows: {}", allowed.join(", "));
-        let refusal =
-            Refusal { status: 400, retry_after: None, code: "Bad Request".into(), title: "Bad Request".into(), detail };
-        Err(self.client.error("GET", path, Cause::Refused(Box::new(refusal))))
     }
 }

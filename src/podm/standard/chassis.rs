@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::Rsd;
+use super::Standard;
 use crate::podm::error::RedfishError;
 use crate::podm::resource::Resource;
 
@@ -14,10 +14,10 @@ struct Chassis {
 
 /// All chassis of a Pod Manager by their path.
 #[derive(Default)]
-pub(super) struct Tree(HashMap<String, Chassis>);
+pub(in crate::podm) struct Tree(HashMap<String, Chassis>);
 
-impl Rsd {
-    pub(super) async fn chassis_tree(&self) -> Result<Tree, RedfishError> {
+impl Standard {
+    pub(in crate::podm) async fn chassis_tree(&self) -> Result<Tree, RedfishError> {
         let Some(collection) = self.collection("Chassis").await? else { return Ok(Tree::default()) };
         let all = self.read_all(&self.members(&collection).await?).await?;
         Tree::build(&all)
@@ -44,7 +44,7 @@ impl Tree {
     }
 
     /// Where a system stands: itself, then every chassis around it, from the inside out.
-    pub(super) fn location(&self, system: &Resource) -> Result<String, RedfishError> {
+    pub(in crate::podm) fn location(&self, system: &Resource) -> Result<String, RedfishError> {
         let path = trimmed(&system.path);
         let linked = system.links("Links/Chassis")?.into_iter().map(|p| trimmed(&p));
         let listing = self.0.iter().filter(|(_, c)| c.systems.contains(&path)).map(|(p, _)| p.clone());

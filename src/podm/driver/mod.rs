@@ -3,11 +3,20 @@
 //! A driver does one thing per call and decides nothing: sagas in `service` order the calls, save what they do and undo it. Nodes are
 //! named by their path at the Pod Manager.
 
+pub mod network;
+pub mod storage;
+pub mod telemetry;
+
+use std::collections::HashSet;
 use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
 
 use serde_json::Value;
+
+use network::NetworkDriver;
+use storage::StorageDriver;
+use telemetry::TelemetryDriver;
 
 use super::error::RedfishError;
 use crate::model::flavor::Requirements;
@@ -25,6 +34,24 @@ pub struct Wanted {
     pub description: String,
     /// What it must have.
     pub requirements: Requirements,
+    /// Paths of the parts that were chosen and reserved; empty where the Pod Manager chooses.
+    pub parts: Vec<String>,
+}
+
+/// Parts at a Pod Manager that would make a wanted node together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Offer {
+    /// Their paths. Each is reserved for the node before it is asked for, since these Pod Managers guard nothing.
+    pub parts: Vec<String>,
+}
+
+/// A rack.
+#[derive(Debug, Clone)]
+pub struct RackView {
+    /// As the v1 API shows it with `show_detail`.
+    pub shown: Value,
+    /// As the Pod Manager has it; filters may name its fields.
+    pub raw: Value,
 }
 
 /// What came of a changing request that was accepted.
@@ -106,6 +133,12 @@ pub trait Driver: Send + Sync {
     /// Looks whether it is there and takes our credentials.
     fn probe(&self) -> Call<'_, Probe>;
 
+    /// Parts that would make the wanted node, the best first; `None` where the Pod Manager chooses, and guards what it has given.
+    /// `taken` are parts that belong to nodes already.
+    fn offers<'a>(&'a self, _wanted: &'a Wanted, _taken: &'a HashSet<String>) -> Call<'a, Option<Vec<Offer>>> {
+        Box::pin(std::future::ready(Ok(None)))
+    }
+
     /// Allocates a node. `Done(None)`: it was made, and the answer does not say where.
     fn allocate<'a>(&'a self, wanted: &'a Wanted) -> Call<'a, Begun<Option<String>>>;
 
@@ -133,12 +166,37 @@ pub trait Driver: Send + Sync {
     /// Lists all nodes.
     fn nodes(&self) -> Call<'_, Vec<NodeView>>;
 
-    /// Finds the node that carries a tag.
-    fn find_by_tag<'a>(&'a self, tag: &'a str) -> Call<'a, Option<NodeView>>;
+    /// Finds the node that carries a tag, or, where nodes carry none, the one made of parts that nobody else may use.
+    fn find<'a>(&'a self, tag: &'a str, parts: &'a [String]) -> Call<'a, Option<NodeView>>;
+
+    /// Whether nothing of a decomposed node is left.
+    fn is_gone<'a>(&'a self, node: &'a str) -> Call<'a, bool> {
+        Box::pin(async move { Ok(self.node(node).await?.is_none()) })
+    }
 
     /// Reads a node with all its parts, as the v1 API shows it.
     fn full_node<'a>(&'a self, node: &'a str) -> Call<'a, Value>;
 
     /// Lists systems with their parts; only the one of that id when one is given.
     fn systems<'a>(&'a self, id: Option<&'a str>) -> Call<'a, Vec<SystemView>>;
+
+    /// Lists racks with the systems in them.
+    fn racks(&self) -> Call<'_, Vec<RackView>> {
+        Box::pin(std::future::ready(Ok(Vec::new())))
+    }
+
+    /// Pooled devices and volumes, where the dialect has them.
+    fn storage(&self) -> Option<&dyn StorageDriver> {
+        None
+    }
+
+    /// Switches and VLANs, where the dialect has them.
+    fn network(&self) -> Option<&dyn NetworkDriver> {
+        None
+    }
+
+    /// Readings and subscriptions, where the dialect has them.
+    fn telemetry(&self) -> Option<&dyn TelemetryDriver> {
+        None
+    }
 }

@@ -1,15 +1,10 @@
-//! What each task kind takes: one struct a kind, unknown fields refused. The v1 request bodies are the same structs.
+//! Parameters of the compute service: nodes, systems, flavors.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::flavor::Requirements;
-use super::podm::Authentication;
-
-/// A kind without parameters.
-#[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Nothing {}
+use super::Device;
+use crate::model::flavor::Requirements;
 
 /// `node.compose` and `node.place`.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
@@ -80,14 +75,6 @@ pub enum ResetType {
     GracefulRestart,
 }
 
-/// A device of the pool.
-#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Device {
-    /// Valence's id of the device.
-    pub resource_id: String,
-}
-
 /// `node.action`: exactly one of the four.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -112,48 +99,6 @@ pub struct Action {
 pub struct Manage {
     /// The Pod Manager's own id of the node.
     pub node_index: String,
-}
-
-/// `podm.create`.
-#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct PodmCreate {
-    /// Unique name.
-    pub name: String,
-    /// Unique root URL.
-    pub url: String,
-    /// Driver; `redfishv1` unless given.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub driver: Option<String>,
-    /// Credentials; in a stored task the passwords are sealed.
-    pub authentication: Vec<Authentication>,
-    /// Free text.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub description: Option<String>,
-    /// Do not verify its certificate.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub insecure_skip_verify: bool,
-}
-
-/// `podm.update`: what is given is replaced.
-#[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct PodmUpdate {
-    /// Unique name.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub name: Option<String>,
-    /// Credentials; in a stored task the passwords are sealed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub authentication: Option<Vec<Authentication>>,
-    /// Free text.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub description: Option<String>,
-    /// Free text.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub location: Option<String>,
-    /// Free text.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub resource_uri: Option<String>,
 }
 
 /// `flavor.create`.
@@ -191,23 +136,6 @@ pub struct FlavorRef {
     pub flavor_id: String,
 }
 
-/// A list with equality filters.
-#[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct ListFilter {
-    /// Name → wanted value.
-    #[serde(default)]
-    pub filters: std::collections::BTreeMap<String, String>,
-}
-
-/// A sync read of one record.
-#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct ById {
-    /// Its id.
-    pub id: String,
-}
-
 /// `system.list` and `system.get`.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -221,41 +149,4 @@ pub struct Systems {
     /// Name → wanted value.
     #[serde(default)]
     pub filters: std::collections::BTreeMap<String, String>,
-}
-
-/// `noop`: ends at once.
-#[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Noop {
-    /// Anything; it comes back as the result.
-    #[serde(default)]
-    pub payload: serde_json::Value,
-}
-
-/// `sleep`: works for a while, in steps it saves, and can be told to misbehave.
-#[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Sleep {
-    /// ms each step takes.
-    #[serde(default)]
-    pub ms: u64,
-    /// How many steps; a checkpoint after each.
-    #[serde(default = "one")]
-    pub steps: u32,
-    /// Fails for good after the last step.
-    #[serde(default)]
-    pub fail: bool,
-    /// Asks for a retry in so many attempts before it succeeds.
-    #[serde(default)]
-    pub retries: u32,
-    /// Parks for so many ms once, half-way.
-    #[serde(default)]
-    pub park_ms: u64,
-    /// Aborts its worker process: a poison task.
-    #[serde(default)]
-    pub abort: bool,
-}
-
-const fn one() -> u32 {
-    1
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::Rsd;
+use super::Standard;
 use super::chassis::Tree;
 use crate::podm::driver::SystemView;
 use crate::podm::error::RedfishError;
@@ -10,8 +10,8 @@ use crate::podm::resource::{Resource, json_number, last_segment};
 
 const GIB: f64 = 1_073_741_824.0;
 
-impl Rsd {
-    pub(super) async fn list_systems(&self, id: Option<&str>) -> Result<Vec<SystemView>, RedfishError> {
+impl Standard {
+    pub(in crate::podm) async fn list_systems(&self, id: Option<&str>) -> Result<Vec<SystemView>, RedfishError> {
         let Some(collection) = self.collection("Systems").await? else { return Ok(Vec::new()) };
         let mut links = self.members(&collection).await?;
         if let Some(id) = id {
