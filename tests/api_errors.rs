@@ -316,6 +316,9 @@ async fn no_way_through_the_tasks_api_leads_an_operator_to_an_administrators_wor
     assert_eq!(send("operator", &format!("{path}/cancel"), &json!({})).await.0, StatusCode::FORBIDDEN);
     assert_eq!(send("admin", &format!("{path}/cancel"), &json!({})).await.0, StatusCode::ACCEPTED);
     assert_eq!(send("operator", &format!("{path}/retry"), &json!({})).await.0, StatusCode::FORBIDDEN);
+    let forget =
+        async |token: &str| api.request(Method::DELETE, &path).bearer_auth(token).send().await.unwrap().status();
+    assert_eq!(forget("operator").await, StatusCode::FORBIDDEN);
     let order = json!({"filter": {"kind": "podm.create"}});
     assert_eq!(send("operator", "/v1/dead-letters/redrive", &order).await.0, StatusCode::FORBIDDEN);
     assert_eq!(send("operator", "/v1/dead-letters/redrive", &json!({"filter": {}})).await.0, StatusCode::OK);

@@ -249,6 +249,9 @@ async fn forget(call: Call) -> Answer {
     if !call.app.store.options().buckets.contains(id.bucket()) {
         return Err(no_such_task(call.param(0)).into());
     }
+    if let Some(task) = call.app.store.task(id).await? {
+        call.allow(&task.def.kind)?;
+    }
     let gone = call.app.store.forget(id.bucket(), &[id], None).await?;
     match gone.first() {
         Some(Forget::Kept) => return Err(Problem::conflict("the task has not ended").into()),

@@ -73,7 +73,10 @@ impl RedfishError {
     /// Whether this was a changing request that may have had its effect without its answer being seen.
     #[must_use]
     pub fn answer_unseen(&self) -> bool {
-        self.method != "GET" && matches!(self.cause, Cause::Unanswered(_))
+        // A gateway in front of the Pod Manager answers 502 and 504 for a request that may have gone through.
+        let is_unseen = matches!(&self.cause, Cause::Unanswered(_))
+            || matches!(&self.cause, Cause::Refused(r) if matches!(r.status, 502 | 504));
+        self.method != "GET" && is_unseen
     }
 
     /// The status it answered with, if it did.
@@ -92,12 +95,14 @@ impl RedfishError {
     #[must_use]
     pub fn verdict(&self) -> Advice {
         match &self.cause {
+            _ if self.answer_unseen() => Advice::Look,
             Cause::Refused(r) => match r.status {
+                // 412: it was changed since it was read; the next attempt reads it anew.
+                412 => Advice::Retry { after: None },
                 429 | 502..=504 => Advice::Retry { after: r.retry_after },
                 500.. => Advice::ServerError,
                 _ => Advice::Final,
             },
-            Cause::Unanswered(_) if self.answer_unseen() => Advice::Look,
             Cause::Unreachable(_) | Cause::Unanswered(_) => Advice::Retry { after: None },
             Cause::LeaseOver => Advice::Stop,
             Cause::TooLarge(_)
@@ -151,10 +156,20 @@ mod tests {
     }
 
     #[test]
+    fn a_gateways_word_says_nothing_about_a_change() {
+        for status in [502, 504] {
+            assert_eq!(refused(status).verdict(), Advice::Look);
+            let read = RedfishError { method: "GET", ..refused(status) };
+            assert_eq!(read.verdict(), Advice::Retry { after: Some(Duration::from_secs(7)) });
+        }
+    }
+
+    #[test]
     fn a_busy_pod_manager_is_asked_again_when_it_says() {
         assert_eq!(refused(503).verdict(), Advice::Retry { after: Some(Duration::from_secs(7)) });
         assert_eq!(refused(500).verdict(), Advice::ServerError);
         assert_eq!(refused(409).verdict(), Advice::Final);
+        assert_eq!(refused(412).verdict(), Advice::Retry { after: None });
     }
 
     #[test]
