@@ -20,9 +20,9 @@ pub mod retry_after;
 pub mod standard;
 pub mod tag;
 
-pub use driver::network::NetworkDriver;
-pub use driver::storage::{DeviceView, StorageDriver};
+pub use driver::network::{NetworkDriver, PortView, SwitchView, VlanView};
+pub use driver::storage::{DeviceView, StorageDriver, StorageView, Storages, VolumeView, WantedVolume};
 pub use driver::telemetry::TelemetryDriver;
-pub use driver::{Begun, Driver, MonitorState, NodeView, Offer, Probe, RackView, SystemView, Wanted};
+pub use driver::{Begun, Driver, MonitorState, NodeView, Offer, Owner, Probe, RackView, SystemView, Wanted};
 pub use error::{Advice, Cause, RedfishError};
 pub use pool::{Pool, PoolError};

@@ -20,6 +20,14 @@ const ALLOWABLE: [&str; 2] = ["@Redfish.AllowableValues", "@DMTF.AllowableValues
 /// *Evidence*: RSD 1.x and the simulators have them in the root itself; 2.1 and later under `Oem`; the last spelling is RSD 1.2's.
 const INTEL: [&str; 3] = ["", "Oem/Intel_RackScale/", "Oem/Intel:RackScale/"];
 
+/// Names under which a service root keeps its storage services.
+///
+/// *Evidence*: Redfish and RSD 2.2 and later have the first; RSD 1.x, 2.0 and 2.1 the second.
+pub const STORAGE_SERVICES: [&str; 2] = ["StorageServices", "Services"];
+
+/// Names under which Intel keeps its own part of a resource.
+const OEM: [&str; 2] = ["Oem/Intel_RackScale", "Oem/Intel:RackScale"];
+
 /// The link of a service root to a collection, wherever it keeps it.
 ///
 /// # Errors
@@ -41,6 +49,119 @@ pub fn root_link(root: &Resource, name: &str) -> Result<Option<String>, RedfishE
 /// When they are no links.
 pub fn members(page: &Resource) -> Result<Vec<String>, RedfishError> {
     if page.raw("Members").is_null() { page.links("Links/Members") } else { page.links("Members") }
+}
+
+/// The collection of a storage's volumes.
+///
+/// *Evidence*: storage services of RSD 1.x, 2.0 and 2.1 have `LogicalDrives`; Intel's simulators show a system's `Volumes` as an empty array.
+///
+/// # Errors
+/// When it is no link.
+pub fn volumes_of(storage: &Resource) -> Result<Option<String>, RedfishError> {
+    for name in ["Volumes", "LogicalDrives"] {
+        if let Some(link) = storage.link(name)? {
+            return Ok(Some(link));
+        }
+    }
+    Ok(None)
+}
+
+/// Whether the members of a collection are logical drives, which are asked for in GiB, and not volumes.
+///
+/// # Errors
+/// When its type is no text.
+pub fn is_of_logical_drives(collection: &Resource) -> Result<bool, RedfishError> {
+    let kind = collection.text("@odata.type")?.unwrap_or_default();
+    Ok(kind.contains("LogicalDrive") || collection.path.trim_end_matches('/').ends_with("/LogicalDrives"))
+}
+
+/// Whether it is the raw material of other logical drives, and nothing for a node.
+///
+/// *Evidence*: Intel's storage simulator lists physical volumes and volume groups among the logical drives; their mode tells.
+///
+/// # Errors
+/// When its mode is no text.
+pub fn is_raw_volume(volume: &Resource) -> Result<bool, RedfishError> {
+    Ok(matches!(volume.text("Mode")?.as_deref(), Some("PV" | "VG" | "LVG")))
+}
+
+/// Where a device names its endpoints and targets.
+///
+/// *Evidence*: drives of RSD 2.x have the first, volumes the second, the PCIe simulator's drives the third, logical drives the last.
+pub const OTHER_NAMES: [&str; 4] = [
+    "Links/Endpoints",
+    "Links/Oem/Intel_RackScale/Endpoints",
+    "Links/Oem/Intel_RackScale/PCIeEndpoint",
+    "Links/Targets",
+];
+
+/// What a pooled device is: the medium of a drive, the sort of a processor, else what its schema or its fabric calls it.
+///
+/// # Errors
+/// When a field is no text.
+pub fn device_kind(device: &Resource, in_fabric: Option<String>) -> Result<Option<String>, RedfishError> {
+    for field in ["MediaType", "ProcessorType"] {
+        if let Some(kind) = device.text(field)? {
+            return Ok(Some(kind));
+        }
+    }
+    let schema = device.text("@odata.type")?.unwrap_or_default();
+    let schema = schema.trim_start_matches('#').split('.').next().unwrap_or_default().to_owned();
+    Ok(if schema.is_empty() { in_fabric } else { Some(schema) })
+}
+
+/// The links that an action's parameter allows, under either annotation; `None` when it says nothing.
+///
+/// # Errors
+/// When they are no links.
+pub fn allowable_links(resource: &Resource, parameter: &str) -> Result<Option<Vec<String>>, RedfishError> {
+    for annotation in ALLOWABLE {
+        let field = format!("{parameter}{annotation}");
+        if !resource.raw(&field).is_null() {
+            return resource.links(&field).map(Some);
+        }
+    }
+    Ok(None)
+}
+
+/// Whether a VLAN's frames carry its number.
+///
+/// *Evidence*: Redfish has no word for it; RSD has `Tagged`, in its own part.
+///
+/// # Errors
+/// When it is neither true nor false.
+pub fn tagged(vlan: &Resource) -> Result<Option<bool>, RedfishError> {
+    for place in OEM {
+        let field = format!("{place}/Tagged");
+        match vlan.raw(&field) {
+            Value::Null => {}
+            Value::Bool(b) => return Ok(Some(*b)),
+            _ => return Err(vlan.wrong(&field, "true or false")),
+        }
+    }
+    Ok(None)
+}
+
+/// The request that makes a VLAN. A standard service ignores Intel's part.
+#[must_use]
+pub fn vlan_body(vlan_id: u16, tagged: bool) -> Value {
+    serde_json::json!({ "VLANId": vlan_id, "VLANEnable": true, "Oem": { "Intel_RackScale": { "Tagged": tagged } } })
+}
+
+/// The port or interface at the other end of a cable.
+///
+/// *Evidence*: RSD 2.2 and later link a switch port to the interface in `NeighborInterface`, and an interface to the port in Intel's part of
+/// its links.
+///
+/// # Errors
+/// When it is no link.
+pub fn neighbor(of: &Resource) -> Result<Option<String>, RedfishError> {
+    for field in ["NeighborInterface", "Links/NeighborInterface", "Links/Oem/Intel_RackScale/NeighborPort"] {
+        if let Some(link) = of.link(field)? {
+            return Ok(Some(link));
+        }
+    }
+    Ok(None)
 }
 
 /// The target of the Allocate action.

@@ -119,6 +119,15 @@ pub struct SystemView {
     pub raw: Value,
 }
 
+/// Whose part something is: a computer system by its id, or a node by its path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Owner<'a> {
+    /// A computer system, by the id that its path ends with.
+    System(&'a str),
+    /// A node, by its path.
+    Node(&'a str),
+}
+
 /// What a look at a Pod Manager found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Probe {

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Begun, Call};
+use super::{Begun, Call, Owner};
 
 /// A device that can be attached to nodes, as its Pod Manager shows it now.
 #[derive(Debug, Clone, PartialEq)]
@@ -36,4 +36,70 @@ pub trait StorageDriver: Send + Sync {
 
     /// Detaches a device from a node. One that is free already is a success.
     fn detach<'a>(&'a self, node: &'a str, device: &'a str) -> Call<'a, Begun<()>>;
+
+    /// Storages and their volumes, where the dialect has them.
+    fn storages(&self) -> Option<&dyn Storages> {
+        None
+    }
+}
+
+/// A place that has volumes or drives: a storage service, or the storage of a computer system.
+#[derive(Debug, Clone)]
+pub struct StorageView {
+    /// Its path.
+    pub path: String,
+    /// The id that its path ends with.
+    pub id: String,
+    /// Its collection of volumes; `None` when it has none of its own.
+    pub volumes: Option<String>,
+    /// As the v1 API shows it.
+    pub shown: Value,
+}
+
+/// A volume, or what older Pod Managers call a logical drive.
+#[derive(Debug, Clone)]
+pub struct VolumeView {
+    /// Its path.
+    pub path: String,
+    /// The id that its path ends with.
+    pub id: String,
+    /// Its name.
+    pub name: Option<String>,
+    /// Its tag, of whatever deployment.
+    pub tag: Option<String>,
+    /// How large it is.
+    pub capacity_gib: Option<f64>,
+    /// As the v1 API shows it.
+    pub shown: Value,
+}
+
+/// A volume to make.
+#[derive(Debug, Clone)]
+pub struct WantedVolume {
+    /// Its name.
+    pub name: String,
+    /// Its description, tag included.
+    pub description: String,
+    /// How large it must be.
+    pub capacity_gib: f64,
+    /// Whether a machine may boot from it; `None` where the Pod Manager may choose.
+    pub bootable: Option<bool>,
+}
+
+/// Asking for storages and their volumes.
+pub trait Storages: Send + Sync {
+    /// Lists storage services, or the storages of a machine; `None` when that machine is not there.
+    fn list<'a>(&'a self, of: Option<Owner<'a>>) -> Call<'a, Option<Vec<StorageView>>>;
+
+    /// Lists the volumes of a collection.
+    fn volumes<'a>(&'a self, collection: &'a str) -> Call<'a, Vec<VolumeView>>;
+
+    /// Reads a volume; `None` when there is none.
+    fn volume<'a>(&'a self, volume: &'a str) -> Call<'a, Option<VolumeView>>;
+
+    /// Makes a volume. Accepted is not done: read it. `Done(None)`: it was made, and the answer does not say where.
+    fn create<'a>(&'a self, collection: &'a str, wanted: &'a WantedVolume) -> Call<'a, Begun<Option<String>>>;
+
+    /// Deletes a volume; one that is gone already is a success. Accepted is not done: read until it is gone.
+    fn delete<'a>(&'a self, volume: &'a str) -> Call<'a, Begun<()>>;
 }

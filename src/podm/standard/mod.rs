@@ -5,17 +5,19 @@
 //! (404) is left out: recorded and real trees have such links.
 
 pub mod chassis;
+pub mod network;
+pub mod storage;
 pub mod systems;
 
 use futures_util::future::try_join_all;
 use tokio::sync::OnceCell;
 
-use super::driver::{Begun, MonitorState};
+use super::driver::{Begun, MonitorState, Owner};
 use super::error::{Cause, RedfishError};
 use super::extended::Refusal;
 use super::http::{Answer, Change, Client, ROOT};
 use super::quirks;
-use super::resource::Resource;
+use super::resource::{Resource, last_segment};
 
 /// Requests of one read that are in flight at once: a Pod Manager serves others too.
 const AT_ONCE: usize = 4;
@@ -82,6 +84,32 @@ impl Standard {
         match of.link(field)? {
             Some(link) => self.read_all(&self.members(&link).await?).await,
             None => Ok(Vec::new()),
+        }
+    }
+
+    /// The machine of an owner: a computer system, a node without one, or that of a node; `None` when it is not there.
+    pub(in crate::podm) async fn machine(&self, of: Owner<'_>) -> Result<Option<Resource>, RedfishError> {
+        let path = match of {
+            Owner::Node(path) => path.to_owned(),
+            Owner::System(id) => {
+                let Some(systems) = self.collection("Systems").await? else { return Ok(None) };
+                let found = self.members(&systems).await?.into_iter().find(|link| last_segment(link) == id);
+                let Some(path) = found else { return Ok(None) };
+                path
+            }
+        };
+        let Some(owner) = self.client.get_if_there(&path).await? else { return Ok(None) };
+        match owner.link("Links/ComputerSystem")? {
+            Some(system) => Ok(Some(self.client.get_if_there(&system).await?.unwrap_or(owner))),
+            None => Ok(Some(owner)),
+        }
+    }
+
+    /// Deletes; what is gone already is a success.
+    pub(in crate::podm) async fn remove(&self, link: &str) -> Result<Begun<()>, RedfishError> {
+        match self.ask(link, Change::Delete).await {
+            Err(e) if matches!(e.status(), Some(404 | 410)) => Ok(Begun::Done(())),
+            other => other,
         }
     }
 

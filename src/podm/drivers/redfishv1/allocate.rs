@@ -28,13 +28,6 @@ impl Rsd {
         let target = quirks::node_target(&node, "Assemble")?.ok_or_else(missing)?;
         self.ask(&target, Change::Post(None)).await
     }
-
-    pub(super) async fn decompose(&self, path: &str) -> Result<Begun<()>, RedfishError> {
-        match self.ask(path, Change::Delete).await {
-            Err(e) if matches!(e.status(), Some(404 | 410)) => Ok(Begun::Done(())),
-            other => other,
-        }
-    }
 }
 
 /// The request. Both arrays always hold one object, maybe empty; values stay texts, as they were given.

@@ -3,7 +3,9 @@
 //! *Source*: Intel RSD PODM API 2.1–2.5, and the first Valence's field maps for the v1 API.
 
 mod allocate;
+mod attach;
 mod boot;
+mod devices;
 mod full_node;
 mod nodes;
 mod power;
@@ -13,6 +15,8 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::model::params::{Boot, ResetType};
+use crate::podm::driver::network::NetworkDriver;
+use crate::podm::driver::storage::StorageDriver;
 use crate::podm::driver::{Begun, Call, Driver, MonitorState, NodeView, Probe, SystemView, Wanted};
 use crate::podm::error::RedfishError;
 use crate::podm::http::Client;
@@ -64,7 +68,7 @@ impl Driver for Rsd {
         Box::pin(self.assemble_node(node))
     }
     fn delete_node<'a>(&'a self, node: &'a str) -> Call<'a, Begun<()>> {
-        Box::pin(self.decompose(node))
+        Box::pin(self.remove(node))
     }
     fn monitor<'a>(&'a self, monitor: &'a str) -> Call<'a, MonitorState> {
         Box::pin(Standard::monitor(self, monitor))
@@ -92,5 +96,11 @@ impl Driver for Rsd {
     }
     fn systems<'a>(&'a self, id: Option<&'a str>) -> Call<'a, Vec<SystemView>> {
         Box::pin(self.list_systems(id))
+    }
+    fn storage(&self) -> Option<&dyn StorageDriver> {
+        Some(self)
+    }
+    fn network(&self) -> Option<&dyn NetworkDriver> {
+        Some(&self.0)
     }
 }
