@@ -6,6 +6,9 @@
 
 pub mod compute;
 pub mod context;
+pub mod effect;
+pub mod equality;
+pub mod gather;
 pub mod hardware;
 pub mod network;
 pub mod noop;

@@ -1,6 +1,7 @@
 //! What each task kind takes: one struct a kind, unknown fields refused. The v1 request bodies are the same structs.
 
 mod compute;
+mod network;
 mod scheduler;
 mod storage;
 mod testing;
@@ -9,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 pub use compute::*;
+pub use network::*;
 pub use scheduler::*;
 pub use storage::*;
 pub use testing::*;

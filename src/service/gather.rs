@@ -1,0 +1,119 @@
+//! Live lists from one Pod Manager or from all of them at once: one that hangs or fails is named, and costs the others nothing.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use serde_json::{Value, json};
+
+use super::{ReadContext, hardware};
+use crate::model::node::Node;
+use crate::model::podm::Podm;
+use crate::model::problem::Problem;
+use crate::podm::Driver;
+use crate::store::records::Collection;
+
+/// How long one of several Pod Managers is waited for, at most; never longer than half the time there is.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// What one Pod Manager has, or every one has, as `items`, each with its `podm_id`: ids of two may be the same. `incomplete` has the ids
+/// of the Pod Managers that did not answer.
+///
+/// # Errors
+/// 404 for an unknown Pod Manager; what the Pod Manager answers when it is asked alone, or when none of several answers.
+pub async fn list<F, Fut>(ctx: &ReadContext, podm_id: Option<&str>, ask: F) -> Result<Value, Problem>
+where
+    F: Fn(Arc<dyn Driver>) -> Fut,
+    Fut: Future<Output = Result<Vec<Value>, Problem>> + Send,
+{
+    let podms = match podm_id {
+        Some(podm_id) => vec![known(ctx, podm_id).await?],
+        None => ctx.records::<Podm>(Collection::Podm).await?,
+    };
+    // One that hangs must leave time to answer with what the others said.
+    let limit = if podms.len() > 1 { (ctx.left() / 2).min(PATIENCE) } else { ctx.left() };
+    let limited = ctx.within(limit);
+    let answers = join_all(podms.iter().map(|podm| of_one(&limited, podm, &ask))).await;
+    let (mut shown, mut incomplete) = (Vec::new(), Vec::new());
+    let mut answered = podms.is_empty();
+    let mut problem = None;
+    for (podm, answer) in podms.iter().zip(answers) {
+        match answer {
+            Ok(items) => {
+                answered = true;
+                shown.extend(items.into_iter().map(|item| of(podm, item)));
+            }
+            Err(error) => {
+                tracing::warn!(podm = %podm.name, error = %error.detail, "it is missing in a list");
+                incomplete.push(podm.uuid.clone());
+                problem.get_or_insert(error);
+            }
+        }
+    }
+    match problem {
+        Some(problem) if !answered => Err(problem),
+        _ => Ok(json!({ "items": shown, "incomplete": incomplete })),
+    }
+}
+
+/// What one Pod Manager says: the named one, or the only one there is.
+///
+/// # Errors
+/// 400 when none is named and there is not exactly one; 404 for an unknown one; what it answers.
+pub async fn one<F, Fut>(ctx: &ReadContext, podm_id: Option<&str>, ask: F) -> Result<Value, Problem>
+where
+    F: Fn(Arc<dyn Driver>) -> Fut,
+    Fut: Future<Output = Result<Value, Problem>> + Send,
+{
+    let podm = match podm_id {
+        Some(podm_id) => known(ctx, podm_id).await?,
+        None => only(ctx).await?,
+    };
+    Ok(match of_one(ctx, &podm, &ask).await? {
+        Value::Array(items) => items.into_iter().map(|item| of(&podm, item)).collect(),
+        item => of(&podm, item),
+    })
+}
+
+/// A node on record.
+///
+/// # Errors
+/// 404 when there is none.
+pub async fn node(ctx: &ReadContext, id: &str) -> Result<Node, Problem> {
+    let missing = || Problem::not_found(format!("Composed node '{id}' not found in database."));
+    ctx.record(Collection::Node, id).await?.ok_or_else(missing)
+}
+
+async fn known(ctx: &ReadContext, id: &str) -> Result<Podm, Problem> {
+    let missing = || Problem::not_found(format!("Pod Manager {id} not found in database."));
+    ctx.record(Collection::Podm, id).await?.ok_or_else(missing)
+}
+
+async fn only(ctx: &ReadContext) -> Result<Podm, Problem> {
+    let mut podms = ctx.records::<Podm>(Collection::Podm).await?;
+    match (podms.pop(), podms.is_empty()) {
+        (Some(only), true) => Ok(only),
+        _ => Err(Problem::validation("'podm_id' is a required property: there is not exactly one Pod Manager")),
+    }
+}
+
+async fn of_one<T, F, Fut>(ctx: &ReadContext, podm: &Podm, ask: &F) -> Result<T, Problem>
+where
+    F: Fn(Arc<dyn Driver>) -> Fut,
+    Fut: Future<Output = Result<T, Problem>> + Send,
+{
+    let driver = hardware::reader(ctx, podm)?;
+    ctx.at_podm(&podm.uuid, ask(driver)).await.map_err(|mut problem| {
+        if !problem.detail.contains(&podm.name) {
+            problem.detail = format!("Pod Manager {}: {}", podm.name, problem.detail);
+        }
+        problem
+    })
+}
+
+fn of(podm: &Podm, mut item: Value) -> Value {
+    if let Some(item) = item.as_object_mut() {
+        item.insert("podm_id".into(), podm.uuid.clone().into());
+    }
+    item
+}
