@@ -18,7 +18,8 @@ pub(super) fn allocate(view: &mut View<'_>) -> Answer {
         Err(refusal) => return refusal,
     };
     let lent: u64 = view.state.kept.nodes.values().map(|n| n.remote_gib).sum();
-    if lent.saturating_add(wanted.remote_gib) > POOL_GIB {
+    let made = super::volumes::taken(view).div_ceil(1 << 30);
+    if lent.saturating_add(made).saturating_add(wanted.remote_gib) > POOL_GIB {
         return Answer::conflict("The remote drives asked for are not available.");
     }
     let Some(system) = best_fit(view, &wanted) else {

@@ -36,6 +36,9 @@ pub struct SimArgs {
     /// Answer without authentication
     #[arg(long)]
     no_auth: bool,
+    /// New volumes keep neither name nor description
+    #[arg(long)]
+    forgetful: bool,
     /// Sessions that may be open at once, per PODM
     #[arg(long, default_value_t = 32)]
     max_sessions: usize,
@@ -87,6 +90,7 @@ impl From<SimArgs> for SimConfig {
             tree: args.tree,
             user: args.user,
             password: args.password,
+            forgetful: args.forgetful,
             auth: !args.no_auth,
             max_sessions: args.max_sessions,
             systems: args.systems,

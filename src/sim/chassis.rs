@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::answer::Answer;
 use super::hardware::{Hardware, Place};
 use super::view::{View, collection, healthy, link, links, resource, with};
-use super::{sensors, storage};
+use super::{pool, sensors, storage};
 
 const PATH: &str = "/redfish/v1/Chassis";
 
@@ -17,9 +17,13 @@ pub(super) fn answer(view: &View<'_>, rest: &[&str]) -> Answer {
             view.read(collection(PATH, "ChassisCollection", "Chassis Collection", paths))
         }
         [id, rest @ ..] => match (view.hardware.place(id), rest) {
-            (Some(place), []) => view.read(chassis(view.hardware, place)),
+            (Some(place), []) => view.read(chassis(view, place)),
             (Some(Place::Rack(n)), ["Power"]) => view.read(sensors::power(view, n)),
             (Some(Place::Rack(n)), ["Thermal"]) => view.read(sensors::thermal(view, n)),
+            (Some(Place::Rack(1)), ["Drives", drive]) => match pool::drive(view, drive) {
+                Some(value) => view.read(value),
+                None => view.missing(),
+            },
             (Some(Place::Sled(n)), ["Drives", drive]) => match storage::drive(view.hardware, n, drive) {
                 Some(value) => view.read(value),
                 None => view.missing(),
@@ -30,7 +34,8 @@ pub(super) fn answer(view: &View<'_>, rest: &[&str]) -> Answer {
 }
 
 /// One chassis.
-fn chassis(hardware: &Hardware, place: Place) -> Value {
+fn chassis(view: &View<'_>, place: Place) -> Value {
+    let hardware = view.hardware;
     let id = place.id();
     let (kind, model) = match place {
         Place::Pod => ("Pod", "Simulated Pod"),
@@ -39,6 +44,7 @@ fn chassis(hardware: &Hardware, place: Place) -> Value {
         Place::Sled(_) => ("Sled", "Half-Width Sled"),
     };
     let (systems, drives) = match place {
+        Place::Rack(1) => (Vec::new(), pool::drive_paths(view)),
         Place::Pod | Place::Rack(_) => (Vec::new(), Vec::new()),
         Place::Drawer(_) => (hardware.systems_in(place), Vec::new()),
         Place::Sled(n) => (vec![n], storage::drive_paths(hardware, n)),

@@ -22,6 +22,9 @@ pub enum RsdVersion {
     /// 1.2: Nodes, Services and EthernetSwitches stand in the service root itself.
     #[value(name = "1.2")]
     V1_2,
+    /// 2.1: `Services` with logical drives, and `AttachEndpoint` with what it takes beside it.
+    #[value(name = "2.1")]
+    V2_1,
     /// 2.4: they stand under `Oem.Intel_RackScale`.
     #[default]
     #[value(name = "2.4")]
@@ -45,6 +48,8 @@ pub struct SimConfig {
     pub user: String,
     /// Its password.
     pub password: String,
+    /// New volumes keep neither name nor description, as some storage services do.
+    pub forgetful: bool,
     /// Whether requests must be authenticated.
     pub auth: bool,
     /// Sessions that may be open at once, per PODM.
@@ -85,6 +90,7 @@ impl Default for SimConfig {
             tree: None,
             user: "admin".to_owned(),
             password: "admin".to_owned(),
+            forgetful: false,
             auth: true,
             max_sessions: 32,
             systems: 8,

@@ -33,6 +33,7 @@ mod managers;
 mod nodes;
 mod parts;
 mod persist;
+mod pool;
 mod root;
 mod route;
 mod sensors;
@@ -45,6 +46,8 @@ mod systems;
 mod tasks;
 mod tree;
 mod view;
+mod vlans;
+mod volumes;
 mod wanted;
 
 use std::io;

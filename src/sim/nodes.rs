@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::answer::Answer;
 use super::state::{Node, NodeState};
 use super::view::{View, collection, healthy, link, links, resource, with};
-use super::{allocate, boot, parts, storage};
+use super::{allocate, boot, parts, pool, storage};
 
 const PATH: &str = "/redfish/v1/Nodes";
 
@@ -24,7 +24,10 @@ pub(super) fn answer(view: &mut View<'_>, rest: &[&str]) -> Answer {
             let Some((id, node)) = found else { return view.missing() };
             match rest {
                 [] => one(view, id, &node),
-                ["Actions", action] => act(view, id, &node, action),
+                ["Actions", action] => match pool::action_info(view, &format!("{PATH}/{id}"), node.system, action) {
+                    Some(info) => view.read(info),
+                    None => act(view, id, &node, action),
+                },
                 _ => view.missing(),
             }
         }
@@ -70,6 +73,9 @@ fn patch(view: &mut View<'_>, id: u64, node: &Node, current: &Value) -> Result<A
 fn delete(view: &mut View<'_>, id: u64, node: &Node) -> Answer {
     view.state.kept.nodes.remove(&id);
     view.state.kept.systems.remove(&node.system);
+    view.state.kept.attached.retain(|_, system| *system != node.system);
+    let interfaces = format!("/redfish/v1/Systems/System{}/", node.system);
+    view.state.kept.vlans.retain(|path, _| !path.starts_with(&interfaces));
     Answer::no_content()
 }
 
@@ -84,6 +90,13 @@ fn act(view: &mut View<'_>, id: u64, node: &Node, action: &str) -> Answer {
             NodeState::Assembled | NodeState::Failed => boot::reset(view, node.system),
             other => Answer::conflict(&format!("A node in state {other:?} cannot be reset.")),
         },
+        action
+            if pool::actions(view).is_some_and(|[a, d]| {
+                [a, d].iter().any(|name| action.strip_prefix("ComposedNode.") == Some(*name))
+            }) =>
+        {
+            pool::act(view, node.system, node.state, action.starts_with("ComposedNode.Attach"))
+        }
         "ComposedNode.ForceDelete" => match view.post_only() {
             Ok(()) => delete(view, id, node),
             Err(refusal) => refusal,
@@ -141,14 +154,20 @@ fn render(view: &View<'_>, id: u64, node: &Node) -> Value {
         body["Description"] = Value::from(node.description.as_str());
     }
     let computer = link(format!("/redfish/v1/Systems/System{}", node.system));
-    let drives = links(storage::drive_paths(view.hardware, node.system));
+    let pooled = pool::attached(view, node.system);
+    let local = storage::drive_paths(view.hardware, node.system);
+    let (drives, volumes): (Vec<String>, Vec<String>) = pooled.into_iter().partition(|path| path.contains("/Drives/"));
+    pool::advertise(view, &path, node.system, &mut body["Actions"]);
+    let drives = links(local.iter().chain(&drives));
     if view.config.strict_schema {
         body["Links"]["ComputerSystem"] = json!([computer]);
-        body["Links"]["Storage"] = drives;
+        let mut all = drives.as_array().cloned().unwrap_or_default();
+        all.extend(volumes.iter().map(link));
+        body["Links"]["Storage"] = Value::from(all);
     } else {
         body["Links"]["ComputerSystem"] = computer;
         body["Links"]["LocalDrives"] = drives;
-        body["Links"]["RemoteDrives"] = json!([]);
+        body["Links"]["RemoteDrives"] = links(&volumes);
         body["Processors"] = json!({ "Count": profile.sockets, "Model": profile.cpu_model, "Status": healthy() });
         body["Memory"] = json!({ "TotalSystemMemoryGiB": profile.total_mib() / 1024, "Status": healthy() });
     }

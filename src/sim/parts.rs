@@ -4,10 +4,12 @@ use serde_json::{Value, json};
 
 use super::answer::Answer;
 use super::hardware::{Hardware, numbered};
+use super::state::Vlan;
 use super::view::{View, collection, link, ok, resource, with};
+use super::vlans;
 
 /// Answers below `Systems/SystemN`.
-pub(super) fn answer(view: &View<'_>, system: usize, rest: &[&str]) -> Answer {
+pub(super) fn answer(view: &mut View<'_>, system: usize, rest: &[&str]) -> Answer {
     let found = match rest {
         ["Processors"] => {
             let path = format!("{}/Processors", base(system));
@@ -25,8 +27,13 @@ pub(super) fn answer(view: &View<'_>, system: usize, rest: &[&str]) -> Answer {
             Some(collection(&path, "EthernetInterfaceCollection", "Ethernet Interfaces", paths))
         }
         ["EthernetInterfaces", id] => interface(view.hardware, system, id),
-        ["EthernetInterfaces", id, "VLANs"] => vlans(view, system, id),
-        ["EthernetInterfaces", id, "VLANs", vlan] => vlan_of(view, system, id, vlan),
+        ["EthernetInterfaces", id, "VLANs", rest @ ..] => {
+            let number = within(id, "LAN", view.hardware.profile(system).nics);
+            let Some(number) = number else { return view.missing() };
+            let path = format!("{}/EthernetInterfaces/{id}/VLANs", base(system));
+            let first = first_vlans(view, system, number);
+            return vlans::answer(view, &path, &first, rest);
+        }
         _ => None,
     };
     found.map_or_else(|| view.missing(), |value| view.read(value))
@@ -140,41 +147,10 @@ fn interface(hardware: &Hardware, system: usize, id: &str) -> Option<Value> {
     ))
 }
 
-/// The VLAN numbers of an interface: 1, and those asked for with the node on it.
-fn vlan_list(view: &View<'_>, system: usize, interface: usize) -> Vec<(u64, bool)> {
-    let mut list = vec![(1, false)];
+/// The VLANs of an interface before anybody changed them: 1, and those asked for with the node on it.
+fn first_vlans(view: &View<'_>, system: usize, interface: usize) -> Vec<Vlan> {
+    let mut list = vec![Vlan { id: 1, tagged: false }];
     let asked = view.state.node_on(system).and_then(|(_, node)| node.vlans.get(interface - 1));
-    list.extend(asked.into_iter().flatten().map(|v| (v.id, v.tagged)));
+    list.extend(asked.into_iter().flatten().copied());
     list
-}
-
-fn vlans(view: &View<'_>, system: usize, id: &str) -> Option<Value> {
-    let number = within(id, "LAN", view.hardware.profile(system).nics)?;
-    let path = format!("{}/EthernetInterfaces/{id}/VLANs", base(system));
-    let members = vlan_list(view, system, number).into_iter().map(|(n, _)| format!("{path}/{n}"));
-    Some(collection(&path, "VLanNetworkInterfaceCollection", "VLANs", members))
-}
-
-fn vlan_of(view: &View<'_>, system: usize, id: &str, vlan: &str) -> Option<Value> {
-    let number = within(id, "LAN", view.hardware.profile(system).nics)?;
-    let (vlan_id, tagged) = vlan_list(view, system, number).into_iter().find(|(n, _)| n.to_string() == vlan)?;
-    let path = format!("{}/EthernetInterfaces/{id}/VLANs/{vlan}", base(system));
-    Some(vlan_resource(&path, vlan_id, tagged))
-}
-
-/// One VLAN of an interface or a switch port.
-pub(super) fn vlan_resource(path: &str, vlan_id: u64, tagged: bool) -> Value {
-    let id = vlan_id.to_string();
-    with(
-        resource(path, "VLanNetworkInterface.v1_1_0.VLanNetworkInterface", &id, &format!("VLAN {id}")),
-        json!({
-            "VLANEnable": true,
-            "VLANId": vlan_id,
-            "Oem": { "Intel_RackScale": {
-                "@odata.type": "#Intel.Oem.VLanNetworkInterface",
-                "Tagged": tagged,
-                "Status": ok(),
-            } },
-        }),
-    )
 }

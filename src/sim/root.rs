@@ -36,13 +36,18 @@ pub(super) fn service_root(view: &View<'_>) -> Value {
             root["Oem"] =
                 json!({ "Intel:RackScale": { "@odata.type": "#Intel.Oem.ServiceRoot", "ApiVersion": "1.2.0" } });
         }
-        RsdVersion::V2_4 => {
-            let mut oem = json!({ "@odata.type": "#Intel.Oem.ServiceRoot", "ApiVersion": "2.4.0" });
-            for (name, to) in intel.into_iter().filter(|(name, _)| *name != "Services") {
+        version => {
+            let (api_version, without) =
+                if version == RsdVersion::V2_1 { ("2.1.0", "none") } else { ("2.4.0", "Services") };
+            let mut oem = json!({ "@odata.type": "#Intel.Oem.ServiceRoot", "ApiVersion": api_version });
+            for (name, to) in intel.into_iter().filter(|(name, _)| *name != without) {
                 oem[name] = to;
             }
             root["Oem"] = json!({ "Intel_RackScale": oem });
-            root["StorageServices"] = link("/redfish/v1/StorageServices");
+            if version == RsdVersion::V2_4 {
+                root["StorageServices"] = link("/redfish/v1/StorageServices");
+            }
+            root["Fabrics"] = link("/redfish/v1/Fabrics");
         }
     }
     root

@@ -30,6 +30,15 @@ pub(super) struct Vlan {
     pub(super) tagged: bool,
 }
 
+/// A volume of the storage service.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Volume {
+    pub(super) name: String,
+    pub(super) description: String,
+    pub(super) bytes: u64,
+    pub(super) bootable: bool,
+}
+
 /// A composed node.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Node {
@@ -81,6 +90,17 @@ pub(super) struct Kept {
     pub(super) systems: BTreeMap<usize, SystemState>,
     /// The most nodes any one system ever carried at once: more than one is a bug of this simulator.
     pub(super) max_nodes_per_system_ever: usize,
+    /// The number of the last volume made.
+    #[serde(default)]
+    pub(super) last_volume: u64,
+    #[serde(default)]
+    pub(super) volumes: BTreeMap<u64, Volume>,
+    /// Path of a pooled device → the system whose node has it.
+    #[serde(default)]
+    pub(super) attached: BTreeMap<String, usize>,
+    /// Path of a collection of VLANs → what it has; only collections that were changed.
+    #[serde(default)]
+    pub(super) vlans: BTreeMap<String, Vec<Vlan>>,
 }
 
 /// All that changes on one PODM.

@@ -3,8 +3,10 @@
 use serde_json::{Value, json};
 
 use super::answer::Answer;
+use super::config::RsdVersion;
 use super::hardware::{DriveModel, Hardware};
 use super::view::{View, collection, healthy, link, links, ok, resource, with};
+use super::volumes;
 
 /// What the pod's storage service can lend in all, in GiB.
 pub(super) const POOL_GIB: u64 = 10_240;
@@ -12,28 +14,37 @@ pub(super) const POOL_GIB: u64 = 10_240;
 const GIB: u64 = 1 << 30;
 
 /// Answers below `Services` (generation 1) and `StorageServices` (generation 2).
-pub(super) fn answer(view: &View<'_>, family: &str, rest: &[&str]) -> Answer {
+pub(super) fn answer(view: &mut View<'_>, family: &str, rest: &[&str]) -> Answer {
     let path = format!("/redfish/v1/{family}");
     let one = format!("{path}/RSS1");
     match rest {
         [] => view.read(collection(&path, "StorageServiceCollection", "Storage Services", [&one])),
-        ["RSS1"] => view.read(service(&path)),
+        ["RSS1"] => view.read(service(&path, family)),
         ["RSS1", "StoragePools"] => {
             let pool = format!("{one}/StoragePools/1");
             view.read(collection(&format!("{one}/StoragePools"), "StoragePoolCollection", "Storage Pools", [pool]))
         }
         ["RSS1", "StoragePools", "1"] => view.read(pool(view, &one)),
-        ["RSS1", "Volumes"] => view.read(empty(&format!("{one}/Volumes"), "VolumeCollection", "Volumes")),
+        ["RSS1", kind, rest @ ..] if *kind == volumes_of(family) => {
+            volumes::answer(view, &format!("{one}/{kind}"), family == "Services", rest)
+        }
         _ => view.missing(),
     }
 }
 
-fn empty(path: &str, kind: &str, name: &str) -> Value {
-    let none: [&str; 0] = [];
-    collection(path, kind, name, none)
+/// What a service of this family calls its volumes.
+fn volumes_of(family: &str) -> &'static str {
+    if family == "Services" { "LogicalDrives" } else { "Volumes" }
 }
 
-fn service(path: &str) -> Value {
+/// The volumes that can be attached, in the family that this generation has.
+pub(super) fn attachable(view: &View<'_>) -> Vec<(u64, String)> {
+    let family = if view.config.rsd_version == RsdVersion::V2_4 { "StorageServices" } else { "Services" };
+    let path = format!("/redfish/v1/{family}/RSS1/{}", volumes_of(family));
+    view.state.kept.volumes.keys().map(|n| (*n, format!("{path}/{n}"))).collect()
+}
+
+fn service(path: &str, family: &str) -> Value {
     let path = format!("{path}/RSS1");
     with(
         resource(&path, "StorageService.v1_0_2.StorageService", "RSS1", "Pod Storage"),
@@ -41,7 +52,7 @@ fn service(path: &str) -> Value {
             "Description": "Storage service of a simulated pod",
             "Status": healthy(),
             "StoragePools": link(format!("{path}/StoragePools")),
-            "Volumes": link(format!("{path}/Volumes")),
+            volumes_of(family): link(format!("{path}/{}", volumes_of(family))),
         }),
     )
 }
@@ -54,7 +65,7 @@ fn pool(view: &View<'_>, service: &str) -> Value {
             "Status": healthy(),
             "Capacity": { "Data": {
                 "AllocatedBytes": POOL_GIB * GIB,
-                "ConsumedBytes": used * GIB,
+                "ConsumedBytes": used * GIB + volumes::taken(view),
             } },
         }),
     )

@@ -1,16 +1,18 @@
-//! `/redfish/v1/EthernetSwitches`: one switch per rack, with an uplink and one port per system; read-only.
+//! `/redfish/v1/EthernetSwitches`: one switch per rack, with an uplink and one port per system; its VLANs can be changed.
 
 use serde_json::{Value, json};
 
 use super::answer::Answer;
 use super::hardware::{Place, numbered};
-use super::parts::{interface_paths, vlan_resource};
+use super::parts::interface_paths;
+use super::state::Vlan;
 use super::view::{View, collection, healthy, link, links, ok, resource, with};
+use super::vlans;
 
 const PATH: &str = "/redfish/v1/EthernetSwitches";
 
 /// Answers below `EthernetSwitches`.
-pub(super) fn answer(view: &View<'_>, rest: &[&str]) -> Answer {
+pub(super) fn answer(view: &mut View<'_>, rest: &[&str]) -> Answer {
     let [id, rest @ ..] = rest else {
         let all = (1..=view.hardware.racks()).map(|n| format!("{PATH}/Switch{n}"));
         return view.read(collection(PATH, "EthernetSwitchCollection", "Ethernet Switches", all));
@@ -30,12 +32,9 @@ pub(super) fn answer(view: &View<'_>, rest: &[&str]) -> Answer {
             let path = format!("{ports}/{port}");
             match rest {
                 [] => view.read(port_resource(view, &path, id, port, system)),
-                ["VLANs"] if !view.config.strict_schema => {
-                    let vlan = format!("{path}/VLANs/1");
-                    view.read(collection(&format!("{path}/VLANs"), "VLanNetworkInterfaceCollection", "VLANs", [vlan]))
-                }
-                ["VLANs", "1"] if !view.config.strict_schema => {
-                    view.read(vlan_resource(&format!("{path}/VLANs/1"), 1, false))
+                ["VLANs", rest @ ..] if !view.config.strict_schema => {
+                    let first = [Vlan { id: 1, tagged: false }];
+                    vlans::answer(view, &format!("{path}/VLANs"), &first, rest)
                 }
                 _ => view.missing(),
             }

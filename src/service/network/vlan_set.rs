@@ -189,7 +189,7 @@ async fn change<S: Serialize + Sync>(
     vlan_id: u16,
     aim: Aim,
     place: &Place,
-    pub(super) step: Step,
+    step: Step,
     saved: impl Fn(Step) -> S,
 ) -> Result<Step, Verdict> {
     let effect = Effect {
