@@ -10,16 +10,12 @@ use crate::model::problem::Problem;
 /// First segments of the raw proxy.
 const PROXY: [&str; 7] = ["Chassis", "Services", "Managers", "Systems", "EventService", "Nodes", "EthernetSwitches"];
 
-/// Racks, devices and storages.
+/// Racks and devices.
 pub(crate) fn resource() -> Resource {
     Resource::at("/v1", "later")
         .get("/racks", "Lists racks", later)
         .hidden()
         .get("/racks/{id}", "Reads a rack", later)
-        .hidden()
-        .get("/storages", "Lists storages", later)
-        .hidden()
-        .get("/storages/{id}", "Reads a storage", later)
         .hidden()
         .get("/devices", "Lists devices", later)
         .hidden()

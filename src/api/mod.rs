@@ -21,6 +21,7 @@ mod health;
 mod json;
 mod kinds;
 mod later;
+mod networks;
 mod nodes;
 mod openapi;
 mod pod_managers;
@@ -33,6 +34,7 @@ mod schedules;
 mod server;
 mod shape;
 mod spec;
+mod storages;
 mod submit;
 mod systems;
 mod tasks;
@@ -108,6 +110,8 @@ fn resources() -> Vec<Resource> {
         tasks::resource(),
         nodes::resource(),
         systems::resource(),
+        storages::resource(),
+        networks::resource(),
         flavors::resource(),
         pod_managers::resource(),
         health::resource(),

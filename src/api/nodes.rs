@@ -10,12 +10,12 @@ use super::answer::{Answer, Failure, bad_field};
 use super::call::{Call, read};
 use super::later::later;
 use super::resource::{Query, Resource, text};
-use super::{submit, v1};
+use super::{networks, storages, submit, systems, v1};
 use crate::ids::is_record_id;
 use crate::model::flavor::Requirements;
 use crate::model::kind;
 use crate::model::node::BriefNode;
-use crate::model::params::Action;
+use crate::model::params::{Action, VlanAssign};
 use crate::model::podm::Podm;
 use crate::model::problem::Problem;
 use crate::store::records::Collection;
@@ -85,8 +85,18 @@ pub(crate) fn resource() -> Resource {
         .takes::<Action>()
         .status(204)
         .prefer()
-        .get("/{uuid}/storages", "A node's storages", later)
-        .hidden()
+        .get("/{uuid}/storages", "Lists a node's storages with their volumes and drives", storages::of_node)
+        .get("/{uuid}/interfaces", "Lists a node's network interfaces with their VLANs", networks::of_node)
+        .post("/{uuid}/vlans", "Puts a VLAN onto a node's interfaces and the ports behind them", networks::assign)
+        .takes::<VlanAssign>()
+        .prefer()
+        .delete(
+            "/{uuid}/vlans/{vlan_id}",
+            "Takes a VLAN off a node's interfaces and the ports behind them",
+            networks::unassign,
+        )
+        .query(&[text("interface_id", "one interface; all of the node's when absent")])
+        .prefer()
         .post("/{uuid}/register", "Registers a node with Ironic", later)
         .hidden()
 }
@@ -138,6 +148,14 @@ async fn manage(call: Call) -> Answer {
         task.podm_id = Some(only_podm(&call).await?);
     }
     v1::act(&call, task, v1::result).await
+}
+
+/// The Pod Manager that a request names, in its query or its body, else the only one.
+pub(crate) async fn named_or_only_podm(call: &Call) -> Result<String, Failure> {
+    match systems::podm(call).await? {
+        Some(podm_id) => Ok(podm_id),
+        None => only_podm(call).await,
+    }
 }
 
 /// The Pod Manager that is meant when none is named: the only one.

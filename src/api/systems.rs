@@ -7,7 +7,7 @@ use warp::http::header::HeaderName;
 
 use super::answer::{self, Answer, Failure, bad_field};
 use super::call::Call;
-use super::resource::{Resource, text};
+use super::resource::{Query, Resource, text};
 use super::{submit, v1};
 use crate::ids::is_record_id;
 use crate::model::problem::Problem;
@@ -27,7 +27,7 @@ pub(crate) fn resource() -> Resource {
 }
 
 /// The Pod Manager that is asked: from the query, or as old clients do, from the GET's body.
-async fn podm(call: &Call) -> Result<Option<String>, Failure> {
+pub(crate) async fn podm(call: &Call) -> Result<Option<String>, Failure> {
     let body = call.json()?.unwrap_or(Value::Null);
     let in_body = match body.get("podm_id") {
         None | Some(Value::Null) => None,
@@ -58,7 +58,7 @@ async fn one(call: Call) -> Answer {
 }
 
 /// v1's answer is a bare list; who is missing in it is named by a header.
-async fn ask(call: &Call, kind: &str, params: Value) -> Answer {
+pub(crate) async fn ask(call: &Call, kind: &str, params: Value) -> Answer {
     let mut said = v1::ask(call, kind, params).await?;
     let missing: Vec<String> =
         said.get_mut("incomplete").and_then(|i| serde_json::from_value(i.take()).ok()).unwrap_or_default();
@@ -70,9 +70,35 @@ async fn ask(call: &Call, kind: &str, params: Value) -> Answer {
     Ok(response)
 }
 
-fn params(podm_id: Option<String>, mut rest: Value) -> Value {
-    if let (Some(podm_id), Some(map)) = (podm_id, rest.as_object_mut()) {
-        map.insert("podm_id".into(), Value::String(podm_id));
+/// The filters of a list whose fields are known.
+///
+/// # Errors
+/// 400 for a parameter that is neither a filter nor one of `besides`.
+pub(crate) fn filters(
+    call: &Call,
+    known: &[Query],
+    besides: &[&str],
+    what: &str,
+) -> Result<BTreeMap<String, String>, Problem> {
+    let mut filters = BTreeMap::new();
+    for (name, value) in call.query.iter().filter(|(name, _)| !besides.contains(&name.as_str())) {
+        if !known.iter().any(|q| q.name == name) {
+            return Err(bad_field(name, value, &format!("{what} cannot be filtered by this")));
+        }
+        // A repeated parameter uses its first value.
+        filters.entry(name.clone()).or_insert_with(|| value.clone());
     }
+    Ok(filters)
+}
+
+/// Adds a parameter, when there is one.
+pub(crate) fn add(params: &mut Value, name: &str, value: Option<&str>) {
+    if let (Some(value), Some(map)) = (value, params.as_object_mut()) {
+        map.insert(name.into(), value.into());
+    }
+}
+
+fn params(podm_id: Option<String>, mut rest: Value) -> Value {
+    add(&mut rest, "podm_id", podm_id.as_deref());
     rest
 }

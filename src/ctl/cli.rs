@@ -3,7 +3,10 @@
 use clap::{Args, Parser, Subcommand};
 use secrecy::SecretString;
 
-use super::{completion, dead_letter, doctor, flavor, kind, node, podm, queue, schedule, system, task, up, worker};
+use super::{
+    completion, dead_letter, doctor, flavor, kind, network, node, podm, queue, schedule, storage, system, task, up,
+    worker,
+};
 
 /// Composes bare-metal hardware over Redfish.
 ///
@@ -65,6 +68,12 @@ pub enum Command {
     /// Systems, live from the Pod Managers
     #[command(subcommand)]
     System(system::SystemCommand),
+    /// Storages and their volumes, live from the Pod Managers
+    #[command(subcommand)]
+    Storage(storage::StorageCommand),
+    /// Switches, ports, interfaces and VLANs, live from the Pod Managers
+    #[command(subcommand)]
+    Network(network::NetworkCommand),
     /// Every kind of task there is
     #[command(subcommand)]
     Kind(kind::KindCommand),

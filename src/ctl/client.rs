@@ -75,8 +75,19 @@ impl Client {
 
     /// Asks for a change that becomes a task, without waiting for its end.
     pub(super) async fn change(&self, method: Method, path: &[&str], body: Option<&Value>) -> Result<Task, CtlError> {
+        self.change_at(method, path, &[], body).await
+    }
+
+    /// The same, with a query.
+    pub(super) async fn change_at(
+        &self,
+        method: Method,
+        path: &[&str],
+        query: &[(&str, String)],
+        body: Option<&Value>,
+    ) -> Result<Task, CtlError> {
         let what = format!("{method} {}", shown(path));
-        let value = self.request(method, path, &[], body, true).await?.1;
+        let value = self.request(method, path, query, body, true).await?.1;
         read(&what, value)
     }
 

@@ -16,6 +16,7 @@ mod error;
 mod flavor;
 mod follow;
 mod kind;
+mod network;
 mod node;
 mod output;
 mod parts;
@@ -25,6 +26,7 @@ pub mod redis_child;
 mod redis_link;
 mod schedule;
 mod sims;
+mod storage;
 mod system;
 mod task;
 pub mod up;
@@ -59,6 +61,8 @@ pub async fn run(cli: Cli, writer: &mut dyn Write, tty: bool) -> Result<(), CtlE
         Command::Podm(command) => podm::run(command, &api, out).await,
         Command::Flavor(command) => flavor::run(command, &api, out).await,
         Command::System(command) => system::run(command, &api, out).await,
+        Command::Storage(command) => storage::run(command, &api, out).await,
+        Command::Network(command) => network::run(command, &api, out).await,
         Command::Kind(command) => kind::run(command, &api, out).await,
         Command::Schedule(command) => schedule::run(command, &api, out).await,
         Command::DeadLetter(command) => dead_letter::run(command, &api, out).await,

@@ -181,7 +181,8 @@ async fn act(
     done(follow::maybe(api, &task, wait, out).await?, said, out)
 }
 
-fn done(result: Option<Value>, said: &str, out: &mut Output<'_>) -> Result<(), CtlError> {
+/// Says that a change is done, or shows its result as JSON.
+pub(super) fn done(result: Option<Value>, said: &str, out: &mut Output<'_>) -> Result<(), CtlError> {
     match result {
         Some(result) if out.json() => Ok(out.value(&result)?),
         Some(_) => Ok(out.line(said)?),

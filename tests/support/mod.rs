@@ -21,5 +21,6 @@ pub mod history;
 pub mod podm;
 pub mod redis;
 pub mod saga;
+pub mod trees;
 pub mod wait;
 pub mod worker;
