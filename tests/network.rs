@@ -5,7 +5,10 @@ mod support;
 
 use std::time::Duration;
 
+use reqwest::Method;
 use serde_json::{Value, json};
+use support::api::five_keys;
+use support::front::Front;
 use support::podm::Lab;
 use support::saga::Plant;
 use support::trees;
@@ -193,6 +196,58 @@ async fn an_assignment_whose_worker_dies_or_is_cancelled_at_any_moment_is_whole_
             assert_eq!(&both(&plant.lab).await, after, "{kind} {ms} ms");
         }
     }
+}
+
+#[tokio::test]
+async fn networks_are_served_by_the_rest_api_and_the_command_line() {
+    let plant = Plant::start(quick()).await;
+    let front = Front::over(&plant).await;
+    let node = completed(plant.compose(json!({"name": "n"})).await)["uuid"].as_str().unwrap().to_owned();
+    let vlans = "/v1/networks/switches/Switch1/ports/Port1/vlans";
+    for (path, many) in [
+        ("/v1/networks/switches", 2),
+        ("/v1/networks/switches?name=nothing", 0),
+        ("/v1/networks/switches/Switch1/ports", 5),
+        (vlans, 1),
+        (&format!("/v1/nodes/{node}/interfaces"), 1),
+    ] {
+        let (status, list) = front.get(path).await;
+        assert_eq!((status.as_u16(), list.as_array().map(Vec::len)), (200, Some(many)), "{path} {list}");
+    }
+    assert_eq!(front.get("/v1/networks/switches/Switch1").await.1["id"], "Switch1");
+    for (method, path, body, status) in [
+        (Method::GET, "/v1/networks/switches?colour=red", None, 400),
+        (Method::GET, "/v1/networks/switches/Switch9", None, 404),
+        (Method::GET, "/v1/nodes/nobody/interfaces", None, 404),
+        (Method::POST, vlans, Some(json!({"vlan_id": 0})), 400),
+        (Method::POST, vlans, Some(json!({"vlan_id": 5, "colour": 1})), 400),
+        (Method::DELETE, &format!("{vlans}/x"), None, 400),
+        (Method::DELETE, &format!("{vlans}/77"), None, 404),
+        (Method::POST, "/v1/nodes/nobody/vlans", Some(json!({"vlan_id": 5})), 404),
+    ] {
+        let (answered, said) = front.ask(method.clone(), path, body).await;
+        assert_eq!(answered.as_u16(), status, "{method} {path} {said}");
+        five_keys(answered, &said);
+    }
+    let (status, made) = front.ask(Method::POST, vlans, Some(json!({"vlan_id": 9}))).await;
+    assert_eq!((status.as_u16(), &made["vlan_id"], &made["tagged"]), (200, &json!(9), &json!(true)), "{made}");
+    assert_eq!(front.ask(Method::DELETE, &format!("{vlans}/9"), None).await.1["code"], "DELETED");
+    let of_node = format!("/v1/nodes/{node}/vlans");
+    let assigned = front.ask(Method::POST, &of_node, Some(json!({"vlan_id": 10}))).await;
+    assert_eq!((assigned.0.as_u16(), &assigned.1["node_id"]), (200, &json!(node)), "{assigned:?}");
+    assert_eq!(both(&plant.lab).await, [vec![(10, true)], vec![(10, true)]]);
+    assert_eq!(front.ask(Method::DELETE, &format!("{of_node}/10"), None).await.0.as_u16(), 200);
+
+    assert!(front.command(&["network", "switches"]).await.contains("Switch1"));
+    assert!(front.command(&["network", "ports", "Switch1"]).await.contains("Upstream"));
+    front.command(&["network", "vlan-create", "Switch1", "Port1", "11", "--wait"]).await;
+    assert!(front.command(&["network", "vlans", "Switch1", "Port1"]).await.contains("11"));
+    front.command(&["network", "vlan-delete", "Switch1", "Port1", "11", "--wait"]).await;
+    front.command(&["network", "assign", &node, "12", "--wait"]).await;
+    assert!(front.command(&["network", "interfaces", &node]).await.contains("1,12"));
+    let off = front.command(&["network", "unassign", &node, "12", "--wait"]).await;
+    assert!(off.contains("VLAN 12 is off node"), "{off}");
+    assert_eq!(both(&plant.lab).await, [vec![], vec![]]);
 }
 
 /// Every recorded Rack Scale tree is read without an error, and what it has is found.

@@ -5,7 +5,10 @@ mod support;
 
 use std::time::Duration;
 
+use reqwest::Method;
 use serde_json::{Value, json};
+use support::api::five_keys;
+use support::front::Front;
 use support::podm::Lab;
 use support::saga::Plant;
 use support::{trees, wait};
@@ -284,6 +287,53 @@ async fn an_attach_is_refused_in_the_wrong_state_and_retried_when_the_machine_is
     assert!(error.problem().status == 400 && error.problem().detail.contains("no action"), "{error}");
 }
 
+#[tokio::test]
+async fn storages_are_served_by_the_rest_api_and_the_command_line() {
+    let plant = Plant::start(SimConfig { podms: 2, ..quick() }).await;
+    let front = Front::over(&plant).await;
+    let podm = plant.lab.uuids[0].as_str();
+    let (status, list) = front.get("/v1/storages").await;
+    assert_eq!((status.as_u16(), list.as_array().unwrap().len()), (200, 2), "{list}");
+    let of_one = [front.get(&format!("/v1/storages?podm_id={podm}")).await.1, {
+        let body = Some(json!({ "podm_id": podm }));
+        front.ask(Method::GET, "/v1/storages", body).await.1
+    }];
+    assert!(of_one.iter().all(|l| l.as_array().unwrap().len() == 1 && l[0]["podm_id"] == podm), "{of_one:?}");
+    for (path, status) in [
+        ("/v1/storages?colour=red", 400),
+        ("/v1/storages/RSS1", 400),
+        ("/v1/storages?podm_id=nobody", 404),
+        ("/v1/nodes/nobody/storages", 404),
+    ] {
+        let (answered, body) = front.get(path).await;
+        assert_eq!(answered.as_u16(), status, "{path} {body}");
+        five_keys(answered, &body);
+    }
+    let missing = front.get(&format!("/v1/storages/RSS9?podm_id={podm}")).await;
+    assert_eq!(missing.0.as_u16(), 404, "{missing:?}");
+    let mut body = json!({"podm_id": podm, "name": "data", "capacity_gib": 2});
+    let (status, made) = front.ask(Method::POST, "/v1/storages/RSS1/volumes", Some(body.clone())).await;
+    assert_eq!((status.as_u16(), &made["name"]), (200, &json!("data")), "{made}");
+    let path = format!("/v1/storages/RSS1/volumes/{}?podm_id={podm}", made["id"].as_str().unwrap());
+    assert_eq!(front.ask(Method::DELETE, &path, None).await.1["code"], "DELETED");
+    assert_eq!(front.ask(Method::DELETE, &path, None).await.0.as_u16(), 404);
+    body["storage_id"] = json!("other");
+    assert_eq!(front.ask(Method::POST, "/v1/storages/RSS1/volumes", Some(body)).await.0.as_u16(), 400);
+
+    let made = front
+        .command(&["storage", "volume-create", "RSS1", "--podm", podm, "--name", "cli", "--capacity", "1.5", "--wait"])
+        .await;
+    assert!(made.contains("cli") && made.contains("1.5"), "{made}");
+    assert!(front.command(&["storage", "show", "RSS1", "--podm", podm]).await.contains("cli"));
+    assert!(front.command(&["storage", "list"]).await.contains("StorageService"));
+    let gone = front.command(&["storage", "volume-delete", "RSS1", "2", "--podm", podm, "--wait"]).await;
+    assert!(gone.contains("volume 2 is deleted"), "{gone}");
+    assert!(there(&plant.lab, VOLUMES).await.is_empty());
+    let node = completed(plant.compose(json!({"name": "n"})).await)["uuid"].as_str().unwrap().to_owned();
+    assert_eq!(front.get(&format!("/v1/nodes/{node}/storages")).await.1[0]["type"], "Storage");
+    assert!(front.command(&["storage", "list", "--node", &node]).await.contains("Storage"));
+}
+
 /// Every recorded Rack Scale tree is read without an error, and what it has is found.
 #[tokio::test]
 async fn storages_and_devices_of_every_recorded_tree_are_understood() {
@@ -311,6 +361,9 @@ async fn storages_and_devices_of_every_recorded_tree_are_understood() {
     if trees::rack_scale().is_empty() {
         return;
     }
-    assert!(storages >= 4 && volumes >= 4 && drives >= 3 && devices.len() >= 3, "{storages} {volumes} {drives} {devices:?}");
+    assert!(
+        storages >= 4 && volumes >= 4 && drives >= 3 && devices.len() >= 3,
+        "{storages} {volumes} {drives} {devices:?}"
+    );
     assert!(devices.iter().any(|d| d.allocated), "an NVMe-oF volume stands in a zone with an initiator");
 }
