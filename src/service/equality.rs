@@ -22,7 +22,8 @@ pub fn check(filters: &BTreeMap<String, String>, known: &[&str], what: &str) -> 
 pub fn matches(row: &Value, filters: &BTreeMap<String, String>) -> bool {
     filters.iter().all(|(name, wanted)| match &row[name] {
         Value::String(text) => text == wanted,
-        Value::Null => false,
-        other => other.to_string() == *wanted,
+        Value::Bool(b) => wanted == if *b { "true" } else { "false" },
+        Value::Number(n) => wanted.parse::<f64>().is_ok_and(|w| n.as_f64() == Some(w)),
+        _ => false,
     })
 }

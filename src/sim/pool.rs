@@ -142,10 +142,10 @@ fn endpoint_resource(base: &str, id: &str, protocol: &str, role: &str, entity: &
     let kind = match role {
         "Initiator" => "RootComplex",
         _ if entity.contains("/Drives/") => "Drive",
-        _ => "StorageTarget",
+        _ => "Volume",
     };
     with(
-        resource(&format!("{base}/Endpoints/{id}"), "Endpoint.v1_0_0.Endpoint", id, &format!("Endpoint {id}")),
+        resource(&format!("{base}/Endpoints/{id}"), "Endpoint.v1_1_0.Endpoint", id, &format!("Endpoint {id}")),
         json!({
             "EndpointProtocol": protocol,
             "ConnectedEntities": [{ "EntityType": kind, "EntityRole": role, "EntityLink": link(entity) }],
