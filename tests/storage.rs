@@ -195,6 +195,28 @@ async fn a_cancelled_volume_is_gone_whenever_the_cancel_comes() {
 }
 
 #[tokio::test]
+async fn a_volume_that_takes_long_is_followed_by_its_monitor_and_its_cancel_waits_for_it() {
+    for forgetful in [false, true] {
+        let sim = SimConfig { forgetful, task_monitors: true, ..SimConfig::default() };
+        let plant = Plant::start(sim).await;
+        let podm = Some(plant.lab.uuids[0].as_str());
+        let made = completed(plant.run("volume.create", volume(), podm, None).await);
+        let delete = json!({"storage_id": "RSS1", "volume_id": made["id"]});
+        completed(plant.run("volume.delete", delete, podm, None).await);
+        assert!(there(&plant.lab, VOLUMES).await.is_empty());
+        let id = plant.submit("volume.create", volume(), podm, None).await;
+        wait::until("it was asked for", async || {
+            let log = plant.lab.log().await.to_string();
+            if log.matches("\"POST\"").count() == 2 { Ok(()) } else { Err(()) }
+        })
+        .await;
+        plant.store.cancel(id).await.unwrap();
+        assert_eq!(plant.done(id).await.state.as_str(), "cancelled");
+        assert!(there(&plant.lab, VOLUMES).await.is_empty());
+    }
+}
+
+#[tokio::test]
 async fn the_storages_of_a_node_are_its_machines() {
     let plant = Plant::start(quick()).await;
     let node = completed(plant.compose(json!({"name": "n"})).await)["uuid"].clone();

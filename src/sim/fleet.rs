@@ -132,11 +132,15 @@ impl Fleet {
     pub(super) fn long_operation(&self, call: &Call, takes: Duration) -> Option<Duration> {
         let segments = call.segments();
         let on_nodes = matches!(segments.as_slice(), ["redfish", "v1", "Nodes", ..]);
-        if call.is_read() || !on_nodes || self.tree.is_some() || matches!(call.body, Sent::Garbage) {
+        let on_volumes = matches!(
+            segments.as_slice(),
+            ["redfish", "v1", "Services" | "StorageServices", _, "LogicalDrives" | "Volumes", ..]
+        );
+        if call.is_read() || !(on_nodes || on_volumes) || self.tree.is_some() || matches!(call.body, Sent::Garbage) {
             return None;
         }
         let is_allocate = matches!(segments.as_slice(), [_, _, "Nodes", "Actions", _]);
-        let by_kind = self.config.task_monitors && (is_allocate || call.method == Method::DELETE);
+        let by_kind = self.config.task_monitors && (is_allocate || on_volumes || call.method == Method::DELETE);
         let by_time = self.config.slow.is_some_and(|slow| takes > slow);
         match (by_time, by_kind) {
             (true, _) => Some(takes),

@@ -4,6 +4,7 @@
 //! before, is as large as was asked for, and is no other task's. Such a volume is claimed in the task's name.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -13,7 +14,7 @@ use crate::model::params::VolumeCreate;
 use crate::model::podm::Podm;
 use crate::model::problem::Problem;
 use crate::model::task::TaskError;
-use crate::podm::{Driver, RedfishError, Storages, VolumeView, WantedVolume, tag};
+use crate::podm::{Driver, MonitorState, RedfishError, Storages, VolumeView, WantedVolume, tag};
 use crate::service::effect::{self, Effect, Step};
 use crate::service::{Context, Verdict, hardware};
 use crate::store::records::Collection;
@@ -22,6 +23,9 @@ use crate::store::records::Collection;
 const LARGER_BY_GIB: f64 = 1.0;
 /// And are shown to a thousandth.
 const SMALLER_BY_GIB: f64 = 0.001;
+
+/// Pause before the monitor of what is to be undone is asked again, when it names none.
+const MONITOR: Duration = Duration::from_secs(1);
 
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default)]
@@ -99,15 +103,22 @@ async fn undo_of(ctx: &Context, saved: Saved) -> Result<(), Verdict> {
     let driver = hardware::connect(ctx, &podm)?;
     let storages = place::storages(driver.as_ref())?;
     let wanted = wanted(ctx, &params);
+    let mut made = saved.step.made.clone();
     if let Some(monitor) = &saved.step.monitor {
-        // What is still being made cannot be deleted yet.
-        if let Ok(crate::podm::MonitorState::Running { after }) = driver.monitor(monitor).await {
-            let after = after.unwrap_or(std::time::Duration::from_secs(1));
-            return Err(Verdict::Park { after, why: "waiting for the Pod Manager to end what is to be undone".into() });
+        match driver.monitor(monitor).await {
+            // What is still being made cannot be deleted yet.
+            Ok(MonitorState::Running { after }) => {
+                let after = after.unwrap_or(MONITOR);
+                return Err(Verdict::Park { after, why: "waiting for what is to be undone to end".into() });
+            }
+            Ok(MonitorState::Ended { location }) => made = location.or(made),
+            Err(error) if error.is_away() => return Err(hardware::verdict(ctx, &error)),
+            // Forgotten, or it made nothing: what is there tells.
+            Ok(MonitorState::Gone) | Err(_) => {}
         }
     }
     let mark = mark(ctx, &wanted, &saved, true).await?;
-    let found = found(storages, &saved, &mark, saved.step.made.clone()).await;
+    let found = found(storages, &saved, &mark, made).await;
     if let Some(volume) = found.map_err(|e| hardware::verdict(ctx, &e))? {
         let at = |removal| Saved { removal, ..saved.clone() };
         delete(ctx, driver.as_ref(), storages, &volume.path, saved.removal.clone(), at).await?;
