@@ -18,6 +18,7 @@
 mod allocate;
 mod answer;
 mod args;
+mod attach;
 mod boot;
 mod call;
 mod chassis;

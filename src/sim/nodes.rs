@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::answer::Answer;
 use super::state::{Node, NodeState};
 use super::view::{View, collection, healthy, link, links, resource, with};
-use super::{allocate, boot, parts, pool, storage};
+use super::{allocate, attach, boot, parts, pool, storage};
 
 const PATH: &str = "/redfish/v1/Nodes";
 
@@ -24,7 +24,7 @@ pub(super) fn answer(view: &mut View<'_>, rest: &[&str]) -> Answer {
             let Some((id, node)) = found else { return view.missing() };
             match rest {
                 [] => one(view, id, &node),
-                ["Actions", action] => match pool::action_info(view, &format!("{PATH}/{id}"), node.system, action) {
+                ["Actions", action] => match attach::action_info(view, &format!("{PATH}/{id}"), node.system, action) {
                     Some(info) => view.read(info),
                     None => act(view, id, &node, action),
                 },
@@ -91,11 +91,11 @@ fn act(view: &mut View<'_>, id: u64, node: &Node, action: &str) -> Answer {
             other => Answer::conflict(&format!("A node in state {other:?} cannot be reset.")),
         },
         action
-            if pool::actions(view).is_some_and(|[a, d]| {
+            if attach::actions(view).is_some_and(|[a, d]| {
                 [a, d].iter().any(|name| action.strip_prefix("ComposedNode.") == Some(*name))
             }) =>
         {
-            pool::act(view, node.system, node.state, action.starts_with("ComposedNode.Attach"))
+            attach::act(view, node.system, node.state, action.starts_with("ComposedNode.Attach"))
         }
         "ComposedNode.ForceDelete" => match view.post_only() {
             Ok(()) => delete(view, id, node),
@@ -157,7 +157,7 @@ fn render(view: &View<'_>, id: u64, node: &Node) -> Value {
     let pooled = pool::attached(view, node.system);
     let local = storage::drive_paths(view.hardware, node.system);
     let (drives, volumes): (Vec<String>, Vec<String>) = pooled.into_iter().partition(|path| path.contains("/Drives/"));
-    pool::advertise(view, &path, node.system, &mut body["Actions"]);
+    attach::advertise(view, &path, node.system, &mut body["Actions"]);
     let drives = links(local.iter().chain(&drives));
     if view.config.strict_schema {
         body["Links"]["ComputerSystem"] = json!([computer]);

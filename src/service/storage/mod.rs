@@ -4,6 +4,7 @@ mod place;
 pub mod reads;
 pub mod volume_create;
 pub mod volume_delete;
+mod volume_mark;
 
 use super::{Handler, Reader, handler, reader};
 

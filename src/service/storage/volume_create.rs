@@ -3,26 +3,21 @@
 //! The volume carries the task's tag. Servers that keep neither description nor tag are met: there it is the volume that was not there
 //! before, is as large as was asked for, and is no other task's. Such a volume is claimed in the task's name.
 
-use std::collections::HashMap;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::place;
+use super::volume_mark::{found, mark};
 use crate::model::params::VolumeCreate;
 use crate::model::podm::Podm;
 use crate::model::problem::Problem;
 use crate::model::task::TaskError;
-use crate::podm::{Driver, MonitorState, RedfishError, Storages, VolumeView, WantedVolume, tag};
+use crate::podm::{Driver, MonitorState, Storages, VolumeView, WantedVolume, tag};
 use crate::service::effect::{self, Effect, Step};
 use crate::service::{Context, Verdict, hardware};
 use crate::store::records::Collection;
-
-/// Sizes are rounded up by servers, to extents and whole GiB.
-const LARGER_BY_GIB: f64 = 1.0;
-/// And are shown to a thousandth.
-const SMALLER_BY_GIB: f64 = 0.001;
 
 /// Pause before the monitor of what is to be undone is asked again, when it names none.
 const MONITOR: Duration = Duration::from_secs(1);
@@ -38,17 +33,6 @@ struct Saved {
     step: Step,
     /// How far the undo is.
     removal: Step,
-}
-
-/// What tells this task's volume from others.
-struct Mark<'a> {
-    tag: String,
-    task: String,
-    wanted: &'a WantedVolume,
-    before: &'a [String],
-    claimed: HashMap<String, String>,
-    /// It is to be deleted: a volume whose name is neither wanted nor one that the server gives to all is left alone.
-    strict: bool,
 }
 
 /// Makes the volume.
@@ -117,8 +101,8 @@ async fn undo_of(ctx: &Context, saved: Saved) -> Result<(), Verdict> {
             Ok(MonitorState::Gone) | Err(_) => {}
         }
     }
-    let mark = mark(ctx, &wanted, &saved, true).await?;
-    let found = found(storages, &saved, &mark, made).await;
+    let mark = mark(ctx, &wanted, &saved.before, true).await?;
+    let found = found(storages, &saved.collection, &mark, made).await;
     if let Some(volume) = found.map_err(|e| hardware::verdict(ctx, &e))? {
         let at = |removal| Saved { removal, ..saved.clone() };
         delete(ctx, driver.as_ref(), storages, &volume.path, saved.removal.clone(), at).await?;
@@ -154,16 +138,6 @@ fn wanted(ctx: &Context, params: &VolumeCreate) -> WantedVolume {
     }
 }
 
-async fn mark<'a>(
-    ctx: &Context,
-    wanted: &'a WantedVolume,
-    saved: &'a Saved,
-    strict: bool,
-) -> Result<Mark<'a>, Verdict> {
-    let claimed = ctx.names(Collection::Device, &place::names(ctx.podm_id()?)).await?;
-    Ok(Mark { tag: ctx.tag(), task: ctx.id().to_string(), wanted, before: &saved.before, claimed, strict })
-}
-
 async fn make(
     ctx: &Context,
     driver: &dyn Driver,
@@ -171,95 +145,17 @@ async fn make(
     wanted: &WantedVolume,
     saved: &Saved,
 ) -> Result<VolumeView, Verdict> {
-    let mark = mark(ctx, wanted, saved, false).await?;
+    let mark = mark(ctx, wanted, &saved.before, false).await?;
     let mark = &mark;
     let effect = Effect {
         ask: &|| storages.create(&saved.collection, wanted),
-        shows: &|made| Box::pin(async move { Ok(found(storages, saved, mark, made).await?.is_some()) }),
+        shows: &|made| Box::pin(async move { Ok(found(storages, &saved.collection, mark, made).await?.is_some()) }),
         waiting: "waiting for the Pod Manager to make the volume",
         unseen: format!("the Pod Manager said that it has made a volume in {}, and shows none", saved.collection),
     };
     let at = |step| Saved { step, ..saved.clone() };
     let step = effect::bring_about(ctx, driver, effect, saved.step.clone(), at).await?;
-    let volume = found(storages, saved, mark, step.made).await.map_err(|e| hardware::verdict(ctx, &e))?;
+    let volume = found(storages, &saved.collection, mark, step.made).await.map_err(|e| hardware::verdict(ctx, &e))?;
     let vanished = || Verdict::retry(Problem::conflict("the volume vanished while it was made"));
     volume.ok_or_else(vanished)
-}
-
-/// The task's volume: where it was said to be, or the one with its tag, or the one that can be no other.
-async fn found(
-    storages: &dyn Storages,
-    saved: &Saved,
-    mark: &Mark<'_>,
-    made: Option<String>,
-) -> Result<Option<VolumeView>, RedfishError> {
-    if let Some(made) = made {
-        return storages.volume(&made).await;
-    }
-    let volumes = storages.volumes(&saved.collection).await?;
-    Ok(pick(volumes, mark))
-}
-
-fn pick(mut volumes: Vec<VolumeView>, mark: &Mark<'_>) -> Option<VolumeView> {
-    if let Some(at) = volumes.iter().position(|v| v.tag.as_deref() == Some(&mark.tag)) {
-        return Some(volumes.swap_remove(at));
-    }
-    let names: Vec<Option<String>> = volumes.iter().map(|v| v.name.clone()).collect();
-    let common = |name: &Option<String>| names.iter().filter(|n| *n == name).count() > 1;
-    volumes.retain(|v| {
-        let more = v.capacity_gib.map(|has| has - mark.wanted.capacity_gib);
-        v.tag.is_none()
-            && !mark.before.contains(&v.path)
-            && mark.claimed.get(&v.path).is_none_or(|owner| *owner == mark.task)
-            && (!mark.strict || v.name.is_none() || v.name.as_deref() == Some(&mark.wanted.name) || common(&v.name))
-            && more.is_none_or(|more| (-SMALLER_BY_GIB..=LARGER_BY_GIB).contains(&more))
-    });
-    let named = volumes.iter().position(|v| v.name.as_deref() == Some(&mark.wanted.name));
-    let at = named.or_else(|| (volumes.len() == 1).then_some(0))?;
-    Some(volumes.swap_remove(at))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn volume(path: &str, name: &str, tag: Option<&str>, gib: f64) -> VolumeView {
-        VolumeView {
-            path: path.into(),
-            id: path.into(),
-            name: Some(name.into()),
-            tag: tag.map(str::to_owned),
-            capacity_gib: Some(gib),
-            shown: Value::Null,
-        }
-    }
-
-    #[test]
-    fn a_volume_without_a_tag_is_told_by_what_was_not_there_before() {
-        let wanted =
-            WantedVolume { name: "mine".into(), description: String::new(), capacity_gib: 4.0, bootable: None };
-        let before = ["old".to_owned()];
-        let claimed = HashMap::from([("other".to_owned(), "another task".to_owned())]);
-        let mut mark =
-            Mark { tag: "t".into(), task: "me".into(), wanted: &wanted, before: &before, claimed, strict: false };
-        let path = |volumes: Vec<VolumeView>, mark: &Mark<'_>| pick(volumes, mark).map(|v| v.path);
-        assert_eq!(path(vec![volume("old", "mine", Some("t"), 9.0)], &mark).as_deref(), Some("old"), "a tag is enough");
-        assert_eq!(path(vec![volume("new", "Volume", None, 4.5)], &mark).as_deref(), Some("new"));
-        for other in [
-            volume("old", "mine", None, 4.0),
-            volume("other", "mine", None, 4.0),
-            volume("tagged", "mine", Some("theirs"), 4.0),
-            volume("small", "mine", None, 3.0),
-            volume("large", "mine", None, 40.0),
-        ] {
-            assert_eq!(path(vec![other], &mark), None);
-        }
-        let two = vec![volume("a", "x", None, 4.0), volume("b", "y", None, 4.0)];
-        assert_eq!(path(two, &mark), None, "nobody knows which");
-        mark.strict = true;
-        assert_eq!(path(vec![volume("new", "theirs", None, 4.0)], &mark), None, "nothing foreign is deleted");
-        assert_eq!(path(vec![volume("new", "mine", None, 4.0)], &mark).as_deref(), Some("new"));
-        let unnamed = vec![volume("old", "Volume", None, 4.0), volume("new", "Volume", None, 4.0)];
-        assert_eq!(path(unnamed, &mark).as_deref(), Some("new"), "this server names them all alike");
-    }
 }
