@@ -3,6 +3,7 @@
 mod compute;
 mod scheduler;
 mod storage;
+mod telemetry;
 mod testing;
 
 use serde::{Deserialize, Serialize};
@@ -11,6 +12,7 @@ use utoipa::ToSchema;
 pub use compute::*;
 pub use scheduler::*;
 pub use storage::*;
+pub use telemetry::*;
 pub use testing::*;
 
 /// A kind without parameters.

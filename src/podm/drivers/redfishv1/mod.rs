@@ -13,6 +13,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::model::params::{Boot, ResetType};
+use crate::podm::driver::telemetry::TelemetryDriver;
 use crate::podm::driver::{Begun, Call, Driver, MonitorState, NodeView, Probe, SystemView, Wanted};
 use crate::podm::error::RedfishError;
 use crate::podm::http::Client;
@@ -92,5 +93,8 @@ impl Driver for Rsd {
     }
     fn systems<'a>(&'a self, id: Option<&'a str>) -> Call<'a, Vec<SystemView>> {
         Box::pin(self.list_systems(id))
+    }
+    fn telemetry(&self) -> Option<&dyn TelemetryDriver> {
+        Some(&self.0)
     }
 }
