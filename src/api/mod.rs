@@ -36,6 +36,7 @@ mod spec;
 mod submit;
 mod systems;
 mod tasks;
+mod telemetry;
 mod v1;
 mod view;
 mod wait;
@@ -110,6 +111,7 @@ fn resources() -> Vec<Resource> {
         systems::resource(),
         flavors::resource(),
         pod_managers::resource(),
+        telemetry::resource(),
         health::resource(),
         queues::resource(),
         queues::workers(),

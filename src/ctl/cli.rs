@@ -3,7 +3,9 @@
 use clap::{Args, Parser, Subcommand};
 use secrecy::SecretString;
 
-use super::{completion, dead_letter, doctor, flavor, kind, node, podm, queue, schedule, system, task, up, worker};
+use super::{
+    completion, dead_letter, doctor, flavor, kind, node, podm, queue, schedule, system, task, telemetry, up, worker,
+};
 
 /// Composes bare-metal hardware over Redfish.
 ///
@@ -65,6 +67,9 @@ pub enum Command {
     /// Systems, live from the Pod Managers
     #[command(subcommand)]
     System(system::SystemCommand),
+    /// What Pod Managers measure and tell
+    #[command(subcommand)]
+    Telemetry(telemetry::TelemetryCommand),
     /// Every kind of task there is
     #[command(subcommand)]
     Kind(kind::KindCommand),

@@ -27,6 +27,7 @@ mod schedule;
 mod sims;
 mod system;
 mod task;
+mod telemetry;
 pub mod up;
 mod watch;
 mod worker;
@@ -59,6 +60,7 @@ pub async fn run(cli: Cli, writer: &mut dyn Write, tty: bool) -> Result<(), CtlE
         Command::Podm(command) => podm::run(command, &api, out).await,
         Command::Flavor(command) => flavor::run(command, &api, out).await,
         Command::System(command) => system::run(command, &api, out).await,
+        Command::Telemetry(command) => telemetry::run(command, &api, out).await,
         Command::Kind(command) => kind::run(command, &api, out).await,
         Command::Schedule(command) => schedule::run(command, &api, out).await,
         Command::DeadLetter(command) => dead_letter::run(command, &api, out).await,

@@ -156,6 +156,26 @@ impl Store {
         Ok(())
     }
 
+    /// The last task that the scheduler had made for a subscription.
+    ///
+    /// # Errors
+    /// When Redis is away.
+    pub async fn subscription_task(&self, podm_id: &str) -> Result<Option<String>, StoreError> {
+        let key = keys::slot("subscribe", podm_id);
+        Ok(redis::cmd("GET").arg(key).query_async(&mut self.redis().shared()).await?)
+    }
+
+    /// Notes it.
+    ///
+    /// # Errors
+    /// When Redis is away or full.
+    pub async fn note_subscription_task(&self, podm_id: &str, task: &str) -> Result<(), StoreError> {
+        let key = keys::slot("subscribe", podm_id);
+        let () =
+            redis::cmd("SET").arg(key).arg(task).arg("EX").arg(KEPT_S).query_async(&mut self.redis().shared()).await?;
+        Ok(())
+    }
+
     /// What this deployment subscribed to at a Pod Manager.
     ///
     /// # Errors

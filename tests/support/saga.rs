@@ -52,7 +52,7 @@ impl Plant {
         let mut config = Config::default();
         config.task.lease = SignedDuration::from_secs(3);
         config.task.quarantine = SignedDuration::from_millis(150);
-        config.worker.topics = vec![Topic::Compute, Topic::Scheduler];
+        config.worker.topics = vec![Topic::Compute, Topic::Scheduler, Topic::Telemetry];
         let store = server.open(config.store_options()).await;
         let shutdown = Shutdown::new();
         if worker {
