@@ -17,9 +17,10 @@ pub(super) fn answer(view: &View<'_>, rest: &[&str]) -> Answer {
             view.read(collection(PATH, "ChassisCollection", "Chassis Collection", paths))
         }
         [id, rest @ ..] => match (view.hardware.place(id), rest) {
-            (Some(place), []) => view.read(chassis(view.hardware, place)),
+            (Some(place), []) => view.read(chassis(view, place)),
             (Some(Place::Rack(n)), ["Power"]) => view.read(sensors::power(view, n)),
             (Some(Place::Rack(n)), ["Thermal"]) => view.read(sensors::thermal(view, n)),
+            (Some(Place::Sled(n)), ["Sensors", rest @ ..]) => sensors::of_sled(view, n, rest),
             (Some(Place::Sled(n)), ["Drives", drive]) => match storage::drive(view.hardware, n, drive) {
                 Some(value) => view.read(value),
                 None => view.missing(),
@@ -30,7 +31,8 @@ pub(super) fn answer(view: &View<'_>, rest: &[&str]) -> Answer {
 }
 
 /// One chassis.
-fn chassis(hardware: &Hardware, place: Place) -> Value {
+fn chassis(view: &View<'_>, place: Place) -> Value {
+    let hardware = view.hardware;
     let id = place.id();
     let (kind, model) = match place {
         Place::Pod => ("Pod", "Simulated Pod"),
@@ -80,6 +82,11 @@ fn chassis(hardware: &Hardware, place: Place) -> Value {
     );
     if let Some(parent) = hardware.parent(place) {
         body["Links"]["ContainedBy"] = link(parent.path());
+    }
+    // The published Intel schemas are older than sensors.
+    if matches!(place, Place::Sled(_)) && !view.config.strict_schema {
+        body["@odata.type"] = Value::from("#Chassis.v1_9_0.Chassis");
+        body["Sensors"] = link(format!("{}/Sensors", place.path()));
     }
     if let Place::Rack(_) = place {
         body["Power"] = link(format!("{}/Power", place.path()));
