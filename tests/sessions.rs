@@ -131,3 +131,64 @@ async fn the_setting_decides() {
     let error = only.connect(&lab.record(), None).unwrap().probe().await.unwrap_err();
     assert!(matches!(error.cause, Cause::Credentials(_)), "{error}");
 }
+
+/// What was logged, to be searched.
+#[derive(Clone, Default)]
+struct Lines(std::sync::Arc<std::sync::Mutex<Vec<u8>>>);
+
+impl std::io::Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn neither_token_nor_password_is_logged_at_trace_or_stands_in_an_error() {
+    let lines = Lines::default();
+    let made = lines.clone();
+    tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::TRACE)
+        .with_ansi(false)
+        .with_writer(move || made.clone())
+        .init();
+    let token = "canary-token-0123456789";
+    // A Pod Manager that hands this token out, and repeats what it was sent in its refusals.
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let routes = warp::Filter::boxed(warp::Filter::map(
+        warp::Filter::and(warp::Filter::and(warp::method(), warp::path::full()), warp::header::headers_cloned()),
+        move |method: warp::http::Method, path: warp::path::FullPath, headers: warp::http::HeaderMap| {
+            let answer = warp::http::Response::builder().header("content-type", "application/json");
+            let root = json!({"Links": {"Sessions": {"@odata.id": SESSIONS}}, "Nodes": {"@odata.id": "/n"}});
+            match (method.as_str(), path.as_str()) {
+                ("POST", _) => {
+                    let answer = answer.status(201).header("X-Auth-Token", token).header("Location", "/s/1");
+                    answer.body("{}".to_owned()).unwrap()
+                }
+                (_, "/redfish/v1/") => answer.body(root.to_string()).unwrap(),
+                _ => {
+                    let sent = headers.get("x-auth-token").map(|t| t.to_str().unwrap().to_owned());
+                    let said = json!({"error": {"message": format!("bad {sent:?}"), "code": sent}});
+                    answer.status(400).body(said.to_string()).unwrap()
+                }
+            }
+        },
+    ));
+    tokio::spawn(warp::serve(routes).incoming(listener).run());
+    let lab = Lab::start(SimConfig::default()).await;
+    let mut record = lab.record();
+    record.url = url;
+    let error = lab.pool.connect(&record, None).unwrap().probe().await.unwrap_err();
+    let said = format!("{error} {error:?} {:?}", error.problem());
+    assert!(said.contains("bad") && said.contains("***"), "the token was sent, and is masked: {said}");
+    let logged = String::from_utf8_lossy(&lines.0.lock().unwrap()).into_owned();
+    assert!(logged.len() > 500, "trace is on: {logged}");
+    for canary in [token, PASSWORD] {
+        assert!(!said.contains(canary) && !logged.contains(canary), "{canary}");
+    }
+}
