@@ -41,6 +41,8 @@ pub struct Config {
     pub scheduler: SchedulerConfig,
     /// How Pod Managers are spoken to.
     pub redfish: RedfishConfig,
+    /// Readings and events of Pod Managers.
+    pub telemetry: TelemetryConfig,
     /// Logs.
     pub log: LogConfig,
     /// Pod Managers that are registered when missing.
@@ -129,6 +131,33 @@ pub struct RedfishConfig {
     pub request_timeout: SignedDuration,
     /// Largest answer that is read, bytes.
     pub max_body_bytes: u64,
+    /// How Valence says who it is.
+    pub auth: AuthMode,
+    /// How long a session may be unused before it is logged out.
+    pub session_idle: SignedDuration,
+}
+
+/// How Valence says who it is at a Pod Manager.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AuthMode {
+    /// By a session where there are any, else by Basic auth.
+    #[default]
+    Auto,
+    /// By Basic auth.
+    Basic,
+    /// By a session and in no other way.
+    Session,
+}
+
+/// Readings and events of Pod Managers.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TelemetryConfig {
+    /// How often the readings of each Pod Manager are collected; nothing: never.
+    pub collect_interval: SignedDuration,
+    /// How Pod Managers reach this deployment's API with their events; without it none is asked to send any.
+    pub event_receiver_url: Option<String>,
 }
 
 /// Logs.
@@ -179,6 +208,7 @@ impl Default for Config {
             worker: WorkerConfig::default(),
             scheduler: SchedulerConfig::default(),
             redfish: RedfishConfig::default(),
+            telemetry: TelemetryConfig::default(),
             log: LogConfig::default(),
             podm: Vec::new(),
         }
@@ -232,7 +262,15 @@ impl Default for RedfishConfig {
             connect_timeout: SignedDuration::from_secs(5),
             request_timeout: SignedDuration::from_secs(60),
             max_body_bytes: 16 * 1024 * 1024,
+            auth: AuthMode::Auto,
+            session_idle: SignedDuration::from_secs(300),
         }
+    }
+}
+
+impl Default for TelemetryConfig {
+    fn default() -> Self {
+        Self { collect_interval: SignedDuration::from_secs(60), event_receiver_url: None }
     }
 }
 
@@ -353,8 +391,19 @@ impl Config {
             (self.api.header_timeout, "api.header_timeout"),
             (self.redfish.connect_timeout, "redfish.connect_timeout"),
             (self.redfish.request_timeout, "redfish.request_timeout"),
+            (self.redfish.session_idle, "redfish.session_idle"),
+            (self.telemetry.collect_interval, "telemetry.collect_interval"),
         ] {
             need(!value.is_negative(), &format!("{name}: not below nothing"));
+        }
+        let often = self.telemetry.collect_interval;
+        need(
+            often.is_zero() || often >= SignedDuration::from_millis(100),
+            "telemetry.collect_interval: at least 100ms, or 0s for never",
+        );
+        if let Some(url) = &self.telemetry.event_receiver_url {
+            let sound = crate::model::podm::check_url(url).is_ok();
+            need(sound, "telemetry.event_receiver_url: an http or https URL without user, query and fragment");
         }
         need(self.worker.concurrency > 0, "worker.concurrency: at least 1");
         need(!self.worker.topics.is_empty(), "worker.topics: at least one");

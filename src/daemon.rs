@@ -98,6 +98,7 @@ async fn start(config: Config, shutdown: Shutdown) -> Result<Option<Daemon>, Sta
     let key = config.secret_key_file.as_deref().map(SecretKey::read).transpose()?.map(Arc::new);
     let pool = Pool::new(&config.redfish, key.clone()).map_err(|e| StartError::Part(e.to_string()))?;
     let Some(store) = open_store(&config, &shutdown).await? else { return Ok(None) };
+    pool.keep(&shutdown);
     Ok(Some(Daemon { config, store, pool, key, shutdown }))
 }
 

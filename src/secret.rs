@@ -38,6 +38,7 @@ pub struct SecretKey {
     id: String,
     key: RandomizedNonceKey,
     marks: hmac::Key,
+    events: hmac::Key,
 }
 
 impl std::fmt::Debug for SecretKey {
@@ -83,7 +84,14 @@ impl SecretKey {
         let key = RandomizedNonceKey::new(&AES_256_GCM, bytes).ok()?;
         let id = digest(&SHA256, bytes).as_ref()[..4].iter().map(|b| format!("{b:02x}")).collect();
         let marks = hmac::Key::new(hmac::HMAC_SHA256, digest(&SHA256, &[b"marks:", bytes].concat()).as_ref());
-        Some(Self { id, key, marks })
+        let events = hmac::Key::new(hmac::HMAC_SHA256, digest(&SHA256, &[b"events:", bytes].concat()).as_ref());
+        Some(Self { id, key, marks, events })
+    }
+
+    /// What a Pod Manager must know to be believed as the sender of events; hexadecimal, so that it may stand in a path.
+    #[must_use]
+    pub fn event_key(&self, podm_id: &str) -> String {
+        hmac::sign(&self.events, podm_id.as_bytes()).as_ref().iter().map(|b| format!("{b:02x}")).collect()
     }
 
     /// A mark by which the same secret is known again, and that tells nothing without the key.
@@ -151,6 +159,9 @@ mod tests {
         assert_eq!(other.unseal("podm-1", &sealed).unwrap_err(), SecretError::Unsealable);
         assert_eq!(key.mark("canary"), again.mark("canary"));
         assert_ne!(key.mark("canary"), other.mark("canary"));
+        assert_eq!(key.event_key("p"), again.event_key("p"));
+        assert_ne!(key.event_key("p"), key.event_key("q"));
+        assert_ne!(key.event_key("p"), other.event_key("p"));
     }
 
     #[test]

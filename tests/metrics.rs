@@ -49,6 +49,14 @@ fn every_family_of_every_process_pleases_promtool() {
     for family in [&m.upkeep.lag, &m.upkeep.pending, &m.upkeep.workers, &m.upkeep.paused] {
         family.with_label_values(&["compute"]).set(1);
     }
+    m.redfish.logins.with_label_values(&["session"]).inc();
+    let t = &m.telemetry;
+    for family in [&t.temperature, &t.power, &t.voltage, &t.energy, &t.fan_speed, &t.fan_ratio, &t.utilisation] {
+        family.with_label_values(&["lab", "max"]).set(1.0);
+    }
+    t.readings.with_label_values(&["lab", "power"]).set(1.0);
+    t.age.with_label_values(&["lab"]).set(1.0);
+    t.events.with_label_values(&["Alert", "kept"]).inc();
     let (pleased, said) = promtool(&["check", "metrics"], &m.page());
     assert!(pleased && said.trim().is_empty(), "{said}");
 }

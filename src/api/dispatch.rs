@@ -107,7 +107,7 @@ where
         Found::Methods(_) => "wrong method".into(),
         Found::Nothing => "nothing".into(),
     };
-    let (method, path, remote) = (head.method.clone(), head.path.clone(), head.remote);
+    let (method, path, remote) = (head.method.clone(), shown(&head.path).to_owned(), head.remote);
     let answer: Answer = match found {
         Found::Route(route, params) => handle(app, route, params, head, body, &request_id).await,
         Found::Methods(methods) if method == Method::OPTIONS => Ok(options(&methods, &head.headers)),
@@ -166,11 +166,20 @@ where
             named.to_str().ok().map(|n| n.strip_prefix("/v1/tasks/").unwrap_or(n).to_owned())
         });
         tracing::info!(
-            target: "valence::audit", %caller, remote = %from, method = %route.method, path = %head.path, status, request_id,
+            target: "valence::audit", %caller, remote = %from, method = %route.method, path = %shown(&head.path), status, request_id,
             task = task.as_deref().unwrap_or(""), "change asked for"
         );
     }
     answer
+}
+
+/// A path as logs may have it: what stands behind a Pod Manager's id in the address of its events is a secret.
+fn shown(path: &str) -> &str {
+    const EVENTS: &str = "/v1/telemetry/events/";
+    match path.strip_prefix(EVENTS).and_then(|rest| rest.find('/')) {
+        Some(at) => &path[..EVENTS.len() + at],
+        None => path,
+    }
 }
 
 /// A path without the slash at its end: the same for fingerprints and locations.

@@ -38,6 +38,7 @@ mod storages;
 mod submit;
 mod systems;
 mod tasks;
+mod telemetry;
 mod v1;
 mod view;
 mod wait;
@@ -114,6 +115,7 @@ fn resources() -> Vec<Resource> {
         networks::resource(),
         flavors::resource(),
         pod_managers::resource(),
+        telemetry::resource(),
         health::resource(),
         queues::resource(),
         queues::workers(),

@@ -4,8 +4,8 @@ use clap::{Args, Parser, Subcommand};
 use secrecy::SecretString;
 
 use super::{
-    completion, dead_letter, doctor, flavor, kind, network, node, podm, queue, schedule, storage, system, task, up,
-    worker,
+    completion, dead_letter, doctor, flavor, kind, network, node, podm, queue, schedule, storage, system, task,
+    telemetry, up, worker,
 };
 
 /// Composes bare-metal hardware over Redfish.
@@ -74,6 +74,9 @@ pub enum Command {
     /// Switches, ports, interfaces and VLANs, live from the Pod Managers
     #[command(subcommand)]
     Network(network::NetworkCommand),
+    /// What Pod Managers measure and tell
+    #[command(subcommand)]
+    Telemetry(telemetry::TelemetryCommand),
     /// Every kind of task there is
     #[command(subcommand)]
     Kind(kind::KindCommand),

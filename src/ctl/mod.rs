@@ -29,6 +29,7 @@ mod sims;
 mod storage;
 mod system;
 mod task;
+mod telemetry;
 pub mod up;
 mod watch;
 mod worker;
@@ -63,6 +64,7 @@ pub async fn run(cli: Cli, writer: &mut dyn Write, tty: bool) -> Result<(), CtlE
         Command::System(command) => system::run(command, &api, out).await,
         Command::Storage(command) => storage::run(command, &api, out).await,
         Command::Network(command) => network::run(command, &api, out).await,
+        Command::Telemetry(command) => telemetry::run(command, &api, out).await,
         Command::Kind(command) => kind::run(command, &api, out).await,
         Command::Schedule(command) => schedule::run(command, &api, out).await,
         Command::DeadLetter(command) => dead_letter::run(command, &api, out).await,

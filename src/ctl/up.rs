@@ -120,6 +120,7 @@ async fn serve(
     store.agree_on_meta().await.map_err(|e| CtlError::Up(e.to_string()))?;
 
     let pool = parts::pool(config)?;
+    pool.keep(shutdown);
     let sims = if args.no_sim {
         Vec::new()
     } else {

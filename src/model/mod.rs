@@ -1,6 +1,7 @@
 //! Plain data and pure rules; nothing here does I/O.
 
 pub mod device;
+pub mod event;
 pub mod flavor;
 pub mod history;
 pub mod kind;
@@ -8,6 +9,7 @@ pub mod node;
 pub mod params;
 pub mod podm;
 pub mod problem;
+pub mod reading;
 pub mod recurrence;
 pub mod state;
 mod strict;

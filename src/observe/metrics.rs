@@ -30,6 +30,42 @@ pub struct Metrics {
     pub work: Work,
     /// Schedulers.
     pub upkeep: Upkeep,
+    /// How Pod Managers are spoken to.
+    pub redfish: Redfish,
+    /// What Pod Managers measure and tell.
+    pub telemetry: Telemetry,
+}
+
+/// How Pod Managers are spoken to.
+pub struct Redfish {
+    /// Sessions that are open.
+    pub sessions: IntGauge,
+    /// Logins by what they came to: session, basic, unknown, refused.
+    pub logins: IntCounterVec,
+}
+
+/// What Pod Managers measure and tell. The label `podm` holds names of the first Pod Managers, `other` for the rest.
+pub struct Telemetry {
+    /// Readings on hand, by podm and kind.
+    pub readings: GaugeVec,
+    /// Age in seconds of the newest readings, by podm.
+    pub age: GaugeVec,
+    /// Degrees Celsius, by podm and stat.
+    pub temperature: GaugeVec,
+    /// Watts, by podm and stat.
+    pub power: GaugeVec,
+    /// Volts, by podm and stat.
+    pub voltage: GaugeVec,
+    /// Joules, by podm and stat.
+    pub energy: GaugeVec,
+    /// Revolutions per second, by podm and stat.
+    pub fan_speed: GaugeVec,
+    /// Share of a fan's full speed, by podm and stat.
+    pub fan_ratio: GaugeVec,
+    /// Utilisation as a ratio, by podm and stat.
+    pub utilisation: GaugeVec,
+    /// Events received, by type and outcome.
+    pub events: IntCounterVec,
 }
 
 /// What a worker counts.
@@ -132,7 +168,44 @@ impl Metrics {
         };
         let work = Self::work(&declare);
         let upkeep = Self::upkeep(&declare);
-        Self { registry: declare.0, http, work, upkeep }
+        let redfish = Redfish {
+            sessions: declare.gauge("valence_redfish_sessions", "Sessions open at Pod Managers."),
+            logins: declare.counters(
+                "valence_redfish_logins_total",
+                "Logins at Pod Managers, by what they came to.",
+                &["outcome"],
+            ),
+        };
+        let telemetry = Self::telemetry(&declare);
+        Self { registry: declare.0, http, work, upkeep, redfish, telemetry }
+    }
+
+    fn telemetry(declare: &Declare) -> Telemetry {
+        let reading = |name: &str, help: &str| {
+            declare.keep(GaugeVec::new(Opts::new(format!("valence_reading_{name}"), help), &["podm", "stat"]))
+        };
+        Telemetry {
+            readings: declare.keep(GaugeVec::new(
+                Opts::new("valence_readings", "Readings on hand, by Pod Manager and kind."),
+                &["podm", "kind"],
+            )),
+            age: declare.keep(GaugeVec::new(
+                Opts::new("valence_reading_age_seconds", "Age of the newest readings of a Pod Manager."),
+                &["podm"],
+            )),
+            temperature: reading("temperature_celsius", "Lowest and highest temperature."),
+            power: reading("power_watts", "Lowest and highest power, and the sum of what whole chassis draw."),
+            voltage: reading("voltage_volts", "Lowest and highest voltage."),
+            energy: reading("energy_joules", "Lowest and highest energy counter."),
+            fan_speed: reading("fan_speed_hertz", "Lowest and highest fan speed, revolutions per second."),
+            fan_ratio: reading("fan_speed_ratio", "Lowest and highest fan speed, as a share of full speed."),
+            utilisation: reading("utilisation_ratio", "Lowest and highest utilisation."),
+            events: declare.counters(
+                "valence_events_received_total",
+                "Events received from Pod Managers, by type and outcome.",
+                &["type", "outcome"],
+            ),
+        }
     }
 
     fn work(declare: &Declare) -> Work {

@@ -1,11 +1,14 @@
-//! Asking one Pod Manager over HTTP: JSON both ways, Basic auth, limits, same origin, lease.
+//! Asking one Pod Manager over HTTP: JSON both ways, Basic auth or a session's token, limits, same origin, lease.
 //!
 //! Every path goes through [`Client::resolve`]: a link, a `Location` or a task monitor that points at another host is refused, so that
 //! credentials go nowhere else. A changing request is sent only while the lease is valid. Answers are read with a counter, whatever
 //! length they announce.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use jiff::Timestamp;
-use reqwest::header::{ETAG, HeaderMap, HeaderName, IF_MATCH, LOCATION, RETRY_AFTER};
+use reqwest::header::{ETAG, HeaderMap, HeaderName, HeaderValue, IF_MATCH, LOCATION, RETRY_AFTER};
 use reqwest::{Method, Response};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
@@ -14,13 +17,20 @@ use url::Url;
 use super::error::{Cause, RedfishError};
 use super::extended::Refusal;
 use super::resource::Resource;
+use super::session::{Proof, Slot};
 use super::{quirks, retry_after};
 use crate::lease::Lease;
 
 /// Where every Redfish service begins.
 pub const ROOT: &str = "/redfish/v1";
 
+/// Carries a session's token.
+const TOKEN: HeaderName = HeaderName::from_static("x-auth-token");
+/// Most time for a login, which everybody else waits for.
+const LOGIN_LIMIT: Duration = Duration::from_secs(10);
+
 /// Credentials, unsealed.
+#[derive(Clone)]
 pub struct Account {
     /// The account's name.
     pub username: String,
@@ -35,8 +45,19 @@ pub struct Client {
     origin: Url,
     prefix: String,
     account: Option<Account>,
+    auth: Auth,
     lease: Option<Lease>,
     max_body_bytes: u64,
+}
+
+/// How a client says who it is.
+pub(super) enum Auth {
+    /// Not at all: it logs in.
+    Nothing,
+    /// With the account, every time.
+    Basic,
+    /// With a session's token, or with the account where there are no sessions.
+    Session(Arc<Slot>),
 }
 
 /// A changing request.
@@ -58,7 +79,7 @@ pub struct Answer {
     /// What was made, or the task monitor: a path at this Pod Manager. `None` when absent or when it points elsewhere.
     pub location: Option<String>,
     /// When to ask again.
-    pub retry_after: Option<std::time::Duration>,
+    pub retry_after: Option<Duration>,
     /// Its body; null when there was none, or none that could be read.
     pub body: Value,
 }
@@ -69,6 +90,7 @@ impl Client {
         podm: String,
         url: &Url,
         account: Option<Account>,
+        auth: Auth,
         lease: Option<Lease>,
         max_body_bytes: u64,
     ) -> Self {
@@ -78,13 +100,17 @@ impl Client {
         origin.set_path("/");
         origin.set_query(None);
         origin.set_fragment(None);
-        Self { http, podm, origin, prefix, account, lease, max_body_bytes }
+        Self { http, podm, origin, prefix, account, auth, lease, max_body_bytes }
     }
 
     /// Name of the Pod Manager.
     #[must_use]
     pub fn podm(&self) -> &str {
         &self.podm
+    }
+
+    pub(super) fn account(&self) -> Option<&Account> {
+        self.account.as_ref()
     }
 
     /// Makes an error about a call.
@@ -171,13 +197,41 @@ impl Client {
             Change::Patch(body, version) => (Method::PATCH, "PATCH", Some(body), version),
             Change::Delete => (Method::DELETE, "DELETE", None, None),
         };
-        if self.lease.as_ref().is_some_and(|l| !l.is_valid()) {
-            return Err(self.error(name, &path, Cause::LeaseOver));
-        }
         let response = self.send(method, name, &path, body, version).await?;
         self.answer(name, &path, response).await
     }
 
+    /// Logs in: the token of the answer, and where the session is.
+    ///
+    /// # Errors
+    /// Refusals, and whatever keeps an answer from coming.
+    pub(super) async fn post_for_token(
+        &self,
+        link: &str,
+        body: &Value,
+    ) -> Result<(Option<String>, Option<String>), RedfishError> {
+        let path = self.resolve(link)?;
+        let sent = self.send_once(Method::POST, "POST", &path, Some(body), None, None);
+        let late = || self.error("POST", &path, Cause::Unanswered("no answer in time".into()));
+        let response = tokio::time::timeout(LOGIN_LIMIT, sent).await.map_err(|_| late())??;
+        let token = header(response.headers(), &TOKEN).filter(|t| !t.is_empty());
+        let answer = self.answer("POST", &path, response).await?;
+        let in_body = || answer.body["@odata.id"].as_str().and_then(|p| self.resolve(p).ok());
+        Ok((token, answer.location.clone().or_else(in_body)))
+    }
+
+    /// Logs out.
+    ///
+    /// # Errors
+    /// Refusals, and whatever keeps an answer from coming.
+    pub(super) async fn delete_with(&self, link: &str, token: &SecretString) -> Result<(), RedfishError> {
+        let (path, proof) = (self.resolve(link)?, Proof::Token(token.clone()));
+        let response = self.send_once(Method::DELETE, "DELETE", &path, None, None, Some(&proof)).await?;
+        self.answer("DELETE", &path, response).await.map(drop)
+    }
+
+    /// Sends a request. A token that is not known any more is answered 401, which proves that nothing was done: then a new login, and
+    /// the request once again.
     async fn send(
         &self,
         method: Method,
@@ -186,11 +240,47 @@ impl Client {
         body: Option<&Value>,
         version: Option<&str>,
     ) -> Result<Response, RedfishError> {
+        let Auth::Session(slot) = &self.auth else {
+            let proof = matches!(self.auth, Auth::Basic).then_some(Proof::Basic);
+            return self.send_once(method, name, path, body, version, proof.as_ref()).await;
+        };
+        // An error of the login is this request's, which was not sent.
+        let refused = |e: RedfishError| self.error(name, path, e.cause);
+        let proof = slot.proof(None).await.map_err(refused)?;
+        let response = self.send_once(method.clone(), name, path, body, version, Some(&proof)).await?;
+        let (Proof::Token(token), 401) = (&proof, response.status().as_u16()) else { return Ok(response) };
+        drop(response);
+        let proof = slot.proof(Some(token)).await.map_err(refused)?;
+        self.send_once(method, name, path, body, version, Some(&proof)).await
+    }
+
+    async fn send_once(
+        &self,
+        method: Method,
+        name: &'static str,
+        path: &str,
+        body: Option<&Value>,
+        version: Option<&str>,
+        proof: Option<&Proof>,
+    ) -> Result<Response, RedfishError> {
+        // Here and not earlier: a login may have taken its time.
+        if method != Method::GET && self.lease.as_ref().is_some_and(|l| !l.is_valid()) {
+            return Err(self.error(name, path, Cause::LeaseOver));
+        }
         let bad = |e: url::ParseError| self.error(name, path, Cause::Malformed(e.to_string()));
         let url = self.origin.join(path).map_err(bad)?;
         let mut request = self.http.request(method, url).header("OData-Version", "4.0");
-        if let Some(account) = &self.account {
-            request = request.basic_auth(&account.username, Some(account.password.expose_secret()));
+        match (proof, &self.account) {
+            (Some(Proof::Token(token)), _) => {
+                let mut value = HeaderValue::from_str(token.expose_secret())
+                    .map_err(|_| self.error(name, path, Cause::Malformed("the session's token is no header".into())))?;
+                value.set_sensitive(true);
+                request = request.header(TOKEN, value);
+            }
+            (Some(Proof::Basic), Some(account)) => {
+                request = request.basic_auth(&account.username, Some(account.password.expose_secret()));
+            }
+            _ => {}
         }
         if let Some(version) = version {
             request = request.header(IF_MATCH, version);
@@ -248,7 +338,7 @@ impl Client {
         name: &'static str,
         path: &str,
         status: u16,
-        retry_after: Option<std::time::Duration>,
+        retry_after: Option<Duration>,
         body: &Value,
     ) -> RedfishError {
         let mut refusal = Refusal::read(status, retry_after, body);
@@ -258,13 +348,15 @@ impl Client {
         self.error(name, path, Cause::Refused(Box::new(refusal)))
     }
 
-    /// A Pod Manager that repeats what it was sent must not put the password into our errors.
+    /// A Pod Manager that repeats what it was sent must not put the password, or a session's token, into our errors.
     fn without_secrets(&self, text: &str) -> String {
         use base64::Engine;
-        let Some(account) = &self.account else { return text.to_owned() };
+        let token = if let Auth::Session(slot) = &self.auth { slot.token() } else { None };
+        let text = token.map_or_else(|| text.to_owned(), |t| text.replace(t.expose_secret(), crate::model::podm::MASK));
+        let Some(account) = &self.account else { return text };
         let password = account.password.expose_secret();
         if password.is_empty() {
-            return text.to_owned();
+            return text;
         }
         let header = base64::engine::general_purpose::STANDARD.encode(format!("{}:{password}", account.username));
         text.replace(&header, crate::model::podm::MASK).replace(password, crate::model::podm::MASK)
@@ -275,7 +367,7 @@ fn header(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
     headers.get(name).and_then(|v| v.to_str().ok()).map(str::to_owned)
 }
 
-fn wait_of(headers: &HeaderMap) -> Option<std::time::Duration> {
+fn wait_of(headers: &HeaderMap) -> Option<Duration> {
     headers.get(RETRY_AFTER).and_then(|v| v.to_str().ok()).and_then(|v| retry_after::parse(v, Timestamp::now()))
 }
 
@@ -304,7 +396,15 @@ mod tests {
 
     fn client(url: &str) -> Client {
         let account = Account { username: "u".into(), password: SecretString::from("canary") };
-        Client::new(reqwest::Client::new(), "lab".into(), &Url::parse(url).unwrap(), Some(account), None, 1000)
+        Client::new(
+            reqwest::Client::new(),
+            "lab".into(),
+            &Url::parse(url).unwrap(),
+            Some(account),
+            Auth::Basic,
+            None,
+            1000,
+        )
     }
 
     #[test]

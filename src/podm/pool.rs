@@ -1,7 +1,7 @@
 //! Connections to Pod Managers, shared by all tasks of a process.
 //!
 //! One HTTP client per trust policy and not per Pod Manager: a client holds the open connections. Nothing of a Pod Manager's record is
-//! kept, so changed credentials count from the next call on.
+//! kept but its session, which belongs to these credentials alone: changed ones count from the next call on.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,11 +13,14 @@ use super::driver::Driver;
 use super::drivers;
 use super::error::{Cause, RedfishError};
 use super::guard::{Resolver, Rule, check_url};
-use super::http::{Account, Client};
+use super::http::{Account, Auth, Client};
+use super::login::Door;
+use super::session::Sessions;
 use crate::config::RedfishConfig;
 use crate::lease::Lease;
 use crate::model::podm::Podm;
 use crate::secret::{SecretError, SecretKey};
+use crate::shutdown::Shutdown;
 
 /// How long an unused connection is kept. Shorter than what servers commonly keep theirs, because a change sent into a connection that is
 /// just being closed counts as unanswered and costs a quarantine.
@@ -38,6 +41,7 @@ struct Inner {
     unverified: reqwest::Client,
     allow: Arc<[IpNet]>,
     max_body_bytes: u64,
+    sessions: Arc<Sessions>,
     key: Option<Arc<SecretKey>>,
 }
 
@@ -71,8 +75,25 @@ impl Pool {
             unverified: client(false, false)?,
             allow,
             max_body_bytes: config.max_body_bytes,
+            sessions: Arc::new(Sessions::new(config)),
             key,
         })))
+    }
+
+    /// Starts what logs out of unused sessions, and of all of them once the process has drained.
+    pub fn keep(&self, shutdown: &Shutdown) {
+        self.0.sessions.keep(shutdown);
+    }
+
+    /// Lets go of a Pod Manager's session: its credentials have changed, or it is gone.
+    pub fn forget(&self, podm_id: &str) {
+        self.0.sessions.forget(podm_id);
+    }
+
+    /// What a Pod Manager puts into the address it sends its events to, so that nobody else can send any. `None` without a key.
+    #[must_use]
+    pub fn event_key(&self, podm_id: &str) -> Option<String> {
+        self.0.key.as_ref().map(|key| key.event_key(podm_id))
     }
 
     /// A driver for a Pod Manager. No request is made. With a lease, changing requests are sent only while it is valid.
@@ -92,8 +113,11 @@ impl Pool {
             _ => &inner.verified,
         };
         let account = self.account(podm).map_err(|e| fail(Cause::Credentials(e.to_string())))?;
-        let client = Client::new(http.clone(), podm.name.clone(), &url, account, lease, inner.max_body_bytes);
-        Ok(make(client))
+        let client = |account, auth, lease| {
+            Client::new(http.clone(), podm.name.clone(), &url, account, auth, lease, inner.max_body_bytes)
+        };
+        let slot = inner.sessions.slot(podm, || Door(client(account.clone(), Auth::Nothing, None)));
+        Ok(make(client(account, slot.map_or(Auth::Basic, Auth::Session), lease)))
     }
 
     fn account(&self, podm: &Podm) -> Result<Option<Account>, SecretError> {

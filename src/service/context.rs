@@ -20,6 +20,7 @@ use crate::model::topic::Lane;
 use crate::podm::Pool;
 use crate::store::Store;
 use crate::store::claims::{Claimed, Hold, Mode};
+use crate::store::readings::{Latest, Subscribed};
 use crate::store::record::TaskRecord;
 use crate::store::records::{Collection, Writer};
 use crate::store::tasks::NewTask;
@@ -394,6 +395,62 @@ impl Context {
     pub async fn cancel_task(&self, id: TaskId) -> Result<(), Verdict> {
         self.store.cancel(id).await?;
         Ok(())
+    }
+
+    /// This deployment's name.
+    #[must_use]
+    pub fn deployment(&self) -> &str {
+        &self.store.options().deployment
+    }
+
+    /// Runs a read of the task's Pod Manager under a place in its gate for reads.
+    ///
+    /// # Errors
+    /// [`Verdict::Park`] when there is no place now; a retry when Redis is away. The inner outcome is the read's.
+    pub async fn reading<T>(&self, read: impl Future<Output = T>) -> Result<T, Verdict> {
+        let podm_id = self.podm_id()?;
+        let (bucket, gate, holder) =
+            (self.bucket_of(Some(podm_id)), kind::podm_gate(podm_id, false), self.claimed.token.clone());
+        let lasts = Duration::from_secs(self.def.timeout_s.min(600));
+        if !self.store.gate_enter(bucket, &gate, &holder, kind::PODM_READS, lasts).await? {
+            return Err(Verdict::Park {
+                after: Duration::from_secs(1),
+                why: "too many reads of the Pod Manager".into(),
+            });
+        }
+        let stopped = self.stop.cancelled();
+        let outcome = tokio::select! {
+            outcome = read => Ok(outcome),
+            () = stopped => Err(Verdict::Stop),
+        };
+        if let Err(error) = self.store.gate_leave(bucket, &gate, &holder).await {
+            tracing::debug!(%error, gate, "place not given back; it lapses");
+        }
+        outcome
+    }
+
+    /// Keeps the latest readings of a Pod Manager; says how many had no room.
+    ///
+    /// # Errors
+    /// A retry when Redis is away or full.
+    pub async fn put_readings(&self, podm_id: &str, latest: Latest) -> Result<usize, Verdict> {
+        Ok(self.store.put_readings(podm_id, latest).await?)
+    }
+
+    /// Notes what is subscribed to at a Pod Manager; `None`: nothing any more.
+    ///
+    /// # Errors
+    /// A retry when Redis is away or full.
+    pub async fn note_subscribed(&self, podm_id: &str, note: Option<&Subscribed>) -> Result<(), Verdict> {
+        Ok(self.store.note_subscribed(podm_id, note).await?)
+    }
+
+    /// Forgets everything that a Pod Manager measured and told.
+    ///
+    /// # Errors
+    /// A retry when Redis is away.
+    pub async fn forget_telemetry(&self, podm_id: &str) -> Result<(), Verdict> {
+        Ok(self.store.forget_telemetry(podm_id).await?)
     }
 
     /// How many changes of a Pod Manager run or wait now.

@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 
+use crate::model::event::PodmEvent;
 use crate::model::kind;
 use crate::model::problem::Problem;
 use crate::podm::Pool;
+use crate::store::readings::Latest;
 use crate::store::records::Collection;
 use crate::store::{Store, StoreError};
 
@@ -62,6 +64,34 @@ impl ReadContext {
     /// 503 when Redis is away.
     pub async fn records<T: DeserializeOwned>(&self, of: Collection) -> Result<Vec<T>, Problem> {
         self.store.records(of).await.map_err(|e| unavailable(&e))
+    }
+
+    /// This deployment's name.
+    #[must_use]
+    pub fn deployment(&self) -> &str {
+        &self.store.options().deployment
+    }
+
+    /// Redis's time, ms since 1970.
+    #[must_use]
+    pub fn now_ms(&self) -> u64 {
+        self.store.clock().now_ms()
+    }
+
+    /// The latest readings of a Pod Manager.
+    ///
+    /// # Errors
+    /// 503 when Redis is away.
+    pub async fn readings(&self, podm_id: &str) -> Result<Option<Latest>, Problem> {
+        self.store.readings(podm_id).await.map_err(|e| unavailable(&e))
+    }
+
+    /// The newest events of a Pod Manager, each with the time it came (ms since 1970).
+    ///
+    /// # Errors
+    /// 503 when Redis is away.
+    pub async fn podm_events(&self, podm_id: &str, count: usize) -> Result<Vec<(u64, PodmEvent)>, Problem> {
+        self.store.podm_events(podm_id, count).await.map_err(|e| unavailable(&e))
     }
 
     /// Runs a read of a Pod Manager under a place in its gate for reads, waiting for one until the deadline.

@@ -42,6 +42,9 @@ pub struct SimArgs {
     /// Sessions that may be open at once, per PODM
     #[arg(long, default_value_t = 32)]
     max_sessions: usize,
+    /// A session ends after so long without use
+    #[arg(long, value_parser = duration, default_value = "30m")]
+    session_timeout: Duration,
     /// Computer systems per PODM
     #[arg(long, default_value_t = 8)]
     systems: usize,
@@ -93,6 +96,7 @@ impl From<SimArgs> for SimConfig {
             forgetful: args.forgetful,
             auth: !args.no_auth,
             max_sessions: args.max_sessions,
+            session_timeout: args.session_timeout,
             systems: args.systems,
             latency: args.latency,
             assemble_time: args.assemble_time,

@@ -24,6 +24,7 @@ pub(super) fn answer(view: &View<'_>, rest: &[&str]) -> Answer {
                 Some(value) => view.read(value),
                 None => view.missing(),
             },
+            (Some(Place::Sled(n)), ["Sensors", rest @ ..]) => sensors::of_sled(view, n, rest),
             (Some(Place::Sled(n)), ["Drives", drive]) => match storage::drive(view.hardware, n, drive) {
                 Some(value) => view.read(value),
                 None => view.missing(),
@@ -86,6 +87,11 @@ fn chassis(view: &View<'_>, place: Place) -> Value {
     );
     if let Some(parent) = hardware.parent(place) {
         body["Links"]["ContainedBy"] = link(parent.path());
+    }
+    // The published Intel schemas are older than sensors.
+    if matches!(place, Place::Sled(_)) && !view.config.strict_schema {
+        body["@odata.type"] = Value::from("#Chassis.v1_9_0.Chassis");
+        body["Sensors"] = link(format!("{}/Sensors", place.path()));
     }
     if let Place::Rack(_) = place {
         body["Power"] = link(format!("{}/Power", place.path()));

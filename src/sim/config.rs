@@ -54,6 +54,8 @@ pub struct SimConfig {
     pub auth: bool,
     /// Sessions that may be open at once, per PODM.
     pub max_sessions: usize,
+    /// A session ends after so long without use.
+    pub session_timeout: Duration,
     /// Computer systems per PODM.
     pub systems: usize,
     /// Time that every Redfish request takes.
@@ -93,6 +95,7 @@ impl Default for SimConfig {
             forgetful: false,
             auth: true,
             max_sessions: 32,
+            session_timeout: Duration::from_secs(1800),
             systems: 8,
             latency: Duration::ZERO,
             assemble_time: Duration::from_millis(200),

@@ -4,10 +4,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use hyper::{Method, StatusCode};
+use tokio::sync::mpsc;
 
 use super::answer::Answer;
 use super::call::{Call, Sent};
 use super::config::SimConfig;
+use super::delivery::Outgoing;
+use super::events;
 use super::faults::Faults;
 use super::hardware::Hardware;
 use super::log::Log;
@@ -31,6 +34,7 @@ pub(super) struct Fleet {
     pub(super) faults: Faults,
     pub(super) log: Log,
     tree: Option<Tree>,
+    outbox: mpsc::Sender<Outgoing>,
 }
 
 impl Fleet {
@@ -38,7 +42,7 @@ impl Fleet {
     ///
     /// # Errors
     /// [`SimError::Tree`] or [`SimError::Data`] for folders that cannot be used.
-    pub(super) fn new(config: SimConfig) -> Result<Self, SimError> {
+    pub(super) fn new(config: SimConfig, outbox: mpsc::Sender<Outgoing>) -> Result<Self, SimError> {
         let tree = config.tree.as_deref().map(Tree::load).transpose()?;
         let mut podms = Vec::with_capacity(config.podms);
         for podm in 0..config.podms {
@@ -52,7 +56,7 @@ impl Fleet {
             let hardware = Hardware { seed: config.seed, podm, systems: config.systems };
             podms.push(Podm { hardware, state: Mutex::new(state), store });
         }
-        Ok(Self { config, podms, faults: Faults::default(), log: Log::default(), tree })
+        Ok(Self { config, podms, faults: Faults::default(), log: Log::default(), tree, outbox })
     }
 
     /// Does something with the state of a PODM, brought up to now.
@@ -66,6 +70,7 @@ impl Fleet {
         let podm = self.podms.get(podm)?;
         let mut state = podm.state.lock().unwrap_or_else(PoisonError::into_inner);
         let now_ms = now_ms();
+        let before = (!state.subscriptions.is_empty()).then(|| state.kept.clone());
         state.advance(now_ms);
         let mut view = View {
             config: &self.config,
@@ -75,7 +80,14 @@ impl Fleet {
             now_ms,
             assembly_fails: fails,
         };
-        Some(f(&mut view))
+        let done = f(&mut view);
+        if let Some(before) = before {
+            for event in events::changes(&before, &mut state, now_ms) {
+                // A full outbox loses events, as a real one does.
+                let _lost = self.outbox.try_send(event);
+            }
+        }
+        Some(done)
     }
 
     /// The user a request comes from.
@@ -119,13 +131,35 @@ impl Fleet {
     /// [`Fleet::act`], where waiting for a disk does not stop other requests.
     pub(super) async fn act_off_thread(self: &Arc<Self>, podm: usize, call: Call, fails: bool) -> Answer {
         if self.config.data_dir.is_none() || call.is_read() {
-            return self.act(podm, &call, fails);
+            let answer = self.act(podm, &call, fails);
+            self.wake(podm, &call);
+            return answer;
         }
-        let this = Arc::clone(self);
-        let acting = tokio::task::spawn_blocking(move || this.act(podm, &call, fails));
-        acting.await.unwrap_or_else(|e| {
+        let (this, acted) = (Arc::clone(self), call.clone());
+        let acting = tokio::task::spawn_blocking(move || this.act(podm, &acted, fails));
+        let answer = acting.await.unwrap_or_else(|e| {
             Answer::error(StatusCode::INTERNAL_SERVER_ERROR, "InternalError", &format!("The handler failed: {e}."))
-        })
+        });
+        self.wake(podm, &call);
+        answer
+    }
+
+    /// Where somebody subscribed, looks again when the next assembly ends, so that it is told in time.
+    fn wake(self: &Arc<Self>, podm: usize, call: &Call) {
+        if call.is_read() {
+            return;
+        }
+        let due = self.with(podm, call, false, |view| {
+            let ready = view.state.kept.nodes.values().filter_map(|n| n.ready_at_ms).min();
+            ready.filter(|_| !view.state.subscriptions.is_empty()).map(|at| at.saturating_sub(view.now_ms))
+        });
+        if let Some(ms) = due.flatten() {
+            let (this, call) = (Arc::clone(self), call.clone());
+            tokio::spawn(async move {
+                tokio::time::sleep(Duration::from_millis(ms + 1)).await;
+                this.with(podm, &call, false, |_| ());
+            });
+        }
     }
 
     /// Whether a request is answered 202, and how long its operation then runs.

@@ -24,6 +24,7 @@ mod call;
 mod chassis;
 mod config;
 mod control;
+mod delivery;
 mod events;
 mod exchange;
 mod faults;
@@ -136,7 +137,9 @@ pub async fn run(config: SimConfig, shutdown: &Shutdown) -> Result<Running, SimE
         listeners.push(TcpListener::bind(addr).await.map_err(|source| SimError::Bind { addr, source })?);
     }
     let addrs: Vec<SocketAddr> = listeners.iter().filter_map(|l| l.local_addr().ok()).collect();
-    let fleet = Arc::new(fleet::Fleet::new(config)?);
+    let (outbox, events) = delivery::channel();
+    let fleet = Arc::new(fleet::Fleet::new(config, outbox)?);
+    shutdown.spawn("podm-sim events", delivery::run(events, shutdown.token()));
     for (podm, listener) in listeners.into_iter().enumerate() {
         shutdown.spawn("podm-sim", server::serve(Arc::clone(&fleet), podm, listener, shutdown.token()));
     }

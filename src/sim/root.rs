@@ -23,6 +23,7 @@ pub(super) fn service_root(view: &View<'_>) -> Value {
             "Managers": link("/redfish/v1/Managers"),
             "EventService": link("/redfish/v1/EventService"),
             "SessionService": link("/redfish/v1/SessionService"),
+            "TelemetryService": link("/redfish/v1/TelemetryService"),
             "Tasks": link("/redfish/v1/TaskService"),
             "Registries": link("/redfish/v1/Registries"),
             "Links": { "Sessions": link("/redfish/v1/SessionService/Sessions") },

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::answer::{Answer, Payload};
 use super::view::{View, collection};
-use super::{chassis, events, managers, nodes, pool, root, sessions, storage, switches, systems, tasks};
+use super::{chassis, events, managers, nodes, pool, root, sensors, sessions, storage, switches, systems, tasks};
 
 /// Whether a request is answered without credentials: version, root, metadata and the log-in itself.
 pub(super) fn is_open(call: &super::call::Call) -> bool {
@@ -33,6 +33,7 @@ pub(super) fn answer(view: &mut View<'_>) -> Answer {
             "Services" | "StorageServices" => storage::answer(view, family, rest),
             "Fabrics" => pool::answer(view, rest),
             "EventService" => events::answer(view, rest),
+            "TelemetryService" => sensors::reports(view, rest),
             "TaskService" => tasks::answer(view, rest),
             "SessionService" => sessions::answer(view, rest),
             "Nodes" => nodes::answer(view, rest),

@@ -3,6 +3,7 @@
 //! Sessions are few and end after a time without use, as on a real BMC, where clients that forget to log out fill the table.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use base64::Engine as _;
 use hyper::header::{AUTHORIZATION, HeaderName};
@@ -16,9 +17,6 @@ use super::view::{View, collection, link, ok, resource, with};
 
 const PATH: &str = "/redfish/v1/SessionService";
 const TOKEN: HeaderName = HeaderName::from_static("x-auth-token");
-
-/// Seconds without use after which a session ends.
-const TIMEOUT_S: u64 = 1800;
 
 #[derive(Debug)]
 struct Session {
@@ -35,13 +33,14 @@ pub(super) struct Sessions {
 
 impl Sessions {
     /// Forgets the sessions that were not used for too long.
-    fn expire(&mut self, now_ms: u64) {
-        self.open.retain(|_, s| s.used_ms + TIMEOUT_S * 1000 > now_ms);
+    fn expire(&mut self, now_ms: u64, timeout: Duration) {
+        let timeout_ms = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
+        self.open.retain(|_, s| s.used_ms.saturating_add(timeout_ms) > now_ms);
     }
 
     /// Whether a token is that of an open session, which is used by this.
-    fn uses(&mut self, token: &str, now_ms: u64) -> bool {
-        self.expire(now_ms);
+    fn uses(&mut self, token: &str, now_ms: u64, timeout: Duration) -> bool {
+        self.expire(now_ms, timeout);
         match self.open.values_mut().find(|s| s.token == token) {
             Some(session) => {
                 session.used_ms = now_ms;
@@ -54,7 +53,7 @@ impl Sessions {
 
 /// The user a request comes from, if its credentials are right.
 pub(super) fn user_of(call: &Call, config: &SimConfig, sessions: &mut Sessions, now_ms: u64) -> Option<String> {
-    let by_token = call.header(&TOKEN).is_some_and(|token| sessions.uses(token, now_ms));
+    let by_token = call.header(&TOKEN).is_some_and(|token| sessions.uses(token, now_ms, config.session_timeout));
     (by_token || is_basic(call, config)).then(|| config.user.clone())
 }
 
@@ -66,9 +65,9 @@ fn is_basic(call: &Call, config: &SimConfig) -> bool {
 
 /// Answers below `SessionService`.
 pub(super) fn answer(view: &mut View<'_>, rest: &[&str]) -> Answer {
-    view.state.sessions.expire(view.now_ms);
+    view.state.sessions.expire(view.now_ms, view.config.session_timeout);
     match rest {
-        [] => view.read(service()),
+        [] => view.read(service(view.config)),
         ["Sessions"] | ["Sessions", "Members"] if view.call.method == Method::POST => {
             log_in(view).unwrap_or_else(|refusal| refusal)
         }
@@ -93,13 +92,13 @@ pub(super) fn answer(view: &mut View<'_>, rest: &[&str]) -> Answer {
     }
 }
 
-fn service() -> Value {
+fn service(config: &SimConfig) -> Value {
     with(
         resource(PATH, "SessionService.v1_1_0.SessionService", "SessionService", "Session Service"),
         json!({
             "Status": ok(),
             "ServiceEnabled": true,
-            "SessionTimeout": TIMEOUT_S,
+            "SessionTimeout": config.session_timeout.as_secs().max(1),
             "Sessions": link(format!("{PATH}/Sessions")),
         }),
     )

@@ -170,7 +170,7 @@ fn render(id: u64, task: &Task) -> Value {
 }
 
 /// A time as Redfish writes it.
-fn time(ms: u64) -> String {
+pub(super) fn time(ms: u64) -> String {
     let second = i64::try_from(ms / 1000).unwrap_or_default();
     jiff::Timestamp::from_second(second).unwrap_or_default().to_string()
 }

@@ -91,6 +91,30 @@ pub fn unique(collection: &str, what: &str) -> String {
     format!("vl:{collection}s:by-{what}")
 }
 
+/// The latest readings of a Pod Manager.
+#[must_use]
+pub fn readings(podm_id: &str) -> String {
+    format!("vl:readings:{podm_id}")
+}
+
+/// What this deployment subscribed to at a Pod Manager.
+#[must_use]
+pub fn subscription(podm_id: &str) -> String {
+    format!("vl:subscription:{podm_id}")
+}
+
+/// The events that a Pod Manager sent.
+#[must_use]
+pub fn podm_events(podm_id: &str) -> String {
+    format!("vl:podm-events:{podm_id}")
+}
+
+/// The last time slot of a Pod Manager for which something was done.
+#[must_use]
+pub fn slot(what: &str, podm_id: &str) -> String {
+    format!("vl:slot:{what}:{podm_id}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -8,10 +8,12 @@ pub mod gauges;
 pub mod podms;
 pub mod probe;
 pub mod promote;
+pub mod readings;
 pub mod reclaim;
 pub mod repair;
 pub mod retention;
 pub mod schedules;
+pub mod telemetry;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -49,6 +51,8 @@ pub async fn run(
     gauges::spawn(&store, shutdown);
     podms::spawn(&store, key, config.podm.clone(), shutdown);
     probe::spawn(&store, pool, shutdown);
+    telemetry::spawn(&store, &config.telemetry, shutdown);
+    readings::spawn(&store, shutdown);
     tracing::info!("scheduler serves");
     Ok(())
 }

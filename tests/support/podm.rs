@@ -23,6 +23,7 @@ pub struct Lab {
     pub pool: Pool,
     pub key: Arc<SecretKey>,
     pub uuids: Vec<String>,
+    same: std::sync::OnceLock<Podm>,
     shutdown: Shutdown,
     _dir: tempfile::TempDir,
 }
@@ -53,7 +54,7 @@ impl Lab {
         let pool = Pool::new(&redfish, Some(Arc::clone(&key))).unwrap();
         let urls = running.urls();
         let uuids = urls.iter().map(|_| valence::ids::new_record_id()).collect();
-        Self { url: urls[0].clone(), urls, pool, key, uuids, shutdown, _dir: dir }
+        Self { url: urls[0].clone(), urls, pool, key, uuids, same: Default::default(), shutdown, _dir: dir }
     }
 
     /// The record of the first one.
@@ -81,7 +82,16 @@ impl Lab {
         }
     }
 
+    /// With credentials that are sealed once: one session for all of them.
     pub fn driver(&self) -> Arc<dyn Driver> {
+        self.driver_of_same_record()
+    }
+
+    pub fn driver_of_same_record(&self) -> Arc<dyn Driver> {
+        self.pool.connect(self.same.get_or_init(|| self.record()), None).unwrap()
+    }
+
+    pub fn driver_anew(&self) -> Arc<dyn Driver> {
         self.driver_with(None)
     }
 

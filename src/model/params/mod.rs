@@ -4,6 +4,7 @@ mod compute;
 mod network;
 mod scheduler;
 mod storage;
+mod telemetry;
 mod testing;
 
 use serde::{Deserialize, Serialize};
@@ -13,6 +14,7 @@ pub use compute::*;
 pub use network::*;
 pub use scheduler::*;
 pub use storage::*;
+pub use telemetry::*;
 pub use testing::*;
 
 /// A kind without parameters.

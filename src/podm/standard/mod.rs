@@ -5,9 +5,12 @@
 //! (404) is left out: recorded and real trees have such links.
 
 pub mod chassis;
+mod events;
+mod measured;
 pub mod network;
 pub mod storage;
 pub mod systems;
+mod telemetry;
 
 use futures_util::future::try_join_all;
 use tokio::sync::OnceCell;

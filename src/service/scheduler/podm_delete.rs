@@ -11,6 +11,7 @@ use crate::model::node::Node;
 use crate::model::podm::{Podm, canonical_url};
 use crate::model::problem::Problem;
 use crate::model::task::Definition;
+use crate::service::telemetry::subscription_delete;
 use crate::service::{Context, Verdict, hardware};
 use crate::store::records::Collection;
 
@@ -33,11 +34,14 @@ pub async fn run(ctx: &Context) -> Result<Value, Verdict> {
     if saved.forgetting.is_none() {
         let podm = ctx.podm_record().await?;
         remove_nodes(ctx, id, &mut saved).await?;
+        subscription_delete::part(ctx, &podm).await;
         saved.forgetting = Some((podm.name, podm.url));
         ctx.checkpoint(&saved).await?;
     }
     if let Some((name, url)) = saved.forgetting {
         ctx.remove(Collection::Podm, id).await?;
+        ctx.pool().forget(id);
+        ctx.forget_telemetry(id).await?;
         ctx.release_name(Collection::Podm, "name", &name, id).await?;
         ctx.release_name(Collection::Podm, "url", &canonical_url(&url), id).await?;
     }

@@ -36,6 +36,7 @@ pub async fn run(ctx: &Context) -> Result<Value, Verdict> {
         podm.name.clone_from(&names.new);
         renamed = Some(names);
     }
+    let changed = params.authentication.is_some();
     if let Some(authentication) = params.authentication {
         podm.authentication = authentication;
     }
@@ -44,6 +45,9 @@ pub async fn run(ctx: &Context) -> Result<Value, Verdict> {
     podm.resource_uri = params.resource_uri.or(podm.resource_uri);
     podm.updated_at = v1(ctx.now_ms());
     ctx.put(Collection::Podm, &id, &podm).await?;
+    if changed {
+        ctx.pool().forget(&id);
+    }
     if let Some(names) = renamed {
         ctx.release_name(Collection::Podm, "name", &names.old, &id).await?;
     }

@@ -17,6 +17,7 @@ use serde_json::Value;
 use crate::model::params::{Boot, ResetType};
 use crate::podm::driver::network::NetworkDriver;
 use crate::podm::driver::storage::StorageDriver;
+use crate::podm::driver::telemetry::TelemetryDriver;
 use crate::podm::driver::{Begun, Call, Driver, MonitorState, NodeView, Probe, SystemView, Wanted};
 use crate::podm::error::RedfishError;
 use crate::podm::http::Client;
@@ -101,6 +102,9 @@ impl Driver for Rsd {
         Some(self)
     }
     fn network(&self) -> Option<&dyn NetworkDriver> {
+        Some(&self.0)
+    }
+    fn telemetry(&self) -> Option<&dyn TelemetryDriver> {
         Some(&self.0)
     }
 }

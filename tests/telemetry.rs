@@ -1,0 +1,233 @@
+//! What Pod Managers measure and tell: collected, shown with its age, subscribed to, received. Real flows over HTTP.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on should say so")]
+
+mod support;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use jiff::SignedDuration;
+use reqwest::StatusCode;
+use serde_json::{Value, json};
+use support::api::TestApi;
+use support::podm::{Lab, PASSWORD};
+use support::saga::Plant;
+use support::wait;
+use valence::config::RedfishConfig;
+use valence::model::reading::ReadingKind;
+use valence::podm::Pool;
+use valence::secret::SecretKey;
+use valence::sim::SimConfig;
+
+const SUBSCRIPTIONS: &str = "/redfish/v1/EventService/Subscriptions";
+
+async fn at_podm(lab: &Lab, path: &str) -> Value {
+    let url = format!("{}{path}", lab.url);
+    let got = reqwest::Client::new().get(url).basic_auth("admin", Some(PASSWORD)).send().await.unwrap();
+    got.json().await.unwrap()
+}
+
+async fn subscriptions(lab: &Lab) -> Vec<Value> {
+    let mut all = Vec::new();
+    for member in at_podm(lab, SUBSCRIPTIONS).await["Members"].as_array().unwrap() {
+        all.push(at_podm(lab, member["@odata.id"].as_str().unwrap()).await);
+    }
+    all
+}
+
+async fn remove(lab: &Lab, subscription: &Value) {
+    let url = format!("{}{}", lab.url, subscription["@odata.id"].as_str().unwrap());
+    reqwest::Client::new().delete(url).basic_auth("admin", Some(PASSWORD)).send().await.unwrap();
+}
+
+#[tokio::test]
+async fn readings_are_collected_and_shown_with_their_age_and_unknown_is_not_nought() {
+    let plant = Plant::start(SimConfig { systems: 4, ..SimConfig::default() }).await;
+    let podm = plant.lab.uuids[0].clone();
+    let task = plant.run("telemetry.collect", json!({}), Some(&podm), None).await;
+    assert_eq!(task.state.as_str(), "completed", "{:?}", task.body);
+    assert!(task.body.result["readings"].as_u64().unwrap() > 10, "{:?}", task.body.result);
+    let all = plant.read("reading.list", json!({"podm_id": podm})).await.unwrap();
+    let cpu = all.as_array().unwrap().iter().find(|r| r["name"] == "CPU Temperature").unwrap();
+    assert_eq!((&cpu["value"], &cpu["stale"]), (&Value::Null, &json!(false)), "{cpu}");
+    assert!(cpu["age_s"].as_f64().unwrap() < 30.0);
+    let hot = plant.read("reading.list", json!({"kind": "temperature", "name": "Inlet"})).await.unwrap();
+    assert!(hot.as_array().unwrap().iter().all(|r| r["value"] == 21.0), "{hot}");
+    assert_eq!(plant.read("reading.list", json!({"podm_id": "none"})).await.unwrap_err().status, 404);
+
+    let node = plant.compose(json!({"name": "n"})).await.body.result["uuid"].as_str().unwrap().to_owned();
+    plant.run("telemetry.collect", json!({}), Some(&podm), None).await;
+    let of_node = plant.read("reading.list", json!({ "node_id": node })).await.unwrap();
+    let of_node = of_node.as_array().unwrap();
+    assert_eq!(of_node.len(), 4, "{of_node:?}");
+    assert!(of_node.iter().any(|r| r["name"] == "CPU Temperature" && r["value"].as_f64().unwrap() > 40.0));
+}
+
+#[tokio::test]
+async fn every_recorded_tree_is_read_without_an_error() {
+    let named = std::env::var_os("VALENCE_FIXTURES").map(PathBuf::from);
+    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/fixtures");
+    let Some(fixtures) = named.or(Some(beside)).filter(|p| p.is_dir()) else {
+        println!("skipped: no recorded trees (VALENCE_FIXTURES)");
+        return;
+    };
+    let trees = [
+        ("dmtf/public-telemetry", 5),
+        ("dmtf/public-bladed", 5),
+        ("dmtf/public-rackmount1", 40),
+        ("rsd-2.x-podm-rsd-lib/tree", 8),
+        ("rsd-2.x-intel-simulators/rmm", 2),
+        ("rsd-2.x-intel-simulators/psme", 0),
+        ("rsd-2.x-intel-simulators/lui", 0),
+        ("rsd-2.x-intel-simulators/pnc", 0),
+        ("rsd-1.2.1-podm-valence-simulator", 0),
+    ];
+    for (tree, least) in trees {
+        let lab = Lab::start(SimConfig { tree: Some(fixtures.join(tree)), ..SimConfig::default() }).await;
+        let driver = lab.driver();
+        let telemetry = driver.telemetry().unwrap();
+        let read = telemetry.readings().await.unwrap_or_else(|e| panic!("{tree}: {e}"));
+        telemetry.subscriptions().await.unwrap_or_else(|e| panic!("{tree}: {e}"));
+        println!("{tree}: {} readings, incomplete {:?}", read.all.len(), read.incomplete);
+        assert!(read.all.len() >= least, "{tree}: {:?}", read.all);
+        let cold = |r: &&valence::model::reading::Reading| r.kind == ReadingKind::Temperature && r.value == Some(0.0);
+        assert!(read.all.iter().filter(cold).count() == 0, "{tree}");
+    }
+}
+
+#[tokio::test]
+async fn a_lost_answer_makes_no_second_subscription_and_other_peoples_stay() {
+    let plant = Plant::start(SimConfig::default()).await;
+    let (lab, podm) = (&plant.lab, plant.lab.uuids[0].clone());
+    let foreign = json!({"Destination": "http://elsewhere/x", "Context": format!("valence:other:{podm}")});
+    let url = format!("{}{SUBSCRIPTIONS}", lab.url);
+    let post = reqwest::Client::new().post(url).basic_auth("admin", Some(PASSWORD)).json(&foreign).send();
+    assert_eq!(post.await.unwrap().status(), StatusCode::CREATED);
+
+    let wanted = json!({"receiver": "http://127.0.0.1:1"});
+    for cut in ["before", "after", "within"] {
+        let fault = json!([{"method": "POST", "path_prefix": SUBSCRIPTIONS, "cut": cut, "count": 1}]);
+        lab.faults(fault).await;
+        for _ in 0..2 {
+            let task = plant.run("subscription.create", wanted.clone(), Some(&podm), None).await;
+            assert_eq!(task.state.as_str(), "completed", "{cut}: {:?}", task.body);
+        }
+        assert_eq!(subscriptions(lab).await.len(), 2, "{cut}");
+        let moved = json!({"receiver": "http://127.0.0.1:2"});
+        plant.run("subscription.create", moved, Some(&podm), None).await;
+        assert_eq!(subscriptions(lab).await.len(), 2, "a receiver that moved replaces the old one");
+        let shown = plant.read("subscription.list", json!({})).await.unwrap();
+        let own = shown.as_array().unwrap().iter().find(|s| s["own"] == true).unwrap();
+        assert_eq!(own["receiver"], "http://127.0.0.1:2");
+        assert!(!shown.to_string().contains(&lab.key.event_key(&podm)));
+        for _ in 0..2 {
+            let task = plant.run("subscription.delete", json!({}), Some(&podm), None).await;
+            assert_eq!(task.state.as_str(), "completed", "{:?}", task.body);
+        }
+        let left = subscriptions(lab).await;
+        assert_eq!((left.len(), &left[0]["Context"]), (1, &foreign["Context"]), "{cut}");
+    }
+    plant.run("subscription.create", wanted, Some(&podm), None).await;
+    plant.run("podm.delete", json!({}), Some(&podm), None).await;
+    assert_eq!(subscriptions(lab).await.len(), 1, "ours goes with the Pod Manager");
+}
+
+/// API, worker and scheduler in this process over one Redis, and a simulated Pod Manager.
+struct Whole {
+    api: TestApi,
+    lab: Lab,
+    podm: String,
+}
+
+impl Whole {
+    async fn start() -> Self {
+        let api = TestApi::start_with(|config| {
+            config.telemetry.collect_interval = SignedDuration::from_millis(300);
+        })
+        .await;
+        let lab = Lab::start(SimConfig::default()).await;
+        let mut config = api.config.clone();
+        config.telemetry.event_receiver_url = Some(format!("http://{}", api.address));
+        let redfish = RedfishConfig { allow_cidrs: vec!["127.0.0.0/8".parse().unwrap()], ..RedfishConfig::default() };
+        let key = Arc::new(SecretKey::read(config.secret_key_file.as_ref().unwrap()).unwrap());
+        let pool = Pool::new(&redfish, Some(key.clone())).unwrap();
+        pool.keep(&api.shutdown);
+        valence::worker::run(&config, api.store.clone(), pool.clone(), &api.shutdown).await.unwrap();
+        valence::upkeep::run(&config, api.store.clone(), pool, Some(key), &api.shutdown).await.unwrap();
+        let body = json!({"name": "lab", "url": lab.url,
+            "authentication": [{"type": "basic", "auth_items": {"username": "admin", "password": PASSWORD}}]});
+        wait::until("a worker serves", async || api.get("/v1/pod_managers").await.0 == StatusCode::OK).await;
+        let (status, row) = api.post("/v1/pod_managers", &body).await;
+        assert_eq!(status, StatusCode::OK, "{row}");
+        Self { api, lab, podm: row["uuid"].as_str().unwrap().to_owned() }
+    }
+}
+
+#[tokio::test]
+async fn a_subscription_that_a_restart_lost_comes_back_and_its_events_are_shown() {
+    let whole = Whole::start().await;
+    let Whole { api, lab, podm } = &whole;
+    for _ in 0..2 {
+        let one = wait::until("it is subscribed to", async || subscriptions(lab).await.into_iter().next()).await;
+        assert_eq!(one["Context"], format!("valence:valence:{podm}"));
+        remove(lab, &one).await;
+    }
+    wait::until("it is subscribed to", async || subscriptions(lab).await.len() == 1).await;
+    let (status, node) = api.post("/v1/nodes", &json!({"name": "n", "podm_id": podm})).await;
+    assert_eq!(status, StatusCode::OK, "{node}");
+    let path = format!("/v1/telemetry/events?podm_id={podm}");
+    let events = wait::until("the node's events are there", async || {
+        let (_, events) = api.get(&path).await;
+        let kinds: Vec<_> = events.as_array().unwrap().iter().map(|e| e["event_type"].clone()).collect();
+        let all = kinds.contains(&json!("ResourceAdded")) && kinds.contains(&json!("StatusChange"));
+        if all { Ok(events) } else { Err(kinds) }
+    })
+    .await;
+    let times: Vec<&str> = events.as_array().unwrap().iter().map(|e| e["received_at"].as_str().unwrap()).collect();
+    assert!(times.is_sorted_by(|a, b| a >= b), "newest first: {times:?}");
+    wait::until("the event has caused a probe", async || {
+        let (_, tasks) = api.get("/v1/tasks?kind=podm.probe&label=cause:event").await;
+        !tasks["tasks"].as_array().unwrap().is_empty()
+    })
+    .await;
+    let path = format!("/v1/telemetry/readings?podm_id={podm}&kind=power");
+    wait::until("readings are collected", async || !api.get(&path).await.1.as_array().unwrap().is_empty()).await;
+    let (_, tasks) = api.get("/v1/tasks?kind=telemetry.collect").await;
+    assert!(tasks["tasks"].as_array().unwrap().len() <= 2, "collections leave no tasks behind: {tasks}");
+
+    // Neither password nor session token nor the key of the events stands anywhere but where it must.
+    let mut dump = String::new();
+    for key in api.redis.keys().await {
+        let bytes: redis::Value = api.redis.command(&["DUMP", &key]).await;
+        if let redis::Value::BulkString(bytes) = bytes {
+            dump.push_str(&String::from_utf8_lossy(&bytes));
+        }
+    }
+    let metrics = valence::observe::metrics::get().page();
+    let secret = subscriptions(lab).await[0]["Destination"].as_str().unwrap().rsplit('/').next().unwrap().to_owned();
+    for canary in [PASSWORD, secret.as_str()] {
+        assert!(!dump.contains(canary) && !metrics.contains(canary));
+    }
+}
+
+#[tokio::test]
+async fn only_who_knows_the_key_can_send_events_and_nonsense_is_refused() {
+    let whole = Whole::start().await;
+    let Whole { api, podm, .. } = &whole;
+    let key = SecretKey::read(api.config.secret_key_file.as_ref().unwrap()).unwrap();
+    let good = format!("/v1/telemetry/events/{podm}/{}", key.event_key(podm));
+    let event = json!({"Events": [{"EventType": "Alert", "Message": "hot"}]});
+    assert_eq!(api.post(&good, &event).await.0, StatusCode::NO_CONTENT);
+    for bad in
+        [format!("/v1/telemetry/events/{podm}/{}", key.event_key("other")), format!("/v1/telemetry/events/{podm}/x")]
+    {
+        assert_eq!(api.post(&bad, &event).await.0, StatusCode::NOT_FOUND);
+    }
+    let gone = format!("/v1/telemetry/events/gone/{}", key.event_key("gone"));
+    assert_eq!(api.post(&gone, &event).await.0, StatusCode::NOT_FOUND);
+    assert_eq!(api.post(&good, &json!({"hello": 1})).await.0, StatusCode::BAD_REQUEST);
+    let huge = json!({"Events": [{"Message": "x".repeat(300_000)}]});
+    assert_eq!(api.post(&good, &huge).await.0, StatusCode::PAYLOAD_TOO_LARGE);
+    let (_, kept) = api.get(&format!("/v1/telemetry/events?podm_id={podm}&limit=1")).await;
+    assert_eq!(kept.as_array().unwrap().len(), 1);
+}
