@@ -94,7 +94,7 @@ async fn a_vlan_is_made_once_and_another_of_its_number_is_a_conflict() {
         let made = completed(plant.run("vlan.create", on_port(100, true), podm, None).await);
         assert_eq!((&made["vlan_id"], &made["tagged"]), (&json!(100), &json!(true)), "{made}");
     }
-    assert_eq!(plant.lab.log().await.to_string().matches("\"POST\"").count(), 1, "what is there is not asked for");
+    assert_eq!(plant.lab.posts().await, 1, "what is there is not asked for");
     assert_eq!(status_of(&plant.run("vlan.create", on_port(100, false), podm, None).await), 409);
     let on_system = json!({"system_id": "System1", "interface_id": "LAN1", "vlan_id": 7});
     completed(plant.run("vlan.create", on_system, podm, None).await);

@@ -206,8 +206,7 @@ async fn a_volume_that_takes_long_is_followed_by_its_monitor_and_its_cancel_wait
         assert!(there(&plant.lab, VOLUMES).await.is_empty());
         let id = plant.submit("volume.create", volume(), podm, None).await;
         wait::until("it was asked for", async || {
-            let log = plant.lab.log().await.to_string();
-            if log.matches("\"POST\"").count() == 2 { Ok(()) } else { Err(()) }
+            if plant.lab.posts().await == 2 { Ok(()) } else { Err(()) }
         })
         .await;
         plant.store.cancel(id).await.unwrap();

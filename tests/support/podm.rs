@@ -109,6 +109,13 @@ impl Lab {
         reqwest::get(format!("{}/sim/log", self.url)).await.unwrap().json().await.unwrap()
     }
 
+    /// How many POST requests it got that were no log-in.
+    pub async fn posts(&self) -> usize {
+        let log = self.log().await;
+        let changes = |e: &&Value| e["method"] == "POST" && !e["path"].as_str().unwrap().contains("/Sessions");
+        log.as_array().unwrap().iter().filter(changes).count()
+    }
+
     /// All their nodes.
     pub async fn nodes(&self) -> Vec<Value> {
         let all: Value = reqwest::get(format!("{}/sim/nodes", self.url)).await.unwrap().json().await.unwrap();
