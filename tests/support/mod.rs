@@ -18,6 +18,7 @@ pub mod api;
 pub mod deployment;
 pub mod engine;
 pub mod history;
+pub mod matrix;
 pub mod podm;
 pub mod redis;
 pub mod saga;
