@@ -45,6 +45,9 @@ pub struct Fault {
     /// Cuts the connection.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cut: Option<Cut>,
+    /// Lets so many requests that match pass first; goes down to 0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub skip: Option<u64>,
     /// For how many requests; without it, for all. 0: used up.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub count: Option<u64>,
@@ -113,8 +116,15 @@ impl Faults {
     /// The switch that applies to a request; its count goes down by this.
     pub(super) fn take(&self, podm: usize, call: &Call) -> Fault {
         let mut list = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(fault) = list.iter_mut().find(|f| f.matches(podm, call)) else { return Fault::default() };
-        fault.count = fault.count.map(|n| n - 1);
-        fault.clone()
+        for fault in list.iter_mut().filter(|f| f.matches(podm, call)) {
+            match fault.skip {
+                Some(left @ 1..) => fault.skip = Some(left - 1),
+                _ => {
+                    fault.count = fault.count.map(|n| n - 1);
+                    return fault.clone();
+                }
+            }
+        }
+        Fault::default()
     }
 }

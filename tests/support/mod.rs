@@ -19,6 +19,7 @@ pub mod deployment;
 pub mod engine;
 pub mod front;
 pub mod history;
+pub mod matrix;
 pub mod podm;
 pub mod redis;
 pub mod saga;

@@ -137,6 +137,11 @@ impl Plant {
     /// One attempt by hand, dropped after `limit` as if its process had died: whatever can be claimed is run, or undone, and settled.
     /// `false` when there was nothing to claim.
     pub async fn attempt(&self, limit: Duration) -> bool {
+        self.attempt_until(tokio::time::sleep(limit), false).await
+    }
+
+    /// As [`Plant::attempt`], dropped as soon as `died` is there. With `forget`, it dies after its last step, before its success is told.
+    pub async fn attempt_until(&self, died: impl Future<Output = ()>, forget: bool) -> bool {
         let bucket = valence::ids::Bucket(0);
         self.store.promote(bucket, 100).await.unwrap();
         let lanes: Vec<_> = all_lanes().collect();
@@ -151,8 +156,9 @@ impl Plant {
         let ended = |mode| if mode == Mode::Cancel { Outcome::Cancelled } else { Outcome::Failed };
         let (mut body, mut ending) = (None, None);
         let outcome = if mode == Mode::Run {
-            match tokio::time::timeout(limit, (handler.run)(Arc::clone(&ctx))).await {
+            match or_died((handler.run)(Arc::clone(&ctx)), died).await {
                 Err(_died) => Outcome::Release,
+                Ok(Ok(_)) if forget => Outcome::Release,
                 Ok(Ok(result)) => {
                     body = Some(Body { result, error: None });
                     Outcome::Completed
@@ -166,7 +172,7 @@ impl Plant {
                 Ok(Err(Verdict::Retry { .. } | Verdict::Stop)) => Outcome::Retry(Duration::from_millis(20)),
             }
         } else {
-            match tokio::time::timeout(limit, (handler.undo)(Arc::clone(&ctx))).await {
+            match or_died((handler.undo)(Arc::clone(&ctx)), died).await {
                 Ok(Ok(())) => ended(mode),
                 _ => {
                     ending = Some(mode);
@@ -197,5 +203,12 @@ impl Plant {
             }
         })
         .await
+    }
+}
+
+async fn or_died<T>(work: impl Future<Output = T>, died: impl Future<Output = ()>) -> Result<T, ()> {
+    tokio::select! {
+        done = work => Ok(done),
+        () = died => Err(()),
     }
 }

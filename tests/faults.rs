@@ -1,0 +1,101 @@
+//! Whatever goes wrong at whichever call of a changing kind: it ends done or wholly undone. `support::matrix` says how to add a kind.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test that cannot go on should say so"
+)]
+
+mod support;
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use support::matrix::{self, Case};
+use support::saga::Plant;
+use valence::sim::SimConfig;
+use valence::store::record::TaskRecord;
+
+fn quick() -> SimConfig {
+    SimConfig { systems: 2, assemble_time: Duration::from_millis(10), ..SimConfig::default() }
+}
+
+async fn registered(plant: &Plant) -> String {
+    let id = plant.submit_def(plant.registration(0, "lab-0", &plant.lab.url)).await;
+    assert_eq!(plant.drive(id, &[]).await.state.as_str(), "completed");
+    String::new()
+}
+
+async fn composed(plant: &Plant) -> String {
+    registered(plant).await;
+    let id = plant.submit("node.compose", json!({"name": "n"}), Some(&plant.lab.uuids[0]), None).await;
+    plant.drive(id, &[]).await.body.result["uuid"].as_str().unwrap().to_owned()
+}
+
+/// One node when the task is completed, none when it failed.
+async fn one_or_none(plant: &Plant, task: &TaskRecord) {
+    plant.assert_agrees(usize::from(task.state.as_str() == "completed")).await;
+}
+
+fn compose() -> Case {
+    Case {
+        name: "node.compose",
+        sim: quick,
+        prepare: |plant| Box::pin(registered(plant)),
+        submit: |plant, _| {
+            Box::pin(async {
+                plant.submit("node.compose", json!({"name": "n"}), Some(&plant.lab.uuids[0]), None).await
+            })
+        },
+        invariant: |plant, _, task| Box::pin(one_or_none(plant, task)),
+    }
+}
+
+fn delete() -> Case {
+    Case {
+        name: "node.delete",
+        sim: quick,
+        prepare: |plant| Box::pin(composed(plant)),
+        submit: |plant, node| Box::pin(plant.submit("node.delete", Value::Null, None, Some(node))),
+        invariant: |plant, _, task| {
+            Box::pin(async {
+                assert_eq!(task.state.as_str(), "completed", "{:?}", task.body);
+                plant.assert_agrees(0).await;
+            })
+        },
+    }
+}
+
+fn reset() -> Case {
+    Case {
+        name: "node.action Reset",
+        sim: quick,
+        prepare: |plant| Box::pin(composed(plant)),
+        submit: |plant, node| {
+            Box::pin(plant.submit("node.action", json!({"Reset": {"Type": "ForceOff"}}), None, Some(node)))
+        },
+        invariant: |plant, node, task| {
+            Box::pin(async move {
+                assert_eq!(task.state.as_str(), "completed", "{:?}", task.body);
+                plant.assert_agrees(1).await;
+                assert_eq!(plant.read("node.get", json!({"id": node})).await.unwrap()["node_power_state"], "Off");
+            })
+        },
+    }
+}
+
+#[tokio::test]
+async fn a_compose_ends_whole_or_leaves_nothing() {
+    assert!(matrix::run(&compose()).await > 0);
+}
+
+#[tokio::test]
+async fn a_deletion_leaves_neither_node_nor_record() {
+    assert!(matrix::run(&delete()).await > 0);
+}
+
+#[tokio::test]
+async fn a_reset_is_done_when_it_says_so() {
+    assert!(matrix::run(&reset()).await > 0);
+}
