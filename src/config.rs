@@ -85,6 +85,8 @@ pub struct ApiConfig {
     pub v1_wait: SignedDuration,
     /// Most time a read waits for its answer.
     pub sync_timeout: SignedDuration,
+    /// Name of the Pod Manager that is meant when a request names none and there are several.
+    pub default_podm: Option<String>,
     /// Largest request body, bytes.
     pub max_body_bytes: u64,
     /// Most connections at once.
@@ -240,6 +242,7 @@ impl Default for ApiConfig {
             listen: SocketAddr::from(([127, 0, 0, 1], 8181)),
             v1_wait: SignedDuration::from_secs(1000),
             sync_timeout: SignedDuration::from_secs(30),
+            default_podm: None,
             max_body_bytes: 1024 * 1024,
             max_connections: 4096,
             header_timeout: SignedDuration::from_secs(5),

@@ -205,10 +205,7 @@ async fn a_volume_that_takes_long_is_followed_by_its_monitor_and_its_cancel_wait
         completed(plant.run("volume.delete", delete, podm, None).await);
         assert!(there(&plant.lab, VOLUMES).await.is_empty());
         let id = plant.submit("volume.create", volume(), podm, None).await;
-        wait::until("it was asked for", async || {
-            if plant.lab.posts().await == 2 { Ok(()) } else { Err(()) }
-        })
-        .await;
+        wait::until("it was asked for", async || if plant.lab.posts().await == 2 { Ok(()) } else { Err(()) }).await;
         plant.store.cancel(id).await.unwrap();
         assert_eq!(plant.done(id).await.state.as_str(), "cancelled");
         assert!(there(&plant.lab, VOLUMES).await.is_empty());

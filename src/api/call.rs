@@ -32,6 +32,8 @@ pub(crate) struct Call {
     /// What stood in the place of the template's `{…}`.
     pub(crate) params: Vec<String>,
     pub(crate) query: Vec<(String, String)>,
+    /// The query as it came.
+    pub(crate) raw_query: String,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
     /// Who asks.

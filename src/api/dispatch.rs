@@ -117,7 +117,7 @@ where
                 Problem::method_not_allowed(format!("405 Method Not Allowed: {method} is not served under this path"));
             Err(Failure::from(problem).with(header::ALLOW, &allow(&methods)))
         }
-        Found::Nothing => Err(super::later::fallback(&path).into()),
+        Found::Nothing => Err(answer::no_such_path().into()),
     };
     let mut response = settle(answer, &request_id);
     let headers = response.headers_mut();
@@ -149,6 +149,7 @@ where
         path: canonical(&head.path).to_owned(),
         params,
         query,
+        raw_query: head.query,
         headers: head.headers,
         body,
         caller: caller.clone(),

@@ -26,7 +26,9 @@ mod nodes;
 mod openapi;
 mod pod_managers;
 mod prefer;
+mod proxy;
 mod queues;
+mod racks;
 mod resource;
 mod root;
 mod sampler;
@@ -127,6 +129,8 @@ fn resources() -> Vec<Resource> {
         openapi::resource(),
         console::resource(),
         later::resource(),
+        racks::resource(),
+        proxy::resource(),
     ]
 }
 

@@ -145,7 +145,7 @@ async fn manage(call: Call) -> Answer {
     let mut task = v1::change("node.manage", json!({"node_index": given.node_index}));
     task.podm_id = podm(given.podm_id)?;
     if task.podm_id.is_none() {
-        task.podm_id = Some(only_podm(&call).await?);
+        task.podm_id = Some(default_podm(&call).await?);
     }
     v1::act(&call, task, v1::result).await
 }
@@ -154,13 +154,18 @@ async fn manage(call: Call) -> Answer {
 pub(crate) async fn named_or_only_podm(call: &Call) -> Result<String, Failure> {
     match systems::podm(call).await? {
         Some(podm_id) => Ok(podm_id),
-        None => only_podm(call).await,
+        None => default_podm(call).await,
     }
 }
 
-/// The Pod Manager that is meant when none is named: the only one.
-async fn only_podm(call: &Call) -> Result<String, Failure> {
+/// The Pod Manager that is meant when none is named: the configured one, else the only one.
+pub(crate) async fn default_podm(call: &Call) -> Result<String, Failure> {
     let podms: Vec<Podm> = call.app.store.records(Collection::Podm).await?;
+    if let Some(name) = &call.app.config.api.default_podm {
+        let configured = podms.iter().find(|p| p.name == *name || p.uuid == *name);
+        let missing = || Problem::unavailable(format!("the default Pod Manager '{name}' is not registered"));
+        return Ok(configured.ok_or_else(missing)?.uuid.clone());
+    }
     match podms.as_slice() {
         [only] => Ok(only.uuid.clone()),
         _ => Err(Problem::validation("'podm_id' is a required property: there is not exactly one Pod Manager").into()),

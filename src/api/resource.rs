@@ -205,6 +205,11 @@ fn fit(template: &str, path: &str) -> Option<Vec<String>> {
     loop {
         match (want.next(), have.next()) {
             (None, None) => return Some(params),
+            (Some(w), Some(h)) if w.starts_with("{*") && !h.is_empty() => {
+                let rest: Vec<&str> = std::iter::once(h).chain(have).collect();
+                params.push(rest.join("/"));
+                return Some(params);
+            }
             (Some(w), Some(h)) if w.starts_with('{') && !h.is_empty() => params.push(h.to_owned()),
             (Some(w), Some(h)) if w == h => {}
             _ => return None,
@@ -227,6 +232,8 @@ mod tests {
         assert_eq!(fit("/v1/tasks", "/v1/tasks"), Some(vec![]));
         assert_eq!(fit("/", "/"), Some(vec![]));
         assert_eq!(fit("/console/", "/console/"), Some(vec![]));
+        assert_eq!(fit("/Nodes/{*path}", "/Nodes/1/Actions/"), Some(vec!["1/Actions".to_owned()]));
+        assert_eq!(fit("/Nodes/{*path}", "/Nodes//1"), None);
         for bad in ["//v1/tasks/a", "/v1//tasks/a", "/v1/tasks//", "/v1/tasks/a//", "/v1/tasks/a/b", "/V1/tasks/a", ""]
         {
             assert_eq!(fit("/v1/tasks/{id}", bad), None, "{bad}");

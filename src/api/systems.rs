@@ -40,13 +40,7 @@ pub(crate) async fn podm(call: &Call) -> Result<Option<String>, Failure> {
 }
 
 async fn list(call: Call) -> Answer {
-    let mut filters = BTreeMap::new();
-    for (name, value) in call.query.iter().filter(|(name, _)| name != "podm_id") {
-        if name.len() > 64 || value.len() > 256 {
-            return Err(Problem::validation("a filter's name has at most 64 bytes, its value 256").into());
-        }
-        filters.entry(name.clone()).or_insert_with(|| value.clone());
-    }
+    let filters = open_filters(&call, &["podm_id"])?;
     let podm_id = podm(&call).await?;
     ask(&call, "system.list", params(podm_id, json!({"filters": filters}))).await
 }
@@ -68,6 +62,21 @@ pub(crate) async fn ask(call: &Call, kind: &str, params: Value) -> Answer {
         answer::set_header(&mut response, INCOMPLETE, &missing.join(", "));
     }
     Ok(response)
+}
+
+/// The filters of a list whose names the worker knows: every parameter but `besides`. A repeated one uses its first value.
+///
+/// # Errors
+/// 400 for one that is too long.
+pub(crate) fn open_filters(call: &Call, besides: &[&str]) -> Result<BTreeMap<String, String>, Problem> {
+    let mut filters = BTreeMap::new();
+    for (name, value) in call.query.iter().filter(|(name, _)| !besides.contains(&name.as_str())) {
+        if name.len() > 64 || value.len() > 256 {
+            return Err(Problem::validation("a filter's name has at most 64 bytes, its value 256"));
+        }
+        filters.entry(name.clone()).or_insert_with(|| value.clone());
+    }
+    Ok(filters)
 }
 
 /// The filters of a list whose fields are known.

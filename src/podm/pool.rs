@@ -101,8 +101,17 @@ impl Pool {
     /// # Errors
     /// An unknown driver (404); a URL that is not allowed (400); credentials that cannot be had.
     pub fn connect(&self, podm: &Podm, lease: Option<Lease>) -> Result<Arc<dyn Driver>, RedfishError> {
-        let fail = |cause| RedfishError { podm: podm.name.clone(), method: "GET", path: "/".into(), cause };
-        let make = drivers::find(&podm.driver).ok_or_else(|| fail(Cause::Driver(podm.driver.clone())))?;
+        let unknown = || about(podm, Cause::Driver(podm.driver.clone()));
+        let make = drivers::find(&podm.driver).ok_or_else(unknown)?;
+        Ok(make(self.client(podm, lease)?))
+    }
+
+    /// A client for a Pod Manager, under the same rules, for requests that are passed on as they are.
+    ///
+    /// # Errors
+    /// As [`Pool::connect`], whatever its driver.
+    pub fn client(&self, podm: &Podm, lease: Option<Lease>) -> Result<Client, RedfishError> {
+        let fail = |cause| about(podm, cause);
         let url =
             Url::parse(&podm.url).map_err(|e| fail(Cause::Forbidden(format!("'{}' is no URL: {e}", podm.url))))?;
         check_url(&url, &self.0.allow).map_err(|e| fail(Cause::Forbidden(e.0)))?;
@@ -117,7 +126,7 @@ impl Pool {
             Client::new(http.clone(), podm.name.clone(), &url, account, auth, lease, inner.max_body_bytes)
         };
         let slot = inner.sessions.slot(podm, || Door(client(account.clone(), Auth::Nothing, None)));
-        Ok(make(client(account, slot.map_or(Auth::Basic, Auth::Session), lease)))
+        Ok(client(account, slot.map_or(Auth::Basic, Auth::Session), lease))
     }
 
     fn account(&self, podm: &Podm) -> Result<Option<Account>, SecretError> {
@@ -126,4 +135,9 @@ impl Pool {
         let password = key.unseal(&podm.uuid, &items.password)?;
         Ok(Some(Account { username: items.username.clone(), password }))
     }
+}
+
+/// An error before any request.
+fn about(podm: &Podm, cause: Cause) -> RedfishError {
+    RedfishError { podm: podm.name.clone(), method: "GET", path: "/".into(), cause }
 }

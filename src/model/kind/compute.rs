@@ -74,6 +74,16 @@ pub(super) const KINDS: &[Kind] = &[
         ..sync("flavor.get", Topic::Compute, "Reads a flavor")
     },
     Kind {
+        check: check::<params::Racks>,
+        schema: schema::<params::Racks>,
+        ..sync("rack.list", Topic::Compute, "Lists racks, live from the Pod Managers")
+    },
+    Kind {
+        check: check::<params::Racks>,
+        schema: schema::<params::Racks>,
+        ..sync("rack.get", Topic::Compute, "Reads one rack, live from its Pod Manager")
+    },
+    Kind {
         check: check::<params::Systems>,
         schema: schema::<params::Systems>,
         ..sync("system.list", Topic::Compute, "Lists systems, live from the Pod Managers")

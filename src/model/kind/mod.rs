@@ -5,6 +5,7 @@
 
 mod compute;
 mod network;
+pub mod proxy;
 mod read;
 mod scheduler;
 mod schema;
@@ -131,7 +132,7 @@ const fn sync(name: &'static str, topic: Topic, about: &'static str) -> Kind {
 
 /// Every kind.
 pub fn all() -> impl Iterator<Item = &'static Kind> {
-    [compute::KINDS, storage::KINDS, network::KINDS, telemetry::KINDS, scheduler::KINDS, testing::KINDS]
+    [compute::KINDS, proxy::KINDS, storage::KINDS, network::KINDS, telemetry::KINDS, scheduler::KINDS, testing::KINDS]
         .into_iter()
         .flatten()
 }

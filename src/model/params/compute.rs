@@ -136,6 +136,24 @@ pub struct FlavorRef {
     pub flavor_id: String,
 }
 
+/// `rack.list` and `rack.get`.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Racks {
+    /// The Pod Manager to ask; all of them when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub podm_id: Option<String>,
+    /// One rack's id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// Show maker, model, description and serial number too.
+    #[serde(default)]
+    pub show_detail: bool,
+    /// Name → wanted value.
+    #[serde(default)]
+    pub filters: std::collections::BTreeMap<String, String>,
+}
+
 /// `system.list` and `system.get`.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]

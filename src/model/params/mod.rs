@@ -2,6 +2,7 @@
 
 mod compute;
 mod network;
+mod proxy;
 mod scheduler;
 mod storage;
 mod telemetry;
@@ -12,6 +13,7 @@ use utoipa::ToSchema;
 
 pub use compute::*;
 pub use network::*;
+pub use proxy::*;
 pub use scheduler::*;
 pub use storage::*;
 pub use telemetry::*;

@@ -73,7 +73,7 @@ impl Tree {
     }
 }
 
-fn trimmed(path: &str) -> String {
+pub(super) fn trimmed(path: &str) -> String {
     path.trim_end_matches('/').to_owned()
 }
 

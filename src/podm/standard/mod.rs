@@ -8,6 +8,7 @@ pub mod chassis;
 mod events;
 mod measured;
 pub mod network;
+pub mod racks;
 pub mod storage;
 pub mod systems;
 mod telemetry;

@@ -1,4 +1,5 @@
-//! Filters on systems: at least so much of what is counted, equality for the rest. All conditions count.
+//! Filters on systems and racks: at least so much of what is counted, equality for the rest. All conditions count, and a filter that
+//! nothing could meet by its name is refused.
 
 use std::collections::BTreeMap;
 
@@ -17,12 +18,82 @@ const AT_LEAST: [(&str, &str); 6] = [
     ("cpu/cores", "cpu/cores"),
 ];
 
-/// Checks filters before a Pod Manager is asked.
+/// What systems and racks are filtered by: keys of the v1 shapes.
+const SHOWN: [&str; 15] = [
+    "id",
+    "name",
+    "Name",
+    "Description",
+    "description",
+    "uuid",
+    "health",
+    "location",
+    "cpu/arch",
+    "cpu/model",
+    "podm_id",
+    "manufacturer",
+    "model",
+    "serial_number",
+    "cpu/cores",
+];
+
+/// And properties of Redfish's ComputerSystem and Chassis.
+const REDFISH: [&str; 18] = [
+    "Id",
+    "Name",
+    "Description",
+    "UUID",
+    "AssetTag",
+    "SystemType",
+    "ChassisType",
+    "Manufacturer",
+    "Model",
+    "SubModel",
+    "SKU",
+    "SerialNumber",
+    "PartNumber",
+    "HostName",
+    "IndicatorLED",
+    "PowerState",
+    "BiosVersion",
+    "EnvironmentalClass",
+];
+
+/// Objects among them, whose fields are named with a path.
+const OBJECTS: [&str; 7] =
+    ["Status", "Boot", "ProcessorSummary", "MemorySummary", "Location", "PhysicalSecurity", "Oem"];
+
+fn is_known(name: &str) -> bool {
+    let within = |(object, field): (&str, &str)| OBJECTS.contains(&object) && !field.is_empty();
+    SHOWN.contains(&name) || REDFISH.contains(&name) || name.split_once('/').is_some_and(within)
+}
+
+fn unknown(name: &str, what: &str) -> Problem {
+    Problem::bad_request(format!("'{name}' is no attribute to filter {what} by"))
+}
+
+/// Checks filters on racks before a Pod Manager is asked.
 ///
 /// # Errors
-/// 400 when a number is wanted and something else is given.
+/// 400 for a name that racks do not have.
+pub(super) fn check_racks(filters: &BTreeMap<String, String>) -> Result<(), Problem> {
+    filters.keys().find(|name| !is_known(name)).map_or(Ok(()), |name| Err(unknown(name, "racks")))
+}
+
+/// Whether a thing equals every filter, in the v1 shape or in the Pod Manager's own.
+pub(super) fn equals_all(shown: &Value, raw: &Value, filters: &BTreeMap<String, String>) -> bool {
+    filters.iter().all(|(name, wanted)| [shown, raw].into_iter().any(|side| equals(at(side, name), wanted)))
+}
+
+/// Checks filters on systems before a Pod Manager is asked.
+///
+/// # Errors
+/// 400 for a name that systems do not have, and when a number is wanted and something else is given.
 pub(super) fn check(filters: &BTreeMap<String, String>) -> Result<(), Problem> {
     for (name, value) in filters {
+        if place(name).is_none() && !is_known(name) {
+            return Err(unknown(name, "systems"));
+        }
         if place(name).is_some() && value.parse::<f64>().is_err() {
             return Err(Problem::bad_request(format!("the filter '{name}' takes a number, not '{value}'")));
         }
@@ -93,5 +164,16 @@ mod tests {
         let filters = |v: &str| BTreeMap::from([("ram".to_owned(), v.to_owned())]);
         assert!(check(&filters("8")).is_ok());
         assert_eq!(check(&filters("much")).unwrap_err().status, 400);
+    }
+
+    #[test]
+    fn a_name_that_nothing_has_is_refused() {
+        let check_one = |name: &str| check(&BTreeMap::from([(name.to_owned(), "1".to_owned())]));
+        for known in ["Id", "Name", "Status/Health", "health", "Oem/Intel_RackScale/x", "cpu/model", "nw"] {
+            assert!(check_one(known).is_ok(), "{known}");
+        }
+        for typo in ["colour", "Healht", "Statu/Health", "Status/", "rams"] {
+            assert_eq!(check_one(typo).unwrap_err().status, 400, "{typo}");
+        }
     }
 }

@@ -9,6 +9,8 @@ pub mod node_action;
 pub mod node_compose;
 pub mod node_delete;
 pub mod node_manage;
+pub mod proxy;
+pub mod racks;
 pub mod reads;
 mod removal;
 mod reservation;
@@ -24,6 +26,7 @@ pub fn handler_of(kind: &str) -> Option<Handler> {
         "node.delete" => handler!(node_delete),
         "node.action" => handler!(node_action),
         "node.manage" => handler!(node_manage),
+        "proxy.write" => handler!(proxy),
         "flavor.create" => handler!(flavor_create),
         "flavor.update" => handler!(flavor_update),
         "flavor.delete" => handler!(flavor_delete),
@@ -39,6 +42,8 @@ pub fn reader_of(kind: &str) -> Option<Reader> {
         "node.get" => reader!(reads::node_get),
         "flavor.list" => reader!(reads::flavor_list),
         "flavor.get" => reader!(reads::flavor_get),
+        "proxy.read" => reader!(proxy::read),
+        "rack.list" | "rack.get" => reader!(racks::list),
         "system.list" | "system.get" => reader!(systems::list),
         _ => return None,
     })

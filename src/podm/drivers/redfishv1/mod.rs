@@ -18,7 +18,7 @@ use crate::model::params::{Boot, ResetType};
 use crate::podm::driver::network::NetworkDriver;
 use crate::podm::driver::storage::StorageDriver;
 use crate::podm::driver::telemetry::TelemetryDriver;
-use crate::podm::driver::{Begun, Call, Driver, MonitorState, NodeView, Probe, SystemView, Wanted};
+use crate::podm::driver::{Begun, Call, Driver, MonitorState, NodeView, Probe, RackView, SystemView, Wanted};
 use crate::podm::error::RedfishError;
 use crate::podm::http::Client;
 use crate::podm::quirks;
@@ -97,6 +97,9 @@ impl Driver for Rsd {
     }
     fn systems<'a>(&'a self, id: Option<&'a str>) -> Call<'a, Vec<SystemView>> {
         Box::pin(self.list_systems(id))
+    }
+    fn racks(&self) -> Call<'_, Vec<RackView>> {
+        Box::pin(self.list_racks())
     }
     fn storage(&self) -> Option<&dyn StorageDriver> {
         Some(self)
