@@ -2,7 +2,6 @@
 //! unknown.
 
 use super::answer::{Answer, no_such_path, not_implemented};
-use super::auth::Role;
 use super::call::Call;
 use super::resource::Resource;
 use crate::model::problem::Problem;
@@ -10,19 +9,12 @@ use crate::model::problem::Problem;
 /// First segments of the raw proxy.
 const PROXY: [&str; 7] = ["Chassis", "Services", "Managers", "Systems", "EventService", "Nodes", "EthernetSwitches"];
 
-/// Racks and devices.
+/// Racks.
 pub(crate) fn resource() -> Resource {
     Resource::at("/v1", "later")
         .get("/racks", "Lists racks", later)
         .hidden()
         .get("/racks/{id}", "Reads a rack", later)
-        .hidden()
-        .get("/devices", "Lists devices", later)
-        .hidden()
-        .post("/devices/sync", "Reads the devices of Pod Managers anew", later)
-        .role(Role::Operator)
-        .hidden()
-        .get("/devices/{id}", "Reads a device", later)
         .hidden()
 }
 

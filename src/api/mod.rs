@@ -14,6 +14,7 @@ mod call;
 mod conn;
 mod console;
 mod dead_letters;
+mod devices;
 mod dispatch;
 mod events;
 mod flavors;
@@ -112,6 +113,7 @@ fn resources() -> Vec<Resource> {
         nodes::resource(),
         systems::resource(),
         storages::resource(),
+        devices::resource(),
         networks::resource(),
         flavors::resource(),
         pod_managers::resource(),
