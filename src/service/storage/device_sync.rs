@@ -47,6 +47,17 @@ pub async fn undo(_ctx: &Context) -> Result<(), Verdict> {
     Ok(())
 }
 
+/// Forgets the devices of a Pod Manager that is itself forgotten.
+///
+/// # Errors
+/// A retry when Redis is away.
+pub async fn forget(ctx: &Context, podm_id: &str) -> Result<(), Verdict> {
+    for id in rows_of(ctx, podm_id).await?.into_keys() {
+        ctx.remove(Collection::Device, &id).await?;
+    }
+    Ok(())
+}
+
 /// Whether the Pod Manager could be read.
 async fn of_one(ctx: &Context, podm: Option<&Podm>) -> Result<bool, Verdict> {
     let Some(podm) = podm else { return Ok(false) };
