@@ -14,13 +14,13 @@ mod call;
 mod conn;
 mod console;
 mod dead_letters;
+mod devices;
 mod dispatch;
 mod events;
 mod flavors;
 mod health;
 mod json;
 mod kinds;
-mod later;
 mod networks;
 mod nodes;
 mod openapi;
@@ -114,6 +114,7 @@ fn resources() -> Vec<Resource> {
         nodes::resource(),
         systems::resource(),
         storages::resource(),
+        devices::resource(),
         networks::resource(),
         flavors::resource(),
         pod_managers::resource(),
@@ -128,7 +129,6 @@ fn resources() -> Vec<Resource> {
         root::resource(),
         openapi::resource(),
         console::resource(),
-        later::resource(),
         racks::resource(),
         proxy::resource(),
     ]

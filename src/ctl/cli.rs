@@ -4,7 +4,7 @@ use clap::{Args, Parser, Subcommand};
 use secrecy::SecretString;
 
 use super::{
-    completion, dead_letter, doctor, flavor, kind, network, node, podm, queue, schedule, storage, system, task,
+    completion, dead_letter, device, doctor, flavor, kind, network, node, podm, queue, schedule, storage, system, task,
     telemetry, up, worker,
 };
 
@@ -71,6 +71,9 @@ pub enum Command {
     /// Storages and their volumes, live from the Pod Managers
     #[command(subcommand)]
     Storage(storage::StorageCommand),
+    /// Pooled devices on record
+    #[command(subcommand)]
+    Device(device::DeviceCommand),
     /// Switches, ports, interfaces and VLANs, live from the Pod Managers
     #[command(subcommand)]
     Network(network::NetworkCommand),

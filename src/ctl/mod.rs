@@ -11,6 +11,7 @@ mod client;
 mod completion;
 pub mod data_dir;
 mod dead_letter;
+mod device;
 mod doctor;
 mod error;
 mod flavor;
@@ -62,6 +63,7 @@ pub async fn run(cli: Cli, writer: &mut dyn Write, tty: bool) -> Result<(), CtlE
         Command::Podm(command) => podm::run(command, &api, out).await,
         Command::Flavor(command) => flavor::run(command, &api, out).await,
         Command::System(command) => system::run(command, &api, out).await,
+        Command::Device(command) => device::run(command, &api, out).await,
         Command::Storage(command) => storage::run(command, &api, out).await,
         Command::Network(command) => network::run(command, &api, out).await,
         Command::Telemetry(command) => telemetry::run(command, &api, out).await,

@@ -41,3 +41,9 @@ pub enum DeviceState {
     /// A node has it.
     Allocated,
 }
+
+/// Valence's id of the device that a Pod Manager has at a path.
+#[must_use]
+pub fn id_of(podm_id: &str, path: &str) -> String {
+    uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_URL, format!("{podm_id} {path}").as_bytes()).as_hyphenated().to_string()
+}

@@ -408,7 +408,14 @@ impl Context {
     /// # Errors
     /// [`Verdict::Park`] when there is no place now; a retry when Redis is away. The inner outcome is the read's.
     pub async fn reading<T>(&self, read: impl Future<Output = T>) -> Result<T, Verdict> {
-        let podm_id = self.podm_id()?;
+        self.reading_of(self.podm_id()?, read).await
+    }
+
+    /// [`Context::reading`] for a task that concerns several Pod Managers.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn reading_of<T>(&self, podm_id: &str, read: impl Future<Output = T>) -> Result<T, Verdict> {
         let (bucket, gate, holder) =
             (self.bucket_of(Some(podm_id)), kind::podm_gate(podm_id, false), self.claimed.token.clone());
         let lasts = Duration::from_secs(self.def.timeout_s.min(600));

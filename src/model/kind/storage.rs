@@ -15,6 +15,21 @@ const MOST_GIB: f64 = 1_073_741_824.0;
 /// The kinds.
 pub(super) const KINDS: &[Kind] = &[
     Kind {
+        check: check::<params::ListFilter>,
+        schema: schema::<params::ListFilter>,
+        ..sync("device.list", Topic::Storage, "Lists pooled devices on record")
+    },
+    Kind {
+        check: check::<params::ById>,
+        schema: schema::<params::ById>,
+        ..sync("device.get", Topic::Storage, "Reads the record of a pooled device")
+    },
+    Kind {
+        check: check::<params::DeviceSync>,
+        schema: schema::<params::DeviceSync>,
+        ..kind("device.sync", Topic::Storage, "Reads the devices of Pod Managers anew")
+    },
+    Kind {
         check: check_list,
         schema: schema::<params::StorageList>,
         ..sync(

@@ -11,6 +11,15 @@ pub struct Device {
     pub resource_id: String,
 }
 
+/// `device.sync`.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DeviceSync {
+    /// The Pod Manager to ask; all of them when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub podm_id: Option<String>,
+}
+
 /// `storage.list`: the storage services of Pod Managers, or the storages of one node or system.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]

@@ -11,6 +11,7 @@ use crate::model::node::Node;
 use crate::model::podm::{Podm, canonical_url};
 use crate::model::problem::Problem;
 use crate::model::task::Definition;
+use crate::service::storage::device_sync;
 use crate::service::telemetry::subscription_delete;
 use crate::service::{Context, Verdict, hardware};
 use crate::store::records::Collection;
@@ -42,6 +43,7 @@ pub async fn run(ctx: &Context) -> Result<Value, Verdict> {
         ctx.remove(Collection::Podm, id).await?;
         ctx.pool().forget(id);
         ctx.forget_telemetry(id).await?;
+        device_sync::forget(ctx, id).await?;
         ctx.release_name(Collection::Podm, "name", &name, id).await?;
         ctx.release_name(Collection::Podm, "url", &canonical_url(&url), id).await?;
     }

@@ -1,5 +1,7 @@
-//! The storage service: storages and their volumes.
+//! The storage service: storages and their volumes, pooled devices.
 
+pub mod device_reads;
+pub mod device_sync;
 mod place;
 pub mod reads;
 pub mod volume_create;
@@ -12,6 +14,7 @@ use super::{Handler, Reader, handler, reader};
 #[must_use]
 pub fn handler_of(kind: &str) -> Option<Handler> {
     Some(match kind {
+        "device.sync" => handler!(device_sync),
         "volume.create" => handler!(volume_create),
         "volume.delete" => handler!(volume_delete),
         _ => return None,
@@ -22,6 +25,8 @@ pub fn handler_of(kind: &str) -> Option<Handler> {
 #[must_use]
 pub fn reader_of(kind: &str) -> Option<Reader> {
     Some(match kind {
+        "device.list" => reader!(device_reads::list),
+        "device.get" => reader!(device_reads::get),
         "storage.list" => reader!(reads::list),
         "storage.get" => reader!(reads::get),
         _ => return None,

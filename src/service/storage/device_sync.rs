@@ -1,0 +1,148 @@
+//! `device.sync`: makes the rows of devices what their Pod Managers show, all Pod Managers at once.
+//!
+//! One that cannot be read is `FAILED` and costs the others nothing. A row that changed while its Pod Manager was being read stays as
+//! it is: whoever changed it knew more. What has not changed is not written.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use serde_json::{Value, json};
+
+use crate::model::device::{Device, DeviceState, id_of};
+use crate::model::params::DeviceSync;
+use crate::model::podm::Podm;
+use crate::model::problem::Problem;
+use crate::model::v1time::v1;
+use crate::podm::DeviceView;
+use crate::service::{Context, Verdict, hardware};
+use crate::store::records::Collection;
+
+/// Between two looks for a place among the reads of a Pod Manager.
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// Reads them. That a Pod Manager is away or unknown is a result and no error.
+///
+/// # Errors
+/// A retry when Redis is away.
+pub async fn run(ctx: &Context) -> Result<Value, Verdict> {
+    let params: DeviceSync = ctx.params()?;
+    let podms: Vec<(String, Option<Podm>)> = match params.podm_id {
+        Some(id) => vec![(id.clone(), ctx.record(Collection::Podm, &id).await?)],
+        None => ctx.records::<Podm>(Collection::Podm).await?.into_iter().map(|p| (p.uuid.clone(), Some(p))).collect(),
+    };
+    let ended = join_all(podms.iter().map(|(_, podm)| of_one(ctx, podm.as_ref()))).await;
+    let mut shown = Vec::with_capacity(podms.len());
+    for ((id, _), ended) in podms.iter().zip(ended) {
+        shown.push(json!({ "podm_id": id, "status": if ended? { "SUCCESS" } else { "FAILED" } }));
+    }
+    Ok(Value::Array(shown))
+}
+
+/// Rows that were read are true, whether the rest was read or not.
+///
+/// # Errors
+/// None.
+pub async fn undo(_ctx: &Context) -> Result<(), Verdict> {
+    Ok(())
+}
+
+/// Forgets the devices of a Pod Manager that is itself forgotten.
+///
+/// # Errors
+/// A retry when Redis is away.
+pub async fn forget(ctx: &Context, podm_id: &str) -> Result<(), Verdict> {
+    for id in rows_of(ctx, podm_id).await?.into_keys() {
+        ctx.remove(Collection::Device, &id).await?;
+    }
+    Ok(())
+}
+
+/// Whether the Pod Manager could be read.
+async fn of_one(ctx: &Context, podm: Option<&Podm>) -> Result<bool, Verdict> {
+    let Some(podm) = podm else { return Ok(false) };
+    let before = rows_of(ctx, &podm.uuid).await?;
+    match devices(ctx, podm).await {
+        Ok(seen) => {
+            let same = |id: &str, now: Option<&Device>| before.get(id) == now;
+            settle(ctx, podm, seen, same).await?;
+            Ok(true)
+        }
+        Err(Verdict::Stop) => Err(Verdict::Stop),
+        Err(verdict) => {
+            tracing::warn!(podm = %podm.name, ?verdict, "its devices cannot be read");
+            Ok(false)
+        }
+    }
+}
+
+async fn devices(ctx: &Context, podm: &Podm) -> Result<Vec<DeviceView>, Verdict> {
+    let driver = hardware::connect(ctx, podm)?;
+    let none = || Problem::bad_request("the driver of this Pod Manager has no devices");
+    let storage = driver.storage().ok_or_else(none)?;
+    loop {
+        match ctx.reading_of(&podm.uuid, storage.devices()).await {
+            Err(Verdict::Park { .. }) => ctx.sleep(PAUSE).await?,
+            seen => return seen?.map_err(|e| hardware::verdict(ctx, &e)),
+        }
+    }
+}
+
+async fn settle(
+    ctx: &Context,
+    podm: &Podm,
+    seen: Vec<DeviceView>,
+    same: impl Fn(&str, Option<&Device>) -> bool,
+) -> Result<(), Verdict> {
+    if ctx.record::<Podm>(Collection::Podm, &podm.uuid).await?.is_none() {
+        // It was forgotten meanwhile: its devices do not come back.
+        return Ok(());
+    }
+    let mut rows = rows_of(ctx, &podm.uuid).await?;
+    for view in seen {
+        let id = id_of(&podm.uuid, &view.path);
+        let old = rows.remove(&id);
+        let new = row(ctx, podm, &id, view, old.as_ref());
+        if !same(&id, old.as_ref()) || old.as_ref() == Some(&new) {
+            continue;
+        }
+        match ctx.create(Collection::Device, &id, &new).await {
+            // A later writer came first.
+            Err(Verdict::Fail(error)) if error.problem.status == 409 => {}
+            written => written?,
+        }
+    }
+    for (id, old) in rows {
+        if same(&id, Some(&old)) {
+            ctx.delete(Collection::Device, &id).await?;
+        }
+    }
+    Ok(())
+}
+
+/// The row that a device should have; its times are the old row's when nothing else differs.
+fn row(ctx: &Context, podm: &Podm, id: &str, view: DeviceView, old: Option<&Device>) -> Device {
+    let now = v1(ctx.now_ms());
+    let mut new = Device {
+        uuid: id.to_owned(),
+        podm_id: podm.uuid.clone(),
+        node_id: view.node,
+        kind: view.kind,
+        pooled_group_id: view.group,
+        state: if view.allocated { DeviceState::Allocated } else { DeviceState::Free },
+        properties: view.properties,
+        extra: view.extra,
+        resource_uri: view.path,
+        created_at: old.map_or_else(|| now.clone(), |o| o.created_at.clone()),
+        updated_at: old.map_or_else(|| now.clone(), |o| o.updated_at.clone()),
+    };
+    if old.is_some_and(|old| *old != new) {
+        new.updated_at = now;
+    }
+    new
+}
+
+async fn rows_of(ctx: &Context, podm_id: &str) -> Result<HashMap<String, Device>, Verdict> {
+    let all: Vec<Device> = ctx.records(Collection::Device).await?;
+    Ok(all.into_iter().filter(|d| d.podm_id == podm_id).map(|d| (d.uuid.clone(), d)).collect())
+}
