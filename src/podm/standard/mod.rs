@@ -4,6 +4,7 @@
 //! Links are followed from the service root; nothing but the root's own path is known beforehand. A part that is linked and not there
 //! (404) is left out: recorded and real trees have such links.
 
+mod boot;
 pub mod chassis;
 mod events;
 mod measured;

@@ -4,7 +4,6 @@
 
 mod allocate;
 mod attach;
-mod boot;
 mod devices;
 mod full_node;
 mod nodes;
@@ -78,7 +77,7 @@ impl Driver for Rsd {
         Box::pin(self.reset_node(node, kind))
     }
     fn set_boot<'a>(&'a self, node: &'a str, boot: &'a Boot) -> Call<'a, Begun<()>> {
-        Box::pin(self.boot_node(node, boot))
+        Box::pin(self.boot_from(node, boot))
     }
     fn node<'a>(&'a self, node: &'a str) -> Call<'a, Option<NodeView>> {
         Box::pin(self.read_node(node))

@@ -1,23 +1,23 @@
-//! Boot source of a node.
+//! Boot source of a node or of a computer system: both have the same `Boot`.
 
 use serde_json::json;
 
-use super::Rsd;
+use super::Standard;
 use crate::model::params::{Boot, BootEnabled, BootTarget};
 use crate::podm::driver::Begun;
 use crate::podm::error::RedfishError;
 use crate::podm::http::Change;
 use crate::podm::quirks;
 
-impl Rsd {
-    /// Sets it for the version of the node that was read, where the Pod Manager has versions.
-    pub(super) async fn boot_node(&self, path: &str, boot: &Boot) -> Result<Begun<()>, RedfishError> {
-        let node = self.client.get(path).await?;
-        let allowed = quirks::allowable(&node, "Boot/BootSourceOverrideTarget")?;
+impl Standard {
+    /// Sets it for the version that was read, where the Pod Manager has versions.
+    pub(in crate::podm) async fn boot_from(&self, path: &str, boot: &Boot) -> Result<Begun<()>, RedfishError> {
+        let resource = self.client.get(path).await?;
+        let allowed = quirks::allowable(&resource, "Boot/BootSourceOverrideTarget")?;
         let (enabled, target) = words(boot);
         self.check_allowed(path, "Boot target", target, &allowed)?;
         let body = json!({"Boot": {"BootSourceOverrideEnabled": enabled, "BootSourceOverrideTarget": target}});
-        self.ask(path, Change::Patch(&body, node.etag.as_deref())).await
+        self.ask(path, Change::Patch(&body, resource.etag.as_deref())).await
     }
 }
 
