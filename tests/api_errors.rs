@@ -166,7 +166,7 @@ async fn bad_queries_and_unknown_ids_are_told() {
     }
     refused(&api, Method::PUT, "/v1/flavors", Some(JSON), "{}", 405).await;
     refused(&api, Method::PATCH, "/v1/nodes/x", Some(JSON), "{}", 405).await;
-    refused(&api, Method::GET, "/Systems/1", None, "", 501).await;
+    refused(&api, Method::GET, "/Systems/1", None, "", 400).await;
 }
 
 #[tokio::test]

@@ -1,0 +1,115 @@
+//! Racks and the raw proxy, as old clients use them, over HTTP against simulated Pod Managers.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on should say so")]
+
+mod support;
+
+use reqwest::Method;
+use serde_json::{Value, json};
+use support::front::Front;
+use support::saga::Plant;
+use support::wait;
+use valence::sim::SimConfig;
+
+fn two() -> SimConfig {
+    SimConfig { podms: 2, assemble_time: std::time::Duration::ZERO, ..SimConfig::default() }
+}
+
+async fn one() -> (Plant, Front) {
+    let plant = Plant::start(SimConfig { podms: 1, ..two() }).await;
+    let front = Front::over(&plant).await;
+    (plant, front)
+}
+
+#[tokio::test]
+async fn racks_of_all_pod_managers_are_listed_each_with_its_own_systems() {
+    let plant = Plant::start(two()).await;
+    let front = Front::over(&plant).await;
+    let (status, racks) = front.get("/v1/racks").await;
+    assert_eq!((status.as_u16(), racks.as_array().unwrap().len()), (200, 4), "{racks}");
+    let systems: Vec<&Value> =
+        racks.as_array().unwrap().iter().flat_map(|r| r["systems"].as_array().unwrap()).collect();
+    let unlike: std::collections::HashSet<_> = systems.iter().map(|s| s.as_str().unwrap()).collect();
+    assert_eq!((systems.len(), unlike.len()), (16, 16), "{racks}");
+    assert!(racks[0].get("manufacturer").is_none(), "{racks}");
+    // Asking twice gives the same, as it did not in the first Valence.
+    assert_eq!(front.get("/v1/racks").await.1, racks);
+    let podm = &plant.lab.uuids[1];
+    let (_, some) = front.get(&format!("/v1/racks?podm_id={podm}&show_detail=yes&Id=Rack2")).await;
+    assert_eq!((some.as_array().unwrap().len(), &some[0]["id"]), (1, &json!("Rack2")), "{some}");
+    assert!(some[0].get("serial_number").is_some(), "{some}");
+    let in_body = Some(json!({"podm_id": podm, "show_detail": true}));
+    let (_, some) = front.ask(Method::GET, "/v1/racks", in_body).await;
+    assert_eq!(some.as_array().unwrap().len(), 2, "{some}");
+    assert_eq!(front.get("/v1/racks/Nowhere").await.1, json!([]));
+    let (_, found) = front.get(&format!("/v1/racks/Rack1?podm_id={podm}")).await;
+    assert_eq!(found[0]["name"], "Rack1", "{found}");
+    for (path, status) in [
+        ("/v1/racks?colour=red", 400),
+        ("/v1/racks?show_detail=perhaps", 400),
+        ("/v1/systems?colour=red", 400),
+        ("/v1/racks?podm_id=00000000-0000-4000-8000-00000000dead", 404),
+    ] {
+        assert_eq!(front.get(path).await.0.as_u16(), status, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_node_is_allocated_assembled_reset_booted_and_deleted_by_the_raw_proxy() {
+    let (plant, front) = one().await;
+    let (status, nodes) = front.get("/Nodes?$top=1&podm_id=").await;
+    assert_eq!(status.as_u16(), 404, "an empty podm_id names none: {nodes}");
+    let (status, chassis) = front.get("/Chassis/").await;
+    assert_eq!((status.as_u16(), &chassis["@odata.id"]), (200, &json!("/redfish/v1/Chassis")));
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let allocate = format!("{}/Nodes/Actions/Allocate", front.url);
+    let answer = client.post(allocate).json(&json!({"Name": "old", "Description": ""})).send().await.unwrap();
+    assert_eq!(answer.status().as_u16(), 201);
+    let place = answer.headers()["location"].to_str().unwrap().to_owned();
+    assert!(place.starts_with(&plant.lab.url), "the Pod Manager's own Location: {place}");
+    let node = format!("/Nodes/{}", place.rsplit('/').next().unwrap());
+    let act = async |name: &str, body: Value| {
+        front.ask(Method::POST, &format!("{node}/Actions/ComposedNode.{name}"), Some(body)).await
+    };
+    assert_eq!(act("Assemble", json!({})).await.0.as_u16(), 204);
+    wait::until("it is assembled", async || match front.get(&node).await.1["ComposedNodeState"].as_str() {
+        Some("Assembled") => Ok(()),
+        other => Err(other.map(str::to_owned)),
+    })
+    .await;
+    assert_eq!(act("Reset", json!({"ResetType": "ForceOff"})).await.0.as_u16(), 204);
+    let (status, refusal) = act("Reset", json!({"ResetType": "Sideways"})).await;
+    assert_eq!(status.as_u16(), 400, "the Pod Manager's refusal as it is: {refusal}");
+    assert!(refusal["error"].is_object(), "{refusal}");
+    let boot = json!({"Boot": {"BootSourceOverrideEnabled": "Once", "BootSourceOverrideTarget": "Pxe"}});
+    assert!(front.ask(Method::PATCH, &node, Some(boot)).await.0.is_success());
+    assert_eq!(front.ask(Method::DELETE, &node, None).await.0.as_u16(), 204);
+    assert_eq!(front.get(&node).await.0.as_u16(), 404);
+    assert!(plant.node_rows().await.is_empty(), "no bookkeeping");
+    for (method, path, status) in [
+        (Method::PUT, "/Nodes/1", 405),
+        (Method::GET, "/nodes", 404),
+        (Method::GET, "/Accounts", 404),
+        (Method::GET, "/Nodes/a%2fb", 400),
+    ] {
+        assert_eq!(front.ask(method.clone(), path, None).await.0.as_u16(), status, "{method} {path}");
+    }
+}
+
+#[tokio::test]
+async fn a_proxied_change_whose_answer_was_not_seen_is_not_sent_again() {
+    let (plant, front) = one().await;
+    plant.lab.faults(json!([{"method": "POST", "path_prefix": "/redfish/v1/Nodes", "cut": "after", "count": 1}])).await;
+    let (status, body) = front.ask(Method::POST, "/Nodes/Actions/Allocate", Some(json!({"Name": "lost"}))).await;
+    assert_eq!(status.as_u16(), 504, "{body}");
+    assert!(body["detail"].as_str().unwrap().contains("unknown"), "{body}");
+    assert_eq!((plant.lab.posts().await, plant.lab.nodes().await.len()), (1, 1));
+}
+
+#[tokio::test]
+async fn with_several_pod_managers_a_proxied_request_must_name_one() {
+    let plant = Plant::start(two()).await;
+    let front = Front::over(&plant).await;
+    assert_eq!(front.get("/Nodes").await.0.as_u16(), 400);
+    let named = format!("/Nodes?podm_id={}", plant.lab.uuids[1]);
+    assert_eq!(front.get(&named).await.0.as_u16(), 200);
+}
