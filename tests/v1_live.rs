@@ -43,6 +43,8 @@ async fn racks_of_all_pod_managers_are_listed_each_with_its_own_systems() {
     assert_eq!(front.get("/v1/racks/Nowhere").await.1, json!([]));
     let (_, found) = front.get(&format!("/v1/racks/Rack1?podm_id={podm}")).await;
     assert_eq!(found[0]["name"], "Rack1", "{found}");
+    assert!(front.command(&["rack", "list", "--podm", podm]).await.contains("Rack2"));
+    assert!(front.command(&["rack", "show", "Rack1", "--podm", podm]).await.contains("Rack1"));
     for (path, status) in [
         ("/v1/racks?colour=red", 400),
         ("/v1/racks?show_detail=perhaps", 400),

@@ -4,8 +4,8 @@ use clap::{Args, Parser, Subcommand};
 use secrecy::SecretString;
 
 use super::{
-    completion, dead_letter, device, doctor, flavor, kind, network, node, podm, queue, schedule, storage, system, task,
-    telemetry, up, worker,
+    completion, dead_letter, device, doctor, flavor, kind, network, node, podm, queue, rack, schedule, storage, system,
+    task, telemetry, up, worker,
 };
 
 /// Composes bare-metal hardware over Redfish.
@@ -68,6 +68,9 @@ pub enum Command {
     /// Systems, live from the Pod Managers
     #[command(subcommand)]
     System(system::SystemCommand),
+    /// Racks, live from the Pod Managers
+    #[command(subcommand)]
+    Rack(rack::RackCommand),
     /// Storages and their volumes, live from the Pod Managers
     #[command(subcommand)]
     Storage(storage::StorageCommand),

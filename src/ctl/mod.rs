@@ -23,6 +23,7 @@ mod output;
 mod parts;
 mod podm;
 mod queue;
+mod rack;
 pub mod redis_child;
 mod redis_link;
 mod schedule;
@@ -64,6 +65,7 @@ pub async fn run(cli: Cli, writer: &mut dyn Write, tty: bool) -> Result<(), CtlE
         Command::Flavor(command) => flavor::run(command, &api, out).await,
         Command::System(command) => system::run(command, &api, out).await,
         Command::Device(command) => device::run(command, &api, out).await,
+        Command::Rack(command) => rack::run(command, &api, out).await,
         Command::Storage(command) => storage::run(command, &api, out).await,
         Command::Network(command) => network::run(command, &api, out).await,
         Command::Telemetry(command) => telemetry::run(command, &api, out).await,

@@ -36,29 +36,25 @@ pub(super) async fn run(command: SystemCommand, api: &Client, out: &mut Output<'
     match command {
         SystemCommand::List { podm, watch } => {
             let query = at(podm);
-            repeat(watch, out, async |out| show_list(api, &query, out).await).await
+            repeat(watch, out, async |out| show_live(api, "systems", &query, out).await).await
         }
         SystemCommand::Show { id, podm } => {
             let answer = api.get(&["v1", "systems", &id], &at(podm)).await?;
-            // v1 answers a list of none or one.
-            let Some(system) = answer.as_array().map_or(Some(&answer), |found| found.first()) else {
-                return Err(CtlError::Refused {
-                    what: format!("GET /v1/systems/{id}"),
-                    status: 404,
-                    title: "Resource could not be found".into(),
-                    detail: format!("No Pod Manager has a system {id}."),
-                    next: "\n`valence system list` shows what there is.".into(),
-                });
-            };
+            let system = the_one(&answer, "systems", "system", &id)?;
             Ok(out.card(&answer, properties(system))?)
         }
     }
 }
 
-/// The whole answer is shown: systems differ by driver, so the columns are the keys that the first one has.
-async fn show_list(api: &Client, query: &[(&str, String)], out: &mut Output<'_>) -> Result<(), CtlError> {
-    let answer = api.get(&["v1", "systems"], query).await?;
-    let systems: Vec<Value> = list("GET /v1/systems", "systems", &answer)?;
+/// Shows a list of what Pod Managers have. The whole answer is shown: drivers differ, so the columns are the keys that the first one has.
+pub(super) async fn show_live(
+    api: &Client,
+    what: &str,
+    query: &[(&str, String)],
+    out: &mut Output<'_>,
+) -> Result<(), CtlError> {
+    let answer = api.get(&["v1", what], query).await?;
+    let systems: Vec<Value> = list(&format!("GET /v1/{what}"), what, &answer)?;
     let plain = |v: &Value| !v.is_object() && !v.is_array();
     let first = systems.first().and_then(Value::as_object);
     let mut keys: Vec<&str> =
@@ -67,5 +63,21 @@ async fn show_list(api: &Client, query: &[(&str, String)], out: &mut Output<'_>)
     let head: Vec<String> = keys.iter().map(|k| k.to_uppercase()).collect();
     let head: Vec<&str> = head.iter().map(String::as_str).collect();
     let rows = systems.iter().map(|s| keys.iter().map(|k| cell(s, k)).collect()).collect();
-    Ok(out.list(&answer, "no systems: are Pod Managers registered and online? (valence podm list)", &head, rows)?)
+    Ok(out.list(
+        &answer,
+        &format!("no {what}: are Pod Managers registered and online? (valence podm list)"),
+        &head,
+        rows,
+    )?)
+}
+
+/// v1 answers one of something with a list of none or one.
+pub(super) fn the_one<'a>(answer: &'a Value, what: &str, one: &str, id: &str) -> Result<&'a Value, CtlError> {
+    answer.as_array().map_or(Some(answer), |found| found.first()).ok_or_else(|| CtlError::Refused {
+        what: format!("GET /v1/{what}/{id}"),
+        status: 404,
+        title: "Resource could not be found".into(),
+        detail: format!("No Pod Manager has a {one} {id}."),
+        next: format!("\n`valence {one} list` shows what there is."),
+    })
 }
