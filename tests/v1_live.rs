@@ -40,6 +40,8 @@ async fn racks_of_all_pod_managers_are_listed_each_with_its_own_systems() {
     let in_body = Some(json!({"podm_id": podm, "show_detail": true}));
     let (_, some) = front.ask(Method::GET, "/v1/racks", in_body).await;
     assert_eq!(some.as_array().unwrap().len(), 2, "{some}");
+    let (_, drivers) = front.get("/v1/drivers").await;
+    assert_eq!(drivers["drivers"][0]["name"], "redfishv1", "{drivers}");
     assert_eq!(front.get("/v1/racks/Nowhere").await.1, json!([]));
     let (_, found) = front.get(&format!("/v1/racks/Rack1?podm_id={podm}")).await;
     assert_eq!(found[0]["name"], "Rack1", "{found}");

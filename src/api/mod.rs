@@ -16,6 +16,7 @@ mod console;
 mod dead_letters;
 mod devices;
 mod dispatch;
+mod drivers;
 mod events;
 mod flavors;
 mod health;
@@ -129,6 +130,7 @@ fn resources() -> Vec<Resource> {
         root::resource(),
         openapi::resource(),
         console::resource(),
+        drivers::resource(),
         racks::resource(),
         proxy::resource(),
     ]

@@ -1,6 +1,7 @@
 //! Plain data and pure rules; nothing here does I/O.
 
 pub mod device;
+pub mod driver;
 pub mod event;
 pub mod flavor;
 pub mod history;

@@ -6,16 +6,27 @@ use std::sync::Arc;
 
 use super::driver::Driver;
 use super::http::Client;
+use crate::model::driver::{self, DriverInfo};
 
 /// Makes a driver of a client.
 pub type Make = fn(Client) -> Arc<dyn Driver>;
 
-/// Every driver: name, how to make it, one line for people.
-pub const DRIVERS: [(&str, Make, &str); 1] =
-    [("redfishv1", redfishv1::make, "Intel Rack Scale Design: nodes are allocated and assembled by the Pod Manager")];
+/// Every driver: what it is, and how to make it.
+pub const DRIVERS: [(DriverInfo, Make); 1] = [(driver::REDFISHV1, redfishv1::make)];
 
 /// The driver of a name.
 #[must_use]
 pub fn find(name: &str) -> Option<Make> {
-    DRIVERS.iter().find(|(known, ..)| *known == name).map(|(_, make, _)| *make)
+    DRIVERS.iter().find(|(known, _)| known.name == name).map(|(_, make)| *make)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_api_lists_is_what_there_is() {
+        let made: Vec<DriverInfo> = DRIVERS.iter().map(|(info, _)| *info).collect();
+        assert_eq!(made, driver::DRIVERS);
+    }
 }
