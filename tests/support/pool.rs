@@ -49,6 +49,8 @@ pub async fn prepare(plant: &Plant) -> (String, String) {
     let node = plant.drive(id, &[]).await.body.result["uuid"].as_str().unwrap().to_owned();
     let id = plant.submit("device.sync", json!({"podm_id": podm}), None, None).await;
     assert_eq!(plant.drive(id, &[]).await.state.as_str(), "completed");
-    let free = devices(plant).await.into_iter().find(|d| d.node_id.is_none()).unwrap();
+    // The same one in every plant: ids of devices follow from the Pod Manager's.
+    let free = devices(plant).await.into_iter().filter(|d| d.node_id.is_none());
+    let free = free.min_by_key(|d| d.resource_uri.clone()).unwrap();
     (node, free.uuid)
 }

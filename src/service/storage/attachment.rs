@@ -217,7 +217,8 @@ impl Pair {
     }
 
     async fn reserve(&self, ctx: &Context) -> Result<bool, Verdict> {
-        reservation::reserve(ctx, &self.node.podm_id, &self.node.uuid, &[self.device.resource_uri.clone()]).await
+        reservation::reserve(ctx, &self.node.podm_id, &self.node.uuid, std::slice::from_ref(&self.device.resource_uri))
+            .await
     }
 
     async fn change(&self, ctx: &Context, goal: Goal, at: Step, saved: impl Fn(Step) -> Saved) -> Result<(), Verdict> {
@@ -263,6 +264,7 @@ impl Pair {
         if mine {
             return Ok(());
         }
-        reservation::release(ctx, &self.node.podm_id, &self.node.uuid, &[self.device.resource_uri.clone()]).await
+        reservation::release(ctx, &self.node.podm_id, &self.node.uuid, std::slice::from_ref(&self.device.resource_uri))
+            .await
     }
 }
