@@ -13,7 +13,9 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use support::matrix::{self, Case};
+use support::pool;
 use support::saga::Plant;
+use valence::ids::TaskId;
 use valence::sim::SimConfig;
 use valence::store::record::TaskRecord;
 
@@ -83,6 +85,58 @@ fn reset() -> Case {
             })
         },
     }
+}
+
+/// A node and a free device: `node device`.
+async fn with_device(plant: &Plant) -> String {
+    let (node, device) = pool::prepare(plant).await;
+    format!("{node} {device}")
+}
+
+async fn change(plant: &Plant, kind: &str, both: &str) -> TaskId {
+    let (node, device) = both.split_once(' ').unwrap();
+    plant.submit(kind, json!({"resource_id": device}), None, Some(node)).await
+}
+
+fn attach() -> Case {
+    Case {
+        name: "device.attach",
+        sim: quick,
+        prepare: |plant| Box::pin(with_device(plant)),
+        submit: |plant, both| Box::pin(change(plant, "device.attach", both)),
+        invariant: |plant, _, task| {
+            Box::pin(async { pool::assert_true(plant, usize::from(task.state.as_str() == "completed")).await })
+        },
+    }
+}
+
+fn detach() -> Case {
+    Case {
+        name: "device.detach",
+        sim: quick,
+        prepare: |plant| {
+            Box::pin(async {
+                let both = with_device(plant).await;
+                let id = change(plant, "device.attach", &both).await;
+                assert_eq!(plant.drive(id, &[]).await.state.as_str(), "completed");
+                both
+            })
+        },
+        submit: |plant, both| Box::pin(change(plant, "device.detach", both)),
+        invariant: |plant, _, task| {
+            Box::pin(async { pool::assert_true(plant, usize::from(task.state.as_str() != "completed")).await })
+        },
+    }
+}
+
+#[tokio::test]
+async fn an_attach_is_done_or_leaves_nothing() {
+    assert!(matrix::run(&attach()).await > 0);
+}
+
+#[tokio::test]
+async fn a_detach_is_done_or_changes_nothing() {
+    assert!(matrix::run(&detach()).await > 0);
 }
 
 #[tokio::test]

@@ -186,8 +186,8 @@ async fn a_node_is_reset_and_booted_and_refuses_what_it_cannot() {
     act(json!({"Boot": {"Enabled": "Once", "Target": "Pxe"}})).await;
     assert_eq!(plant.read("node.get", json!({"id": node})).await.unwrap()["boot_source"], "Pxe");
     let task = act(json!({"attach": {"resource_id": "x"}})).await;
-    assert_eq!(status_of(&task), 400);
-    assert!(task.body.error.unwrap().problem.detail.contains("Unsupported action"));
+    assert_eq!(status_of(&task), 404);
+    assert_eq!(task.body.error.unwrap().problem.detail, "Device x not found in database.");
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! `valence device`: pooled devices on record.
+//! `valence device`: pooled devices on record, and whose they are.
 
 use clap::Subcommand;
 use reqwest::Method;
@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::client::{Client, list};
 use super::error::CtlError;
 use super::follow::{self, Wait};
+use super::node::act;
 use super::output::{Output, properties, rows};
 use super::watch::{Watch, repeat};
 
@@ -36,6 +37,28 @@ pub enum DeviceCommand {
         /// Device id
         id: String,
     },
+    /// Attach a device to a node
+    Attach {
+        /// Device id
+        device: String,
+        /// Node uuid
+        #[arg(long, value_name = "ID")]
+        node: String,
+        /// Wait for the end.
+        #[command(flatten)]
+        wait: Wait,
+    },
+    /// Detach a device from a node
+    Detach {
+        /// Device id
+        device: String,
+        /// Node uuid
+        #[arg(long, value_name = "ID")]
+        node: String,
+        /// Wait for the end.
+        #[command(flatten)]
+        wait: Wait,
+    },
     /// Read the devices of Pod Managers anew
     Sync {
         /// Only this Pod Manager
@@ -58,6 +81,14 @@ pub(super) async fn run(command: DeviceCommand, api: &Client, out: &mut Output<'
         DeviceCommand::Show { id } => {
             let answer = api.get(&["v1", "devices", &id], &[]).await?;
             Ok(out.card(&answer, properties(&answer))?)
+        }
+        DeviceCommand::Attach { device, node, wait } => {
+            let said = format!("device {device} is attached to node {node}");
+            act(api, &node, &json!({"attach": {"resource_id": device}}), wait, &said, out).await
+        }
+        DeviceCommand::Detach { device, node, wait } => {
+            let said = format!("device {device} is detached from node {node}");
+            act(api, &node, &json!({"detach": {"resource_id": device}}), wait, &said, out).await
         }
         DeviceCommand::Sync { podm, wait } => {
             let body = podm.map_or_else(|| json!({}), |id| json!({ "podm_id": id }));

@@ -169,7 +169,8 @@ async fn show_list(api: &Client, query: &[(&str, String)], out: &mut Output<'_>)
     Ok(out.list(&answer, "no nodes: `valence node compose --name NAME` makes one", &HEAD, rows(&nodes, &COLUMNS))?)
 }
 
-async fn act(
+/// Asks for an action on a node.
+pub(super) async fn act(
     api: &Client,
     id: &str,
     body: &Value,

@@ -316,6 +316,18 @@ impl Context {
         Ok(self.store.remove_record(of, id, self.writer()).await?)
     }
 
+    /// Changes a record that stands, whoever wrote it last: for devices, whose hardware was just read. One that was deleted stays so.
+    ///
+    /// # Errors
+    /// [`Verdict::Stop`] when the claim is lost; a retry when Redis is away.
+    pub async fn overwrite<T: Serialize + Sync>(&self, of: Collection, id: &str, row: &T) -> Result<(), Verdict> {
+        if !self.lease.is_valid() {
+            return Err(Verdict::Stop);
+        }
+        self.store.overwrite_record(of, id, row, self.writer()).await?;
+        Ok(())
+    }
+
     fn writer(&self) -> Writer {
         Writer { task: self.claimed.id, claims: self.claimed.claims }
     }

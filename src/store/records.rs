@@ -128,6 +128,20 @@ impl Store {
         self.write(of, id, "update", &text(row)?, writer).await
     }
 
+    /// Changes a record that stands, whoever wrote it last: for rows that follow what was just read. `false`: it was deleted.
+    ///
+    /// # Errors
+    /// When Redis is away.
+    pub async fn overwrite_record<T: Serialize + Sync>(
+        &self,
+        of: Collection,
+        id: &str,
+        row: &T,
+        writer: Writer,
+    ) -> Result<bool, StoreError> {
+        self.write(of, id, "overwrite", &text(row)?, writer).await
+    }
+
     /// Deletes a record whoever wrote it last: for records whose tasks do not take turns, so that a later one may run earlier.
     ///
     /// # Errors

@@ -21,6 +21,7 @@ pub mod front;
 pub mod history;
 pub mod matrix;
 pub mod podm;
+pub mod pool;
 pub mod redis;
 pub mod saga;
 pub mod trees;

@@ -30,7 +30,7 @@ pub(super) const KINDS: &[Kind] = &[
         needs_node: true,
         check: check_action,
         schema: schema::<params::Action>,
-        ..kind("node.action", Topic::Compute, "Resets a node or sets its boot source")
+        ..kind("node.action", Topic::Compute, "Resets a node, sets its boot source, attaches or detaches a device")
     },
     Kind {
         gates: Gates::Podm,

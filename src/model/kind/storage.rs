@@ -30,6 +30,20 @@ pub(super) const KINDS: &[Kind] = &[
         ..kind("device.sync", Topic::Storage, "Reads the devices of Pod Managers anew")
     },
     Kind {
+        gates: Gates::Node,
+        needs_node: true,
+        check: check::<params::Device>,
+        schema: schema::<params::Device>,
+        ..kind("device.attach", Topic::Storage, "Attaches a pooled device to a node")
+    },
+    Kind {
+        gates: Gates::Node,
+        needs_node: true,
+        check: check::<params::Device>,
+        schema: schema::<params::Device>,
+        ..kind("device.detach", Topic::Storage, "Detaches a pooled device from a node")
+    },
+    Kind {
         check: check_list,
         schema: schema::<params::StorageList>,
         ..sync(

@@ -13,7 +13,7 @@ pub mod proxy;
 pub mod racks;
 pub mod reads;
 mod removal;
-mod reservation;
+pub(super) mod reservation;
 pub mod systems;
 
 use super::{Handler, Reader, handler, reader};

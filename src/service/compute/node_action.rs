@@ -1,6 +1,6 @@
-//! `node.action`: resets a node or sets its boot source.
+//! `node.action`: resets a node, sets its boot source, attaches or detaches a device (see `storage::attachment`).
 //!
-//! Both are read before and after: what is so already is not asked for again, and what was accepted is done when it shows.
+//! All are read before and after: what is so already is not asked for again, and what was accepted is done when it shows.
 
 use std::time::Duration;
 
@@ -12,6 +12,7 @@ use crate::model::params::{Action, Boot, BootEnabled, BootTarget, ResetType};
 use crate::model::problem::Problem;
 use crate::podm::{Begun, Driver, MonitorState, NodeView};
 use crate::service::hardware::{self, Patience};
+use crate::service::storage::attachment;
 use crate::service::{Context, Verdict};
 use crate::store::records::Collection;
 
@@ -41,12 +42,15 @@ enum Goal {
 /// 400 for actions that are not possible here; 404 for an unknown node; the Pod Manager's refusal.
 pub async fn run(ctx: &Context) -> Result<Value, Verdict> {
     let action: Action = ctx.params()?;
-    let unsupported = |name: &str| Verdict::fail(Problem::bad_request(format!("Unsupported action: '{name}'")));
     let goal = match action {
         Action { reset: Some(reset), .. } => Goal::Power(reset.kind),
         Action { boot: Some(boot), .. } => Goal::Boot(boot),
-        Action { attach: Some(_), .. } => return Err(unsupported("attach")),
-        _ => return Err(unsupported("detach")),
+        action => {
+            if let Some((goal, device)) = of_device(action) {
+                attachment::run(ctx, goal, &device).await?;
+            }
+            return Ok(Value::Null);
+        }
     };
     let id = ctx.node_id()?;
     let missing = || Problem::not_found(format!("Composed node '{id}' not found in database."));
@@ -65,12 +69,21 @@ pub async fn run(ctx: &Context) -> Result<Value, Verdict> {
     Ok(Value::Null)
 }
 
-/// An action is not taken back: the state before it may be nobody's wish.
+/// Power and boot source are not taken back: the state before may be nobody's wish. An attach is.
 ///
 /// # Errors
-/// None.
-pub async fn undo(_ctx: &Context) -> Result<(), Verdict> {
-    Ok(())
+/// As `attachment::undo`.
+pub async fn undo(ctx: &Context) -> Result<(), Verdict> {
+    match ctx.params::<Action>().ok().and_then(of_device) {
+        Some((goal, device)) => attachment::undo(ctx, goal, &device).await,
+        None => Ok(()),
+    }
+}
+
+/// What an action wants of which device; `None` when it is about none.
+fn of_device(action: Action) -> Option<(attachment::Goal, String)> {
+    let attach = action.attach.map(|d| (attachment::Goal::Attach, d.resource_id));
+    attach.or_else(|| action.detach.map(|d| (attachment::Goal::Detach, d.resource_id)))
 }
 
 async fn read(ctx: &Context, driver: &dyn Driver, node: &Node) -> Result<NodeView, Verdict> {

@@ -4,12 +4,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::removal::{self, Removal};
-use super::reservation;
 use crate::model::node::Node;
 use crate::model::podm::Podm;
 use crate::model::problem::Problem;
 use crate::model::task::TaskError;
 use crate::podm::Driver;
+use crate::service::storage::attachment;
 use crate::service::{Context, Verdict, hardware};
 use crate::store::records::Collection;
 
@@ -81,9 +81,10 @@ async fn nothing_to_decompose(
     }
 }
 
+/// The record goes last: an attempt that dies before has it still, and does the rest again.
 async fn forget(ctx: &Context, node: &Node) -> Result<(), Verdict> {
+    attachment::free_all(ctx, node).await?;
     let place = super::node_manage::place(&node.podm_id, &node.index);
     ctx.release_name(Collection::Node, super::node_manage::PLACE, &place, &node.uuid).await?;
-    ctx.delete(Collection::Node, &node.uuid).await?;
-    reservation::release(ctx, &node.podm_id, &node.uuid, &node.parts).await
+    ctx.delete(Collection::Node, &node.uuid).await
 }

@@ -3,7 +3,7 @@
 //! One hash of names per Pod Manager holds path of the part → id of the node; a name is claimed in one step at Redis, so two composes
 //! never get the same hardware. Reserving again for the same node changes nothing.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use crate::service::{Context, Verdict};
 use crate::store::records::Collection;
@@ -52,6 +52,13 @@ pub(in crate::service) async fn release(
 /// # Errors
 /// A retry when Redis is away.
 pub(in crate::service) async fn taken(ctx: &Context, podm_id: &str, node_id: &str) -> Result<HashSet<String>, Verdict> {
-    let all = ctx.names(Collection::Node, &names(podm_id)).await?;
-    Ok(all.into_iter().filter(|(_, owner)| owner != node_id).map(|(part, _)| part).collect())
+    Ok(owners(ctx, podm_id).await?.into_iter().filter(|(_, owner)| owner != node_id).map(|(part, _)| part).collect())
+}
+
+/// Every part that is reserved at a Pod Manager, with the id of its node.
+///
+/// # Errors
+/// A retry when Redis is away.
+pub(in crate::service) async fn owners(ctx: &Context, podm_id: &str) -> Result<HashMap<String, String>, Verdict> {
+    ctx.names(Collection::Node, &names(podm_id)).await
 }

@@ -1,5 +1,8 @@
 //! The storage service: storages and their volumes, pooled devices.
 
+pub(super) mod attachment;
+pub mod device_attach;
+pub mod device_detach;
 pub mod device_reads;
 pub mod device_sync;
 mod place;
@@ -14,6 +17,8 @@ use super::{Handler, Reader, handler, reader};
 #[must_use]
 pub fn handler_of(kind: &str) -> Option<Handler> {
     Some(match kind {
+        "device.attach" => handler!(device_attach),
+        "device.detach" => handler!(device_detach),
         "device.sync" => handler!(device_sync),
         "volume.create" => handler!(volume_create),
         "volume.delete" => handler!(volume_delete),
