@@ -23,6 +23,7 @@ pub mod matrix;
 pub mod podm;
 pub mod redis;
 pub mod saga;
+pub mod transcripts;
 pub mod trees;
 pub mod wait;
 pub mod worker;
