@@ -5,7 +5,7 @@ mod support;
 
 use support::front::Front;
 use support::saga::Plant;
-use support::transcripts::{Meant, Replay, differences};
+use support::transcripts::{Meant, Replay, differences, steps};
 use valence::config::Config;
 use valence::sim::SimConfig;
 
@@ -13,7 +13,64 @@ const fn meant(step: &'static str, status: u16, title: &'static str, why: &'stat
     Meant { step, status, title, why }
 }
 
-const GENERIC: &[Meant] = &[];
+const BUG_1: &str = "bug 1: what the framework refuses has its own status, not 500";
+const BUG_7: &str = "bug 7: podm_id may be left out; every Pod Manager, or the only one, is meant";
+const BUG_24: &str = "bug 24: bodies of PATCH are validated";
+const OFFLINE: &str = "decided: an unreachable Pod Manager is stored, as Offline";
+const STORAGES: &str = "decided: storages are served";
+const TWO_FAULTS: &str = "the body has two faults, and the unknown key is told before the missing one";
+
+const GENERIC: &[Meant] = &[
+    meant("004-unknown-v1", 404, "NotFound", BUG_1),
+    meant("005-unknown-top", 404, "NotFound", BUG_1),
+    meant("006-method-not-allowed", 405, "MethodNotAllowed", BUG_1),
+    meant("007-method-not-allowed-patch-node", 405, "MethodNotAllowed", BUG_1),
+    meant("010-storages", 200, "", STORAGES),
+    meant("011-storage", 400, "Validation Error", STORAGES),
+    meant("012-node-storages", 404, "Resource could not be found", STORAGES),
+    meant("026-flavor-create-bad-json", 400, "BadRequest", BUG_1),
+    meant("034-flavor-patch-unknown-field", 400, "Validation Error", BUG_24),
+    meant("035-flavor-patch-wrong-type", 400, "Validation Error", BUG_24),
+    meant("036-flavor-patch-empty-body", 400, "Validation Error", BUG_24),
+    meant("037-flavor-patch-uuid", 400, "Validation Error", BUG_24),
+    meant("047-podm-create-extra-field", 200, "", "a description may be given at once, and need not be patched in"),
+    meant(
+        "049-podm-create-auth-type-token",
+        400,
+        "Validation Error",
+        "a request that cannot be met is the client's fault, not ours",
+    ),
+    meant(
+        "050-podm-create-url-not-uri",
+        400,
+        "Validation Error",
+        "a request that cannot be met is the client's fault, not ours",
+    ),
+    meant("051-podm-create-unreachable", 200, "", OFFLINE),
+    meant(
+        "052-podm-create-unreachable-expether",
+        404,
+        "Unsupported Driver Specified",
+        "expether Pod Managers are not served yet",
+    ),
+    meant("060-node-register-missing", 501, "NotImplemented", "provisioning is not served yet"),
+    meant("061-node-compose-no-podm-id", 503, "Connection Error", BUG_7),
+    meant("067-node-manage-bad-key", 400, "Validation Error", TWO_FAULTS),
+    meant("068-node-manage-no-podm-id", 400, "Validation Error", BUG_7),
+    meant("073-node-action-boot-bad", 400, "Validation Error", TWO_FAULTS),
+    meant("078-node-action-attach-uuid", 400, "Validation Error", TWO_FAULTS),
+    meant(
+        "081-devices-filter-unknown-key-empty",
+        400,
+        "Validation Error",
+        "bug 6: an unknown filter key is refused, on an empty store too",
+    ),
+    meant("086-racks-no-body", 200, "", BUG_7),
+    meant("087-racks-no-podm-id", 200, "", BUG_7),
+    meant("089-rack-no-body", 200, "", BUG_7),
+    meant("090-systems-no-body", 200, "", BUG_7),
+    meant("092-system-no-body", 200, "", BUG_7),
+];
 
 async fn front(plant: &Plant) -> Front {
     Front::with(plant, Config { secret_key_file: Some(plant.lab.key_file()), ..Config::default() }).await
@@ -23,6 +80,6 @@ async fn front(plant: &Plant) -> Front {
 async fn every_request_that_needs_no_pod_manager_is_answered_as_before() {
     let plant = Plant::bare(SimConfig::default(), true).await;
     let front = front(&plant).await;
-    let wrong = differences("head-generic", &mut Replay::new(&front.url), GENERIC).await;
+    let wrong = differences(&steps("head-generic"), &mut Replay::new(&front.url), GENERIC).await;
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }

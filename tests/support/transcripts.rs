@@ -58,10 +58,12 @@ pub fn steps(scenario: &str) -> Vec<(String, Step)> {
         println!("skipped: no transcripts (VALENCE_TRANSCRIPTS)");
         return Vec::new();
     };
-    let mut files: Vec<PathBuf> = files.map(|f| f.unwrap().path()).filter(|p| p.extension().is_some_and(|e| e == "json")).collect();
+    let mut files: Vec<PathBuf> =
+        files.map(|f| f.unwrap().path()).filter(|p| p.extension().is_some_and(|e| e == "json")).collect();
     files.sort();
     let read = |p: PathBuf| {
-        let step = serde_json::from_slice(&std::fs::read(&p).unwrap()).unwrap_or_else(|e| panic!("{}: {e}", p.display()));
+        let step =
+            serde_json::from_slice(&std::fs::read(&p).unwrap()).unwrap_or_else(|e| panic!("{}: {e}", p.display()));
         (p.file_stem().unwrap().to_string_lossy().into_owned(), step)
     };
     files.into_iter().map(read).collect()
@@ -98,10 +100,20 @@ impl Replay {
                 }
             }
         }
+        if step.response.status >= 400 && answer.status == 200 && step.request.method == "POST" {
+            self.take_away(&step.request.path_template, answer.json.as_ref()).await;
+        }
         let mut then = plain(&step.response, &self.then, THEN);
         let now = plain(&answer, &self.now, &self.url);
         same_field_named(&mut then, &now);
         (then, now)
+    }
+
+    async fn take_away(&self, list: &str, made: Option<&Value>) {
+        let Some(uuid) = made.and_then(|m| m["uuid"].as_str()) else { return };
+        let list = list.trim_end_matches("/manage");
+        let gone = self.client.delete(format!("{}{list}/{uuid}", self.url)).send().await.unwrap();
+        assert!(gone.status().is_success(), "{}", gone.text().await.unwrap());
     }
 
     async fn send(&self, step: &Step) -> Response {
@@ -125,19 +137,20 @@ impl Replay {
     }
 }
 
-/// What differs though it is not meant, and what is meant though it does not differ; one line each.
-pub async fn differences(scenario: &str, replay: &mut Replay, meant: &[Meant]) -> Vec<String> {
+/// What differs though it is not meant, and what is meant though it does not differ; one line each. What a request made now that made nothing
+/// then is taken away again, so that later steps meet what they met.
+pub async fn differences(steps: &[(String, Step)], replay: &mut Replay, meant: &[Meant]) -> Vec<String> {
     let mut wrong = Vec::new();
-    let steps = steps(scenario);
-    for (file, step) in &steps {
+    for (file, step) in steps {
         let (then, now) = replay.ask(step).await;
         let title = now.json.as_ref().and_then(|j| j["title"].as_str()).unwrap_or_default();
+        let said = format!("{file}\n  then {} {}\n  now  {} {}", then.status, shown(&then), now.status, shown(&now));
         match meant.iter().find(|m| m.step == file) {
             None if then == now => {}
-            None => wrong.push(format!("{file}\n  then {} {}\n  now  {} {}", then.status, shown(&then), now.status, shown(&now))),
+            None => wrong.push(said),
             Some(_) if then == now => wrong.push(format!("{file}: does not differ any more; take it from the list")),
             Some(m) if (m.status, m.title) == (now.status, title) => {}
-            Some(m) => wrong.push(format!("{file}: {} was meant to give {} {}\n  now {} {}", m.why, m.status, m.title, now.status, shown(&now))),
+            Some(m) => wrong.push(format!("{said}\n  meant {} {}: {}", m.status, m.title, m.why)),
         }
     }
     let unknown = meant.iter().filter(|m| !steps.is_empty() && steps.iter().all(|(file, _)| file != m.step));
@@ -157,7 +170,9 @@ async fn read(response: Response) -> Answer {
 
 /// Where in a document a text stands.
 fn pointer_to(value: &Value, wanted: &str) -> Option<String> {
-    let under = |key: &str, v| pointer_to(v, wanted).map(|rest| format!("/{}{rest}", key.replace('~', "~0").replace('/', "~1")));
+    let under = |key: &str, v| {
+        pointer_to(v, wanted).map(|rest| format!("/{}{rest}", key.replace('~', "~0").replace('/', "~1")))
+    };
     match value {
         Value::String(text) if text == wanted => Some(String::new()),
         Value::Array(items) => items.iter().enumerate().find_map(|(n, v)| under(&n.to_string(), v)),
@@ -191,7 +206,9 @@ fn bare_text(text: &str, names: &BTreeMap<String, String>, url: &str) -> String 
     if is_time(text) {
         return "{time}".into();
     }
-    let named = names.iter().fold(text.replace(url, "{host}"), |text, (name, value)| text.replace(value.as_str(), &format!("{{{name}}}")));
+    let named = names
+        .iter()
+        .fold(text.replace(url, "{host}"), |text, (name, value)| text.replace(value.as_str(), &format!("{{{name}}}")));
     if uuid::Uuid::parse_str(&named).is_ok() && !named.ends_with("dead") { "{id}".into() } else { named }
 }
 
