@@ -3,6 +3,9 @@
 
 mod support;
 
+use reqwest::Method;
+use serde_json::json;
+use support::fakepodm::FakePodm;
 use support::front::Front;
 use support::saga::Plant;
 use support::transcripts::{Meant, Replay, differences, steps};
@@ -81,5 +84,36 @@ async fn every_request_that_needs_no_pod_manager_is_answered_as_before() {
     let plant = Plant::bare(SimConfig::default(), true).await;
     let front = front(&plant).await;
     let wrong = differences(&steps("head-generic"), &mut Replay::new(&front.url), GENERIC).await;
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// When they are written, passwords are not shown; that alone is no difference.
+const PASSWORD: &str = "Passw0rd";
+
+const SHELL: &str = "the first version's driver was an empty shell here";
+
+const REDFISH: &[Meant] = &[];
+
+const PROXY: &[Meant] = &[];
+
+#[tokio::test]
+async fn pod_managers_and_the_raw_proxy_are_answered_as_before() {
+    let plant = Plant::bare(SimConfig::default(), true).await;
+    let front = front(&plant).await;
+    let steps = steps("head-redfishv1-fakepodm");
+    if steps.is_empty() {
+        return;
+    }
+    let podm = FakePodm::start(&steps, PASSWORD).await;
+    let mut replay = Replay::new(&front.url);
+    replay.name("podm_url", "http://127.0.0.1:18501", &podm.url);
+    let (managed, proxied) = steps.split_at(22);
+    let mut wrong = differences(managed, &mut replay, REDFISH).await;
+    // The first version's proxy took its Pod Manager from its configuration.
+    let basic = json!({"type": "basic", "auth_items": {"username": "admin", "password": PASSWORD}});
+    let asked = json!({"name": "proxied", "url": podm.url, "authentication": [basic]});
+    let (status, said) = front.ask(Method::POST, "/v1/pod_managers", Some(asked)).await;
+    assert_eq!(status.as_u16(), 200, "{said}");
+    wrong.extend(differences(proxied, &mut replay, PROXY).await);
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }

@@ -17,6 +17,7 @@
 pub mod api;
 pub mod deployment;
 pub mod engine;
+pub mod fakepodm;
 pub mod front;
 pub mod history;
 pub mod matrix;
