@@ -40,15 +40,19 @@ impl FakePodm {
         let url = format!("http://{}", listener.local_addr().unwrap());
         let state = Arc::new(Mutex::new(State { tree: recorded(steps), nodes: BTreeMap::new() }));
         let basic = format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(format!("admin:{password}")));
-        let routes = warp::method().and(warp::path::full()).and(warp::header::headers_cloned()).and(warp::body::bytes());
+        let routes =
+            warp::method().and(warp::path::full()).and(warp::header::headers_cloned()).and(warp::body::bytes());
         let base = url.clone();
-        let routes = routes.map(move |method: Method, path: warp::path::FullPath, headers: HeaderMap, body: bytes::Bytes| {
-            if headers.get(AUTHORIZATION).is_none_or(|given| given != basic.as_str()) && path.as_str().trim_end_matches('/') != ROOT {
-                return error(401, "unknown error", "who are you?");
-            }
-            let body = serde_json::from_slice(&body).unwrap_or(Value::Null);
-            state.lock().unwrap().answer(&method, path.as_str().trim_end_matches('/'), &body, &base)
-        });
+        let routes =
+            routes.map(move |method: Method, path: warp::path::FullPath, headers: HeaderMap, body: bytes::Bytes| {
+                if headers.get(AUTHORIZATION).is_none_or(|given| given != basic.as_str())
+                    && path.as_str().trim_end_matches('/') != ROOT
+                {
+                    return error(401, "unknown error", "who are you?");
+                }
+                let body = serde_json::from_slice(&body).unwrap_or(Value::Null);
+                state.lock().unwrap().answer(&method, path.as_str().trim_end_matches('/'), &body, &base)
+            });
         let serving = tokio::spawn(warp::serve(routes.boxed()).incoming(listener).run());
         Self { url, serving }
     }
