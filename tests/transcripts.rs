@@ -1,7 +1,7 @@
 //! What the first Valence answered, this one answers too, but for what is meant to differ.
 //!
 //! Replayed: `head-generic` and `head-redfishv1-fakepodm`, every step. Not replayed yet: `legacy-fakepodm`; its Pod Manager holds whole systems and
-//! refuses an assembly and a deletion, which the small one here does not. What it shows of nodes, racks and systems has tests of its own.
+//! refuses an assembly and a deletion, which the small one here does not.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on should say so")]
 
 mod support;

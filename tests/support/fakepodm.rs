@@ -90,7 +90,7 @@ impl State {
             };
         };
         let mut parts = rest.trim_start_matches('/').split('/');
-        match (method.as_str(), parts.next().unwrap_or_default(), parts.last()) {
+        match (method.as_str(), parts.next().unwrap_or_default(), parts.next_back()) {
             ("GET", "", None) => {
                 let members: Vec<Value> =
                     self.nodes.keys().map(|n| json!({"@odata.id": format!("{nodes}/{n}")})).collect();
