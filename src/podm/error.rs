@@ -130,7 +130,9 @@ impl RedfishError {
             Cause::TooLarge(_) | Cause::Malformed(_) => Problem::bad_gateway(text),
             Cause::Forbidden(why) => Problem::bad_request(why.clone()),
             Cause::Credentials(_) => Problem::unavailable(text),
-            Cause::Driver(name) => Problem::unknown_driver(format!("there is no driver '{name}'")),
+            Cause::Driver(name) => {
+                Problem::unknown_driver(format!("podmanager could not be loaded with specified driver {name}"))
+            }
         }
     }
 }

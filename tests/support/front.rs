@@ -24,7 +24,11 @@ impl Drop for Front {
 
 impl Front {
     pub async fn over(plant: &Plant) -> Self {
-        let config = Config { grace: jiff::SignedDuration::from_secs(5), ..Config::default() };
+        Self::with(plant, Config::default()).await
+    }
+
+    pub async fn with(plant: &Plant, config: Config) -> Self {
+        let config = Config { grace: jiff::SignedDuration::from_secs(5), ..config };
         let shutdown = Shutdown::new();
         let listener = api::bind(([127, 0, 0, 1], 0).into()).await.unwrap();
         let address = api::spawn(config, plant.store.clone(), &shutdown, listener).unwrap();

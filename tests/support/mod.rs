@@ -17,6 +17,7 @@
 pub mod api;
 pub mod deployment;
 pub mod engine;
+pub mod fakepodm;
 pub mod front;
 pub mod history;
 pub mod matrix;
@@ -24,6 +25,7 @@ pub mod podm;
 pub mod pool;
 pub mod redis;
 pub mod saga;
+pub mod transcripts;
 pub mod trees;
 pub mod wait;
 pub mod worker;

@@ -25,7 +25,7 @@ pub struct Lab {
     pub uuids: Vec<String>,
     same: std::sync::OnceLock<Podm>,
     shutdown: Shutdown,
-    _dir: tempfile::TempDir,
+    dir: tempfile::TempDir,
 }
 
 impl Drop for Lab {
@@ -54,7 +54,12 @@ impl Lab {
         let pool = Pool::new(&redfish, Some(Arc::clone(&key))).unwrap();
         let urls = running.urls();
         let uuids = urls.iter().map(|_| valence::ids::new_record_id()).collect();
-        Self { url: urls[0].clone(), urls, pool, key, uuids, same: Default::default(), shutdown, _dir: dir }
+        Self { url: urls[0].clone(), urls, pool, key, uuids, same: Default::default(), shutdown, dir }
+    }
+
+    /// Where the key lies that credentials are sealed with.
+    pub fn key_file(&self) -> std::path::PathBuf {
+        self.dir.path().join("key")
     }
 
     /// The record of the first one.

@@ -34,7 +34,9 @@ pub async fn run(ctx: &Context) -> Result<Value, Verdict> {
     }
     let driver = params.driver.unwrap_or_else(|| DEFAULT_DRIVER.into());
     if drivers::find(&driver).is_none() {
-        return Err(Problem::unknown_driver(format!("there is no driver '{driver}'")).into());
+        return Err(
+            Problem::unknown_driver(format!("podmanager could not be loaded with specified driver {driver}")).into()
+        );
     }
     let now = v1(ctx.now_ms());
     let mut podm = Podm {

@@ -36,5 +36,5 @@ pub async fn list(ctx: &ReadContext, params: Value) -> Result<Value, Problem> {
 pub async fn get(ctx: &ReadContext, params: Value) -> Result<Value, Problem> {
     let ById { id } = kind::read(&params)?;
     let device: Option<Device> = ctx.record(Collection::Device, &id).await?;
-    device.map(|d| json!(d)).ok_or_else(|| Problem::not_found(format!("Device '{id}' not found in database.")))
+    device.map(|d| json!(d)).ok_or_else(|| Problem::not_found(format!("Device {id} not found in database.")))
 }
