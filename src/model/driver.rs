@@ -21,5 +21,12 @@ pub const REDFISHV1: DriverInfo = DriverInfo {
     can: &["compose", "devices", "storage", "network", "telemetry"],
 };
 
+/// DMTF's standard Redfish.
+pub const REDFISH: DriverInfo = DriverInfo {
+    name: "redfish",
+    description: "standard Redfish: nodes are composed of resource blocks, or are servers as they stand",
+    can: &["compose", "storage", "network", "telemetry"],
+};
+
 /// Every driver.
-pub const DRIVERS: [DriverInfo; 1] = [REDFISHV1];
+pub const DRIVERS: [DriverInfo; 2] = [REDFISHV1, REDFISH];

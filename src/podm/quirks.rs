@@ -180,17 +180,52 @@ pub fn allocate_target(nodes: &Resource) -> Result<Option<String>, RedfishError>
 
 /// The target of a node's action.
 ///
-/// *Evidence*: Intel's simulators advertise targets that belong to another node, which would reset somebody else's machine; such a target
-/// is replaced by the place where the specification has it. A target outside the nodes (under the computer system, RSD 1.2) is followed.
-///
 /// # Errors
 /// When the target is no text.
 pub fn node_target(node: &Resource, action: &str) -> Result<Option<String>, RedfishError> {
-    let Some(target) = node.text(&format!("Actions/#ComposedNode.{action}/target"))? else { return Ok(None) };
-    let own = node.path.trim_end_matches('/');
-    let nodes = own.rsplit_once('/').map_or("", |(nodes, _)| nodes);
-    let is_other = target.starts_with(&format!("{nodes}/")) && !target.starts_with(&format!("{own}/"));
-    Ok(Some(if is_other { format!("{own}/Actions/ComposedNode.{action}") } else { target }))
+    own_target(node, "ComposedNode", action)
+}
+
+/// The target of an action of a resource, which its own schema names.
+///
+/// *Evidence*: Intel's simulators advertise targets that belong to another node, which would reset somebody else's machine; such a target
+/// is replaced by the place where the specification has it. A target outside the collection (under the computer system of a node, RSD 1.2)
+/// is followed.
+///
+/// # Errors
+/// When the target is no text.
+pub fn own_target(resource: &Resource, schema: &str, action: &str) -> Result<Option<String>, RedfishError> {
+    let Some(target) = resource.text(&format!("Actions/#{schema}.{action}/target"))? else { return Ok(None) };
+    let own = resource.path.trim_end_matches('/');
+    let all = own.rsplit_once('/').map_or("", |(all, _)| all);
+    let is_other = target.starts_with(&format!("{all}/")) && !target.starts_with(&format!("{own}/"));
+    Ok(Some(if is_other { format!("{own}/Actions/{schema}.{action}") } else { target }))
+}
+
+/// Whether a computer system was composed, and so can be decomposed. A server that stands in a rack is never deleted.
+///
+/// *Evidence*: DMTF's mockups show servers of type Physical with the block they are, and composed ones as Composed; the interface emulator
+/// says no type.
+///
+/// # Errors
+/// When a field is wrong.
+pub fn is_composed_system(system: &Resource) -> Result<bool, RedfishError> {
+    match system.text("SystemType")?.as_deref() {
+        Some(kind) => Ok(kind == "Composed"),
+        None => Ok(!system.links("Links/ResourceBlocks")?.is_empty()),
+    }
+}
+
+/// Whether a block is reserved by another client.
+///
+/// *Evidence*: DMTF's interface emulator has the text "false".
+#[must_use]
+pub fn is_reserved(block: &Resource) -> bool {
+    match block.raw("CompositionStatus/Reserved") {
+        Value::Bool(b) => *b,
+        Value::String(text) => text.eq_ignore_ascii_case("true"),
+        _ => false,
+    }
 }
 
 /// The allowed values of a property, under either annotation; empty when it says nothing.

@@ -162,6 +162,21 @@ pub fn last_segment(path: &str) -> &str {
     path.trim_end_matches('/').rsplit('/').next().unwrap_or_default()
 }
 
+/// The path of a member by its id, whatever characters that has.
+#[must_use]
+pub fn below(collection: &str, id: &str) -> String {
+    let safe = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'~');
+    let id: String = match id {
+        // A path that means another one: no id of anything.
+        "." | ".." => "%00".into(),
+        id => id
+            .bytes()
+            .map(|b| if safe(b) || b == b'.' { char::from(b).to_string() } else { format!("%{b:02X}") })
+            .collect(),
+    };
+    format!("{}/{id}", collection.trim_end_matches('/'))
+}
+
 /// A number as JSON: whole ones without a fraction.
 #[must_use]
 #[expect(clippy::cast_possible_truncation, reason = "whole and below 2^53, as checked")]
@@ -200,5 +215,15 @@ mod tests {
             assert!(error.contains(word), "{error}");
         }
         assert!(r.links("Links/Chassis").is_err());
+    }
+
+    #[test]
+    fn an_id_cannot_lead_out_of_its_collection() {
+        assert_eq!(below("/redfish/v1/Nodes/", "Node1"), "/redfish/v1/Nodes/Node1");
+        for id in ["../Systems/1", "..", "1/Actions", "1?x", "1#x", "%2e%2e", ""] {
+            let url = url::Url::parse("http://h").unwrap().join(&below("/redfish/v1/Nodes", id)).unwrap();
+            assert!(url.path().starts_with("/redfish/v1/Nodes/"), "{id}: {url}");
+            assert_eq!((url.path().matches('/').count(), url.query(), url.fragment()), (4, None, None), "{id}");
+        }
     }
 }

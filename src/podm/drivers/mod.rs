@@ -1,5 +1,6 @@
 //! The dialects that are spoken, one folder each.
 
+pub mod redfish;
 pub mod redfishv1;
 
 use std::sync::Arc;
@@ -12,7 +13,7 @@ use crate::model::driver::{self, DriverInfo};
 pub type Make = fn(Client) -> Arc<dyn Driver>;
 
 /// Every driver: what it is, and how to make it.
-pub const DRIVERS: [(DriverInfo, Make); 1] = [(driver::REDFISHV1, redfishv1::make)];
+pub const DRIVERS: [(DriverInfo, Make); 2] = [(driver::REDFISHV1, redfishv1::make), (driver::REDFISH, redfish::make)];
 
 /// The driver of a name.
 #[must_use]

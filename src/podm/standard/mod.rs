@@ -7,8 +7,10 @@
 mod boot;
 pub mod chassis;
 mod events;
+mod full_node;
 mod measured;
 pub mod network;
+mod power;
 pub mod racks;
 pub mod storage;
 pub mod systems;
@@ -23,6 +25,7 @@ use super::extended::Refusal;
 use super::http::{Answer, Change, Client, ROOT};
 use super::quirks;
 use super::resource::{Resource, last_segment};
+pub(in crate::podm) use full_node::Parts;
 
 /// Requests of one read that are in flight at once: a Pod Manager serves others too.
 const AT_ONCE: usize = 4;

@@ -173,7 +173,9 @@ impl Saga<'_> {
         if self.saved.monitor.is_some() {
             return self.follow(None).await.map(Some);
         }
-        let found = self.driver.find(&self.ctx.tag(), &self.saved.parts).await.map_err(|e| self.verdict(&e))?;
+        // Parts that were saved and not asked for may be another node's.
+        let parts = if self.saved.asked { self.saved.parts.as_slice() } else { &[] };
+        let found = self.driver.find(&self.ctx.tag(), parts).await.map_err(|e| self.verdict(&e))?;
         if let Some(node) = &found {
             tracing::info!(task_id = %self.ctx.id(), node = %node.path, "found by its tag");
         }

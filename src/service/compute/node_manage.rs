@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::reservation;
 use crate::model::node::{BriefNode, Node};
 use crate::model::params::Manage;
 use crate::model::problem::Problem;
@@ -41,6 +42,12 @@ pub async fn run(ctx: &Context) -> Result<Value, Verdict> {
     if ctx.claim_name(Collection::Node, PLACE, &place, id).await?.is_some() {
         return Err(managed().into());
     }
+    // A server that is a node as it stands must not be given to a compose as well.
+    let parts = vec![view.path.clone()];
+    if !reservation::reserve(ctx, &podm.uuid, id, &parts).await? {
+        ctx.release_name(Collection::Node, PLACE, &place, id).await?;
+        return Err(managed().into());
+    }
     let now = v1(ctx.now_ms());
     let node = Node {
         uuid: id.to_owned(),
@@ -48,7 +55,7 @@ pub async fn run(ctx: &Context) -> Result<Value, Verdict> {
         podm_id: podm.uuid,
         index: view.index,
         resource_uri: view.path,
-        parts: Vec::new(),
+        parts,
         managed_by: None,
         created_at: now.clone(),
         updated_at: now,
@@ -65,5 +72,6 @@ pub async fn run(ctx: &Context) -> Result<Value, Verdict> {
 pub async fn undo(ctx: &Context) -> Result<(), Verdict> {
     let Some(node) = ctx.saved::<Node>() else { return Ok(()) };
     ctx.release_name(Collection::Node, PLACE, &place(&node.podm_id, &node.index), &node.uuid).await?;
+    reservation::release(ctx, &node.podm_id, &node.uuid, &node.parts).await?;
     ctx.delete(Collection::Node, &node.uuid).await
 }

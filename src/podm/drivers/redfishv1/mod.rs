@@ -7,7 +7,6 @@ mod attach;
 mod devices;
 mod full_node;
 mod nodes;
-mod power;
 
 use std::sync::Arc;
 
@@ -74,7 +73,7 @@ impl Driver for Rsd {
         Box::pin(Standard::monitor(self, monitor))
     }
     fn reset<'a>(&'a self, node: &'a str, kind: ResetType) -> Call<'a, Begun<()>> {
-        Box::pin(self.reset_node(node, kind))
+        Box::pin(self.reset_of(node, "ComposedNode", kind))
     }
     fn set_boot<'a>(&'a self, node: &'a str, boot: &'a Boot) -> Call<'a, Begun<()>> {
         Box::pin(self.boot_from(node, boot))
