@@ -117,3 +117,21 @@ async fn with_several_pod_managers_a_proxied_request_must_name_one() {
     let named = format!("/Nodes?podm_id={}", plant.lab.uuids[1]);
     assert_eq!(front.get(&named).await.0.as_u16(), 200);
 }
+
+#[tokio::test]
+async fn a_body_that_is_passed_on_is_stored_sealed_and_shown_nowhere() {
+    let (plant, front) = one().await;
+    let body = json!({"Name": "n", "Description": "a-canary-in-a-body"});
+    assert_eq!(front.ask(Method::POST, "/Nodes/Actions/Allocate", Some(body)).await.0.as_u16(), 201);
+    assert_eq!(plant.lab.nodes().await[0]["description"], "a-canary-in-a-body", "it arrives as it was sent");
+    let (_, tasks) = front.get("/v1/tasks?kind=proxy.write").await;
+    assert_eq!(tasks["tasks"][0]["params"]["body"], "***", "{tasks}");
+    let mut seen = 0;
+    for key in plant.redis.keys().await {
+        let value: redis::Value = plant.redis.command(&["DUMP", &key]).await;
+        let redis::Value::BulkString(bytes) = value else { continue };
+        seen += 1;
+        assert!(!String::from_utf8_lossy(&bytes).contains("a-canary"), "{key}");
+    }
+    assert!(seen > 3);
+}

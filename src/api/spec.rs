@@ -192,29 +192,39 @@ fn labels(labels: &BTreeMap<String, String>) -> Result<(), Problem> {
     Ok(())
 }
 
-/// The definition with every password sealed for the Pod Manager it belongs to; a new one gets its id here.
+/// The definition with every password, and every body that is passed on, sealed for the Pod Manager it belongs to; a new one gets its id
+/// here.
 ///
 /// # Errors
 /// 503 when there is a password and no key.
 fn sealed(key: Option<&SecretKey>, mut def: Definition) -> Result<Definition, Problem> {
-    if !matches!(def.kind.as_str(), "podm.create" | "podm.update") {
-        return Ok(def);
-    }
     if def.kind == "podm.create" {
         def.podm_id.get_or_insert_with(new_record_id);
     }
-    let Some(list) = def.params.get_mut("authentication").and_then(Value::as_array_mut) else { return Ok(def) };
-    let Some(key) = key else {
-        return Err(Problem::unavailable(
-            "no secret key is configured (VALENCE_SECRET_KEY_FILE), so no credentials can be taken",
-        ));
+    let owner = def.podm_id.clone().unwrap_or_default();
+    let seal = |clear: &str| {
+        let key = key.ok_or_else(|| {
+            Problem::unavailable(
+                "no secret key is configured (VALENCE_SECRET_KEY_FILE), so no credentials can be taken",
+            )
+        })?;
+        key.seal(&owner, clear).map(Value::String).map_err(|e| Problem::internal(e.to_string()))
     };
-    let owner = def.podm_id.as_deref().unwrap_or_default();
-    for entry in list {
-        let Some(password) = entry.pointer_mut("/auth_items/password") else { continue };
-        let clear = password.as_str().unwrap_or_default();
-        let text = key.seal(owner, clear).map_err(|e| Problem::internal(e.to_string()))?;
-        *password = Value::String(text);
+    match def.kind.as_str() {
+        "podm.create" | "podm.update" => {
+            let list = def.params.get_mut("authentication").and_then(Value::as_array_mut);
+            for entry in list.into_iter().flatten() {
+                let Some(password) = entry.pointer_mut("/auth_items/password") else { continue };
+                *password = seal(password.as_str().unwrap_or_default())?;
+            }
+        }
+        // Nobody knows where in it a secret stands.
+        "proxy.write" => {
+            if let Some(body) = def.params.get_mut("body") {
+                *body = seal(&body.to_string())?;
+            }
+        }
+        _ => {}
     }
     Ok(def)
 }

@@ -6,7 +6,7 @@ use warp::reply::Response;
 
 use super::answer;
 use crate::ids::TaskId;
-use crate::model::podm::mask;
+use crate::model::podm::{MASK, mask};
 use crate::model::task::{Link, Task};
 use crate::store::idempotency::fingerprint;
 use crate::store::record::TaskRecord;
@@ -20,6 +20,9 @@ pub(crate) fn path_of(id: TaskId) -> String {
 pub(crate) fn task(record: &TaskRecord) -> Task {
     let mut task = record.to_task();
     task.params = mask(&task.params);
+    if let Some(body) = task.params.get_mut("body").filter(|_| task.kind == "proxy.write") {
+        *body = MASK.into();
+    }
     if task.kind.starts_with("podm.") {
         task.result = mask(&task.result);
     }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ipnet::IpNet;
+use secrecy::SecretString;
 use url::Url;
 
 use super::driver::Driver;
@@ -127,6 +128,16 @@ impl Pool {
         };
         let slot = inner.sessions.slot(podm, || Door(client(account.clone(), Auth::Nothing, None)));
         Ok(client(account, slot.map_or(Auth::Basic, Auth::Session), lease))
+    }
+
+    /// Opens what the API has sealed for a Pod Manager.
+    ///
+    /// # Errors
+    /// Without the key that sealed it.
+    pub fn unseal(&self, podm: &Podm, sealed: &str) -> Result<SecretString, RedfishError> {
+        let key = self.0.key.as_ref().ok_or(SecretError::NoKey);
+        let opened = key.and_then(|key| key.unseal(&podm.uuid, sealed));
+        opened.map_err(|e| about(podm, Cause::Credentials(e.to_string())))
     }
 
     fn account(&self, podm: &Podm) -> Result<Option<Account>, SecretError> {

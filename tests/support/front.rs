@@ -24,7 +24,7 @@ impl Drop for Front {
 
 impl Front {
     pub async fn over(plant: &Plant) -> Self {
-        Self::with(plant, Config::default()).await
+        Self::with(plant, Config { secret_key_file: Some(plant.lab.key_file()), ..Config::default() }).await
     }
 
     pub async fn with(plant: &Plant, config: Config) -> Self {

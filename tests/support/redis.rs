@@ -104,7 +104,18 @@ impl TestRedis {
 fn spawn(dir: &Path, args: &[String]) -> Child {
     Command::new("redis-server")
         // A DUMP that is not compressed can be searched for what must not be in it.
-        .args(["--port", "0", "--save", "", "--unixsocket", "r.sock", "--loglevel", "warning", "--rdbcompression", "no"])
+        .args([
+            "--port",
+            "0",
+            "--save",
+            "",
+            "--unixsocket",
+            "r.sock",
+            "--loglevel",
+            "warning",
+            "--rdbcompression",
+            "no",
+        ])
         .args(args)
         .current_dir(dir)
         .stdout(Stdio::null())

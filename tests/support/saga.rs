@@ -28,7 +28,7 @@ pub struct Plant {
     pub lab: Lab,
     pub store: Store,
     shutdown: Shutdown,
-    _server: TestRedis,
+    pub redis: TestRedis,
 }
 
 impl Drop for Plant {
@@ -60,7 +60,7 @@ impl Plant {
             let key = Some(Arc::clone(&lab.key));
             valence::upkeep::run(&config, store.clone(), lab.pool.clone(), key, &shutdown).await.unwrap();
         }
-        Self { lab, store, shutdown, _server: server }
+        Self { lab, store, shutdown, redis: server }
     }
 
     pub async fn register_all(&self) {

@@ -2,6 +2,7 @@
 //!
 //! What such a request does is not known here: one whose answer was not seen is never sent again, and there is nothing to take back.
 
+use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -31,16 +32,23 @@ pub async fn run(ctx: &Context) -> Result<Value, Verdict> {
     }
     let client = ctx.pool().client(&podm, Some(ctx.lease().clone())).map_err(|e| Verdict::fail(e.problem()))?;
     let path = below_root(&asked.path);
-    let call = client.raw(asked.method, &path, asked.body.as_ref());
-    match hardware::change(ctx, &Saved { sent: true }, &Saved::default(), call).await {
+    let body = asked.body.as_ref().map(|sealed| open(ctx, &podm, sealed)).transpose()?;
+    let call = client.raw(asked.method, &path, body.as_ref());
+    // It stays sent, whatever comes: a worker that dies before the task has ended must not send it twice.
+    let sent = Saved { sent: true };
+    match hardware::change(ctx, &sent, &sent, call).await {
         Ok(Ok(answer)) => {
-            ctx.checkpoint(&Saved::default()).await?;
+            ctx.checkpoint(&sent).await?;
             serde_json::to_value(answer).map_err(|e| Verdict::fail(Problem::internal(e.to_string())))
         }
         Ok(Err(error)) if error.verdict() == Advice::Stop => Err(Verdict::Stop),
         Ok(Err(error)) => Err(Verdict::fail(error.problem())),
         // Nobody saw the answer.
-        Err(Verdict::Retry { .. }) if ctx.is_outstanding() => Err(Verdict::fail(unknown(&podm))),
+        Err(Verdict::Retry { .. }) if ctx.is_outstanding() => {
+            // Nothing will be asked again, so nothing need wait for it.
+            ctx.checkpoint(&sent).await?;
+            Err(Verdict::fail(unknown(&podm)))
+        }
         Err(verdict) => Err(verdict),
     }
 }
@@ -67,6 +75,14 @@ pub async fn read(ctx: &ReadContext, params: Value) -> Result<Value, Problem> {
     let sent = async { client.raw(asked.method, &path, None).await.map_err(|e| e.problem()) };
     let answer = ctx.at_podm(id, sent).await?;
     serde_json::to_value(answer).map_err(|e| Problem::internal(e.to_string()))
+}
+
+/// The body, which the API has sealed: nobody knows where in it a secret stands.
+fn open(ctx: &Context, podm: &Podm, sealed: &Value) -> Result<Value, Verdict> {
+    let text = sealed.as_str().ok_or_else(|| Verdict::fail(Problem::validation("the body is not sealed")))?;
+    let opened = ctx.pool().unseal(podm, text).map_err(|e| Verdict::fail(e.problem()))?;
+    serde_json::from_str(opened.expose_secret())
+        .map_err(|_| Verdict::fail(Problem::validation("the sealed body is no JSON")))
 }
 
 fn below_root(path: &str) -> String {
