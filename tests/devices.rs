@@ -38,11 +38,10 @@ async fn devices_are_read_shown_and_forgotten_with_their_pod_manager() {
 async fn a_pod_manager_that_cannot_be_read_fails_for_itself_only() {
     let plant = Plant::start(SimConfig::default()).await;
     let front = Front::over(&plant).await;
-    let mut away = plant.registration(0, "away", "http://127.0.0.1:9");
-    away.podm_id = Some(NOBODY.into());
-    let task = plant.submit_def(away).await;
+    let task = plant.submit_def(plant.registration_as(NOBODY, "away", "http://127.0.0.1:9")).await;
     plant.done(task).await;
     let said = front.ask(Method::POST, "/v1/devices/sync", None).await.1;
+    assert_eq!(said.as_array().unwrap().len(), 2, "{said}");
     for row in said.as_array().unwrap() {
         let wanted = if row["podm_id"] == NOBODY { "FAILED" } else { "SUCCESS" };
         assert_eq!(row["status"], wanted, "{said}");

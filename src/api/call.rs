@@ -141,7 +141,12 @@ impl Call {
     pub(crate) fn idempotency_key(&self, body: &Value) -> Result<Option<IdempotencyKey>, Failure> {
         let Some(key) = self.given_key()? else { return Ok(None) };
         let body = veiled(body, self.app.key.as_ref()).to_string();
-        let print = fingerprint(&[&self.caller, self.method.as_str(), &self.path, &body]);
+        // The query says what is meant, too: the Pod Manager, say.
+        let path = match self.raw_query.as_str() {
+            "" => self.path.clone(),
+            query => format!("{}?{query}", self.path),
+        };
+        let print = fingerprint(&[&self.caller, self.method.as_str(), &path, &body]);
         Ok(Some(IdempotencyKey { caller: self.caller.clone(), key, fingerprint: print }))
     }
 

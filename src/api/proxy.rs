@@ -3,9 +3,9 @@
 //! Reads are sync tasks, changes tasks; both pass the Pod Manager's gates. The answer is the Pod Manager's own.
 
 use serde_json::{Value, json};
-use warp::http::header::HeaderName;
+use warp::http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, X_CONTENT_TYPE_OPTIONS};
 use warp::http::{HeaderValue, StatusCode};
-use warp::reply::{Reply, Response};
+use warp::reply::Reply;
 
 use super::answer::{self, Answer, Failure};
 use super::auth::Role;
@@ -41,7 +41,7 @@ pub(crate) fn resource() -> Resource {
 async fn read(call: Call) -> Answer {
     let podm_id = podm(&call).await?;
     let params = json!({"podm_id": podm_id, "method": "GET", "path": target(&call)});
-    Ok(passed_on(&v1::ask(&call, "proxy.read", params).await?))
+    passed_on(&v1::ask(&call, "proxy.read", params).await?)
 }
 
 async fn write(call: Call) -> Answer {
@@ -70,15 +70,16 @@ fn target(call: &Call) -> String {
     if query.is_empty() { path.to_owned() } else { format!("{path}?{}", query.join("&")) }
 }
 
-fn passed_on(result: &Value) -> Response {
+/// The Pod Manager's answer as it is. A page of it must not run as one of ours.
+fn passed_on(result: &Value) -> Answer {
     let status =
         result["status"].as_u64().and_then(|s| u16::try_from(s).ok()).and_then(|s| StatusCode::from_u16(s).ok());
     let (Some(status), Some(body)) = (status, result["body"].as_str()) else {
         let detail = "the Pod Manager's answer is too large to be passed on";
-        return Failure::from(Problem::bad_gateway(detail)).into_response("");
+        return Err(Problem::bad_gateway(detail).into());
     };
     let mut response = warp::reply::with_status(body.to_owned(), status).into_response();
-    response.headers_mut().remove(warp::http::header::CONTENT_TYPE);
+    response.headers_mut().remove(CONTENT_TYPE);
     for pair in result["headers"].as_array().into_iter().flatten() {
         let (name, value) = (pair[0].as_str().unwrap_or_default(), pair[1].as_str().unwrap_or_default());
         if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::from_str(value)) {
@@ -86,7 +87,9 @@ fn passed_on(result: &Value) -> Response {
         }
     }
     if status == StatusCode::NO_CONTENT {
-        answer::set_header(&mut response, warp::http::header::CONTENT_TYPE, "application/json");
+        answer::set_header(&mut response, CONTENT_TYPE, "application/json");
     }
-    response
+    answer::set_header(&mut response, X_CONTENT_TYPE_OPTIONS, "nosniff");
+    answer::set_header(&mut response, CONTENT_SECURITY_POLICY, "sandbox; default-src 'none'");
+    Ok(response)
 }

@@ -81,7 +81,7 @@ pub(crate) fn change(kind: &str, params: Value) -> NewTask {
 ///
 /// # Errors
 /// What submitting says; the task's error; 409 when it was cancelled; 504 when it has not ended in time.
-pub(crate) async fn act(call: &Call, task: NewTask, done: fn(&Value) -> Response) -> Answer {
+pub(crate) async fn act(call: &Call, task: NewTask, done: fn(&Value) -> Answer) -> Answer {
     let app = &call.app;
     let prefer = Prefer::read(&call.headers);
     let mut checked = task.check(call)?;
@@ -115,10 +115,10 @@ fn with(mut response: Response, name: HeaderName, value: &str) -> Response {
 }
 
 /// v1's answer to a change whose task has ended.
-fn ended(record: &TaskRecord, done: fn(&Value) -> Response) -> Answer {
+fn ended(record: &TaskRecord, done: fn(&Value) -> Answer) -> Answer {
     let task = view::task(record);
     match record.state {
-        State::Completed => Ok(done(&task.result)),
+        State::Completed => done(&task.result),
         State::Cancelled => Err(Problem::conflict(format!("task {} was cancelled", record.id)).into()),
         _ => {
             let said = task.error.map(|e| e.problem);
@@ -149,13 +149,13 @@ fn traceparent(call: &Call) -> Option<String> {
 }
 
 /// 200 with the result.
-pub(crate) fn result(value: &Value) -> Response {
-    ok(value)
+pub(crate) fn result(value: &Value) -> Answer {
+    Ok(ok(value))
 }
 
 /// 204, whatever the result.
-pub(crate) fn nothing(_: &Value) -> Response {
-    super::answer::empty()
+pub(crate) fn nothing(_: &Value) -> Answer {
+    Ok(super::answer::empty())
 }
 
 /// Takes a body's fields away; `None` for what is no object.

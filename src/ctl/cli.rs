@@ -4,8 +4,8 @@ use clap::{Args, Parser, Subcommand};
 use secrecy::SecretString;
 
 use super::{
-    completion, dead_letter, device, doctor, flavor, kind, network, node, podm, queue, rack, schedule, storage, system,
-    task, telemetry, up, worker,
+    completion, dead_letter, device, doctor, flavor, kind, live, network, node, podm, queue, schedule, storage, task,
+    telemetry, up, worker,
 };
 
 /// Composes bare-metal hardware over Redfish.
@@ -67,10 +67,10 @@ pub enum Command {
     Flavor(flavor::FlavorCommand),
     /// Systems, live from the Pod Managers
     #[command(subcommand)]
-    System(system::SystemCommand),
+    System(live::LiveCommand),
     /// Racks, live from the Pod Managers
     #[command(subcommand)]
-    Rack(rack::RackCommand),
+    Rack(live::LiveCommand),
     /// Storages and their volumes, live from the Pod Managers
     #[command(subcommand)]
     Storage(storage::StorageCommand),

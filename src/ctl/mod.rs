@@ -17,19 +17,18 @@ mod error;
 mod flavor;
 mod follow;
 mod kind;
+mod live;
 mod network;
 mod node;
 mod output;
 mod parts;
 mod podm;
 mod queue;
-mod rack;
 pub mod redis_child;
 mod redis_link;
 mod schedule;
 mod sims;
 mod storage;
-mod system;
 mod task;
 mod telemetry;
 pub mod up;
@@ -63,9 +62,9 @@ pub async fn run(cli: Cli, writer: &mut dyn Write, tty: bool) -> Result<(), CtlE
         Command::Node(command) => node::run(command, &api, out).await,
         Command::Podm(command) => podm::run(command, &api, out).await,
         Command::Flavor(command) => flavor::run(command, &api, out).await,
-        Command::System(command) => system::run(command, &api, out).await,
+        Command::System(command) => live::run(command, ("systems", "system"), &api, out).await,
         Command::Device(command) => device::run(command, &api, out).await,
-        Command::Rack(command) => rack::run(command, &api, out).await,
+        Command::Rack(command) => live::run(command, ("racks", "rack"), &api, out).await,
         Command::Storage(command) => storage::run(command, &api, out).await,
         Command::Network(command) => network::run(command, &api, out).await,
         Command::Telemetry(command) => telemetry::run(command, &api, out).await,

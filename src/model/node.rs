@@ -16,9 +16,6 @@ pub struct Node {
     pub index: String,
     /// Its path at the Pod Manager, such as `/redfish/v1/Nodes/1`.
     pub resource_uri: String,
-    /// Paths of the parts that it is made of and that are reserved for it, where Valence and not the Pod Manager chose them.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub parts: Vec<String>,
     /// Who provisions it, once registered (`ironic`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub managed_by: Option<String>,

@@ -20,7 +20,6 @@ use super::resource::Resource;
 use super::session::{Proof, Slot};
 use super::{quirks, retry_after};
 use crate::lease::Lease;
-use crate::model::params::RawMethod;
 
 /// Where every Redfish service begins.
 pub const ROOT: &str = "/redfish/v1";
@@ -70,34 +69,6 @@ pub enum Change<'a> {
     Patch(&'a Value, Option<&'a str>),
     /// DELETE.
     Delete,
-}
-
-/// Headers of an answer that are not passed on: those of one connection, and those of our own log-in.
-const NOT_PASSED: [&str; 13] = [
-    "connection",
-    "keep-alive",
-    "proxy-authenticate",
-    "proxy-authorization",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-    "content-length",
-    "set-cookie",
-    "x-auth-token",
-    "www-authenticate",
-    "authorization",
-];
-
-/// An answer to a request that was passed on.
-#[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
-pub struct RawAnswer {
-    /// Its status.
-    pub status: u16,
-    /// Its headers.
-    pub headers: Vec<(String, String)>,
-    /// Its body.
-    pub body: String,
 }
 
 /// A success.
@@ -230,34 +201,6 @@ impl Client {
         self.answer(name, &path, response).await
     }
 
-    /// Sends a request as it is and hands back whatever is answered. `path` stands below the service root.
-    ///
-    /// # Errors
-    /// Whatever keeps an answer from coming; as [`Client::change`] for what that means.
-    ///
-    /// # Cancel safety
-    /// As [`Client::change`].
-    pub async fn raw(&self, method: RawMethod, path: &str, body: Option<&Value>) -> Result<RawAnswer, RedfishError> {
-        let path = self.resolve(path)?;
-        let name = method.as_str();
-        let sent = match method {
-            RawMethod::Get => Method::GET,
-            RawMethod::Post => Method::POST,
-            RawMethod::Patch => Method::PATCH,
-            RawMethod::Delete => Method::DELETE,
-        };
-        let response = self.send(sent, name, &path, body, None).await?;
-        let status = response.status().as_u16();
-        let headers = response
-            .headers()
-            .iter()
-            .filter(|(name, _)| !NOT_PASSED.contains(&name.as_str()) && !name.as_str().starts_with("access-control-"))
-            .filter_map(|(name, value)| Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned())))
-            .collect();
-        let body = String::from_utf8_lossy(&self.bytes(name, &path, response).await?).into_owned();
-        Ok(RawAnswer { status, headers, body })
-    }
-
     /// Logs in: the token of the answer, and where the session is.
     ///
     /// # Errors
@@ -289,7 +232,7 @@ impl Client {
 
     /// Sends a request. A token that is not known any more is answered 401, which proves that nothing was done: then a new login, and
     /// the request once again.
-    async fn send(
+    pub(super) async fn send(
         &self,
         method: Method,
         name: &'static str,
@@ -384,7 +327,12 @@ impl Client {
             .unwrap_or_else(|_| Value::String(String::from_utf8_lossy(&bytes).into_owned())))
     }
 
-    async fn bytes(&self, name: &'static str, path: &str, mut response: Response) -> Result<Vec<u8>, RedfishError> {
+    pub(super) async fn bytes(
+        &self,
+        name: &'static str,
+        path: &str,
+        mut response: Response,
+    ) -> Result<Vec<u8>, RedfishError> {
         let mut bytes = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(|e| self.error(name, path, cause_of(e)))? {
             if (bytes.len() + chunk.len()) as u64 > self.max_body_bytes {

@@ -16,6 +16,7 @@ pub mod http;
 mod login;
 pub mod pool;
 pub mod quirks;
+pub mod raw;
 pub mod resource;
 pub mod retry_after;
 pub mod session;

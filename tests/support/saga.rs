@@ -75,11 +75,16 @@ impl Plant {
     }
 
     pub fn registration(&self, n: usize, name: &str, url: &str) -> Definition {
-        let sealed = self.lab.key.seal(&self.lab.uuids[n], PASSWORD).unwrap();
+        self.registration_as(&self.lab.uuids[n], name, url)
+    }
+
+    /// The registration of a Pod Manager under an id; the password is sealed for that id alone.
+    pub fn registration_as(&self, id: &str, name: &str, url: &str) -> Definition {
+        let sealed = self.lab.key.seal(id, PASSWORD).unwrap();
         let params = json!({"name": name, "url": url,
             "authentication": [{"type": "basic", "auth_items": {"username": "admin", "password": sealed}}]});
         let mut def = Definition::new("podm.create", params);
-        def.podm_id = Some(self.lab.uuids[n].clone());
+        def.podm_id = Some(id.to_owned());
         def
     }
 

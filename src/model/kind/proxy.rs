@@ -12,6 +12,8 @@ use crate::model::topic::Topic;
 /// First segments of paths that are passed on, as the first Valence had them.
 pub const SEGMENTS: [&str; 7] =
     ["Chassis", "Services", "Managers", "Systems", "EventService", "Nodes", "EthernetSwitches"];
+/// Codes that hide a slash, a backslash, a code or a control character: no id of a resource has them.
+const NOT_IN_A_SEGMENT: [&str; 6] = ["%2f", "%5c", "%25", "%00", "%0a", "%0d"];
 /// Largest answer that is kept, bytes (DESIGN section 4.2).
 const ANSWER_BYTES: usize = 16 * 1024 * 1024;
 
@@ -58,8 +60,7 @@ fn checked(value: &Value) -> Result<params::Proxy, Problem> {
         s.is_empty()
             || plain == "."
             || plain == ".."
-            || plain.contains("%2f")
-            || plain.contains("%5c")
+            || NOT_IN_A_SEGMENT.iter().any(|code| plain.contains(code))
             || plain.contains('\\')
     };
     let bad = |c: char| c.is_control() || c.is_whitespace() || c == '#';
@@ -94,6 +95,9 @@ mod tests {
             "Nodes/.%2e/x",
             "Nodes/a%2fb",
             "Nodes/a%5cb",
+            "Nodes/%252e%252e/x",
+            "Nodes/a%00",
+            "Nodes/a%0d%0ab",
             "Nodes/a\\b",
             "Nodes/a b",
             "Nodes/1#x",

@@ -290,7 +290,6 @@ impl Saga<'_> {
             podm_id: podm.uuid.clone(),
             index: view.index.clone(),
             resource_uri: view.path.clone(),
-            parts: self.saved.parts.clone(),
             managed_by: None,
             created_at: now.clone(),
             updated_at: now,

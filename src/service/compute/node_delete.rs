@@ -84,7 +84,5 @@ async fn nothing_to_decompose(
 /// The record goes last: an attempt that dies before has it still, and does the rest again.
 async fn forget(ctx: &Context, node: &Node) -> Result<(), Verdict> {
     attachment::free_all(ctx, node).await?;
-    let place = super::node_manage::place(&node.podm_id, &node.index);
-    ctx.release_name(Collection::Node, super::node_manage::PLACE, &place, &node.uuid).await?;
     ctx.delete(Collection::Node, &node.uuid).await
 }

@@ -1,5 +1,6 @@
 //! `node.manage`: takes a node on record that was composed without Valence.
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::reservation;
@@ -10,12 +11,12 @@ use crate::model::v1time::v1;
 use crate::service::{Context, Verdict, hardware};
 use crate::store::records::Collection;
 
-/// The unique name under which a managed node's place is claimed.
-pub(super) const PLACE: &str = "place";
-
-/// The place of a node: one Pod Manager's id of it says nothing about another's.
-pub(super) fn place(podm_id: &str, index: &str) -> String {
-    format!("{podm_id}/{index}")
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Saved {
+    /// Path of the node, reserved for it.
+    part: String,
+    /// The record may have been written.
+    recording: bool,
 }
 
 /// Records the node.
@@ -38,14 +39,10 @@ pub async fn run(ctx: &Context) -> Result<Value, Verdict> {
     if nodes.iter().find(same).is_some() {
         return Err(managed().into());
     }
-    let place = place(&podm.uuid, &view.index);
-    if ctx.claim_name(Collection::Node, PLACE, &place, id).await?.is_some() {
-        return Err(managed().into());
-    }
-    // A server that is a node as it stands must not be given to a compose as well.
-    let parts = vec![view.path.clone()];
-    if !reservation::reserve(ctx, &podm.uuid, id, &parts).await? {
-        ctx.release_name(Collection::Node, PLACE, &place, id).await?;
+    // One reservation for both: nobody else manages it, and no compose gets a server that is a node as it stands.
+    let saved = Saved { part: view.path.clone(), recording: false };
+    ctx.checkpoint(&saved).await?;
+    if !reservation::reserve(ctx, &podm.uuid, id, std::slice::from_ref(&saved.part)).await? {
         return Err(managed().into());
     }
     let now = v1(ctx.now_ms());
@@ -55,12 +52,11 @@ pub async fn run(ctx: &Context) -> Result<Value, Verdict> {
         podm_id: podm.uuid,
         index: view.index,
         resource_uri: view.path,
-        parts,
         managed_by: None,
         created_at: now.clone(),
         updated_at: now,
     };
-    ctx.checkpoint(&node).await?;
+    ctx.checkpoint(&Saved { recording: true, ..saved }).await?;
     ctx.create(Collection::Node, id, &node).await?;
     serde_json::to_value(BriefNode::from(&node)).map_err(|e| Problem::internal(e.to_string()).into())
 }
@@ -70,8 +66,10 @@ pub async fn run(ctx: &Context) -> Result<Value, Verdict> {
 /// # Errors
 /// A retry when Redis is away.
 pub async fn undo(ctx: &Context) -> Result<(), Verdict> {
-    let Some(node) = ctx.saved::<Node>() else { return Ok(()) };
-    ctx.release_name(Collection::Node, PLACE, &place(&node.podm_id, &node.index), &node.uuid).await?;
-    reservation::release(ctx, &node.podm_id, &node.uuid, &node.parts).await?;
-    ctx.delete(Collection::Node, &node.uuid).await
+    let Some(saved) = ctx.saved::<Saved>() else { return Ok(()) };
+    let id = ctx.node_id()?;
+    if saved.recording {
+        ctx.delete(Collection::Node, id).await?;
+    }
+    reservation::release(ctx, ctx.podm_id()?, id, &[saved.part]).await
 }

@@ -61,7 +61,8 @@ impl Redfish {
             }
             let blocks = system.links("Links/ResourceBlocks")?;
             let has = |part: &String| blocks.iter().any(|b| b.trim_end_matches('/') == part.trim_end_matches('/'));
-            if node.tag.is_none() && !parts.is_empty() && parts.iter().all(has) {
+            // Exactly these: a system with more was composed by somebody else.
+            if node.tag.is_none() && !parts.is_empty() && blocks.len() == parts.len() && parts.iter().all(has) {
                 of_parts = Some(node);
             }
         }

@@ -1,4 +1,4 @@
-//! `valence system`: systems, live from the Pod Managers.
+//! `valence system` and `valence rack`: what Pod Managers have, live.
 
 use clap::Subcommand;
 use serde_json::Value;
@@ -8,21 +8,21 @@ use super::error::CtlError;
 use super::output::{Output, cell, properties};
 use super::watch::{Watch, repeat};
 
-/// What can be done with systems.
+/// What can be done with systems and racks.
 #[derive(Debug, Subcommand)]
-pub enum SystemCommand {
-    /// List systems
+pub enum LiveCommand {
+    /// List them
     List {
-        /// Only systems of this Pod Manager
+        /// Only those of this Pod Manager
         #[arg(long, value_name = "ID")]
         podm: Option<String>,
         /// Again and again.
         #[command(flatten)]
         watch: Watch,
     },
-    /// Show one system
+    /// Show one
     Show {
-        /// System id
+        /// Its id
         id: String,
         /// Its Pod Manager; all of them are asked when left out
         #[arg(long, value_name = "ID")]
@@ -30,29 +30,28 @@ pub enum SystemCommand {
     },
 }
 
-/// Carries out a command.
-pub(super) async fn run(command: SystemCommand, api: &Client, out: &mut Output<'_>) -> Result<(), CtlError> {
+/// Carries out a command on `one` of `what`, such as a `system` of `systems`.
+pub(super) async fn run(
+    command: LiveCommand,
+    (what, one): (&str, &str),
+    api: &Client,
+    out: &mut Output<'_>,
+) -> Result<(), CtlError> {
     let at = |podm: Option<String>| podm.into_iter().map(|id| ("podm_id", id)).collect::<Vec<_>>();
     match command {
-        SystemCommand::List { podm, watch } => {
+        LiveCommand::List { podm, watch } => {
             let query = at(podm);
-            repeat(watch, out, async |out| show_live(api, "systems", &query, out).await).await
+            repeat(watch, out, async |out| show_list(api, what, &query, out).await).await
         }
-        SystemCommand::Show { id, podm } => {
-            let answer = api.get(&["v1", "systems", &id], &at(podm)).await?;
-            let system = the_one(&answer, "systems", "system", &id)?;
-            Ok(out.card(&answer, properties(system))?)
+        LiveCommand::Show { id, podm } => {
+            let answer = api.get(&["v1", what, &id], &at(podm)).await?;
+            Ok(out.card(&answer, properties(the_one(&answer, what, one, &id)?))?)
         }
     }
 }
 
 /// Shows a list of what Pod Managers have. The whole answer is shown: drivers differ, so the columns are the keys that the first one has.
-pub(super) async fn show_live(
-    api: &Client,
-    what: &str,
-    query: &[(&str, String)],
-    out: &mut Output<'_>,
-) -> Result<(), CtlError> {
+async fn show_list(api: &Client, what: &str, query: &[(&str, String)], out: &mut Output<'_>) -> Result<(), CtlError> {
     let answer = api.get(&["v1", what], query).await?;
     let systems: Vec<Value> = list(&format!("GET /v1/{what}"), what, &answer)?;
     let plain = |v: &Value| !v.is_object() && !v.is_array();
@@ -72,7 +71,7 @@ pub(super) async fn show_live(
 }
 
 /// v1 answers one of something with a list of none or one.
-pub(super) fn the_one<'a>(answer: &'a Value, what: &str, one: &str, id: &str) -> Result<&'a Value, CtlError> {
+fn the_one<'a>(answer: &'a Value, what: &str, one: &str, id: &str) -> Result<&'a Value, CtlError> {
     answer.as_array().map_or(Some(answer), |found| found.first()).ok_or_else(|| CtlError::Refused {
         what: format!("GET /v1/{what}/{id}"),
         status: 404,
