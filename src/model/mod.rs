@@ -5,6 +5,7 @@ pub mod driver;
 pub mod event;
 pub mod flavor;
 pub mod history;
+pub mod inventory;
 pub mod kind;
 pub mod node;
 pub mod params;

@@ -1,5 +1,7 @@
 //! A Pod Manager's record, which is also its v1 JSON once its passwords are masked.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use url::Url;
@@ -76,10 +78,37 @@ pub struct Podm {
     /// Certificates of this Pod Manager are not verified: an explicit, visible choice.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub insecure_skip_verify: bool,
+    /// What its operator has set; a row whose operator has set nothing looks as v1's.
+    #[serde(flatten)]
+    pub policy: Policy,
     /// `YYYY-MM-DD HH:MM:SS UTC`.
     pub created_at: String,
     /// `YYYY-MM-DD HH:MM:SS UTC`.
     pub updated_at: String,
+}
+
+/// How a Pod Manager is to be used.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(default)]
+pub struct Policy {
+    /// It takes no new nodes.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub cordoned: bool,
+    /// It takes no new changes at all; what runs is waited for.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub draining: bool,
+    /// What placement may ask for.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
+    /// How gladly placement takes it, beside others with 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub weight: Option<f64>,
+    /// Changes at once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_changes: Option<u32>,
+    /// Reads at once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_reads: Option<u32>,
 }
 
 impl Podm {

@@ -97,6 +97,12 @@ pub fn readings(podm_id: &str) -> String {
     format!("vl:readings:{podm_id}")
 }
 
+/// What a Pod Manager has, by its last refresh.
+#[must_use]
+pub fn inventory(podm_id: &str) -> String {
+    format!("vl:inventory:{podm_id}")
+}
+
 /// What this deployment subscribed to at a Pod Manager.
 #[must_use]
 pub fn subscription(podm_id: &str) -> String {

@@ -11,6 +11,7 @@ pub mod events;
 pub mod explain;
 pub mod gates;
 pub mod idempotency;
+pub mod inventory;
 pub mod keys;
 pub mod listing;
 pub mod meta;

@@ -82,6 +82,7 @@ impl Lab {
             location: None,
             resource_uri: None,
             insecure_skip_verify: false,
+            policy: valence::model::podm::Policy::default(),
             created_at: String::new(),
             updated_at: String::new(),
         }

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::{reach, reads};
 use crate::model::params::PodmCreate;
-use crate::model::podm::{Podm, PodmStatus, canonical_url};
+use crate::model::podm::{Podm, PodmStatus, Policy, canonical_url};
 use crate::model::problem::Problem;
 use crate::model::v1time::v1;
 use crate::podm::drivers;
@@ -50,6 +50,7 @@ pub async fn run(ctx: &Context) -> Result<Value, Verdict> {
         location: None,
         resource_uri: None,
         insecure_skip_verify: params.insecure_skip_verify,
+        policy: Policy::default(),
         created_at: now.clone(),
         updated_at: now,
     };
