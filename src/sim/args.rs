@@ -18,7 +18,7 @@ pub struct SimArgs {
     /// How many PODMs
     #[arg(long, default_value_t = 1)]
     podms: usize,
-    /// What the PODMs speak (only rsd is played so far)
+    /// What the PODMs speak (rsd and eem are played so far)
     #[arg(long, value_enum, default_value = "rsd")]
     flavour: SimFlavour,
     /// Generation of the Intel API that is advertised

@@ -12,7 +12,7 @@ pub enum SimFlavour {
     Rsd,
     /// DMTF CompositionService. Not played yet.
     Composition,
-    /// NEC ExpEther Manager. Not played yet.
+    /// NEC ExpEther Manager: `devices`, `devices/<id>/group_id`.
     Eem,
 }
 

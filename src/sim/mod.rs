@@ -2,7 +2,7 @@
 //!
 //! [`run`] binds one port per PODM and serves until the stop signal. Each PODM is a whole Intel Rack Scale Redfish service:
 //! hardware computed from a seed, nodes that are allocated, assembled, reset and deleted, sessions, subscriptions, tasks. It can
-//! also serve a recorded tree. Faults are switched and requests are read back through control routes.
+//! also be an ExpEther Manager, or serve a recorded tree. Faults are switched and requests are read back through control routes.
 //!
 //! It knows nothing of the rest of the crate, so that it cannot share its mistakes. What a request does is decided under one
 //! lock per PODM by plain functions without I/O: a [`Call`](call::Call) goes in, an [`Answer`](answer::Answer) comes out.
@@ -25,6 +25,7 @@ mod chassis;
 mod config;
 mod control;
 mod delivery;
+mod eem;
 mod events;
 mod exchange;
 mod faults;
@@ -69,7 +70,7 @@ pub use faults::{Cut, Fault};
 #[derive(Debug, thiserror::Error)]
 pub enum SimError {
     /// A flavour that is not played.
-    #[error("the flavour {0:?} is not simulated yet; there is rsd")]
+    #[error("the flavour {0:?} is not simulated yet; there are rsd and eem")]
     Flavour(SimFlavour),
     /// More PODMs than there are ports after the first.
     #[error("there are not {podms} ports from {first} on")]
@@ -128,7 +129,7 @@ impl Running {
 /// # Errors
 /// [`SimError`]: nothing is left running then.
 pub async fn run(config: SimConfig, shutdown: &Shutdown) -> Result<Running, SimError> {
-    if config.flavour != SimFlavour::Rsd {
+    if config.flavour == SimFlavour::Composition {
         return Err(SimError::Flavour(config.flavour));
     }
     let mut listeners = Vec::with_capacity(config.podms);

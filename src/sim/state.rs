@@ -101,6 +101,12 @@ pub(super) struct Kept {
     /// Path of a collection of VLANs → what it has; only collections that were changed.
     #[serde(default)]
     pub(super) vlans: BTreeMap<String, Vec<Vlan>>,
+    /// Id of a board of an ExpEther Manager → what changed of it.
+    #[serde(default)]
+    pub(super) eem: BTreeMap<String, super::eem::Changed>,
+    /// How often a device was taken from a machine that had it.
+    #[serde(default)]
+    pub(super) eem_stolen: usize,
 }
 
 /// All that changes on one PODM.
