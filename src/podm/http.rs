@@ -67,6 +67,8 @@ pub enum Change<'a> {
     Post(Option<&'a Value>),
     /// PATCH, with the version it is meant for when that is known.
     Patch(&'a Value, Option<&'a str>),
+    /// PUT.
+    Put(&'a Value),
     /// DELETE.
     Delete,
 }
@@ -195,6 +197,7 @@ impl Client {
         let (method, name, body, version) = match change {
             Change::Post(body) => (Method::POST, "POST", body, None),
             Change::Patch(body, version) => (Method::PATCH, "PATCH", Some(body), version),
+            Change::Put(body) => (Method::PUT, "PUT", Some(body), None),
             Change::Delete => (Method::DELETE, "DELETE", None, None),
         };
         let response = self.send(method, name, &path, body, version).await?;

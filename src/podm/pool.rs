@@ -19,6 +19,7 @@ use super::login::Door;
 use super::session::Sessions;
 use crate::config::RedfishConfig;
 use crate::lease::Lease;
+use crate::model::driver::DriverInfo;
 use crate::model::podm::Podm;
 use crate::secret::{SecretError, SecretKey};
 use crate::shutdown::Shutdown;
@@ -126,7 +127,9 @@ impl Pool {
         let client = |account, auth, lease| {
             Client::new(http.clone(), podm.name.clone(), &url, account, auth, lease, inner.max_body_bytes)
         };
-        let slot = inner.sessions.slot(podm, || Door(client(account.clone(), Auth::Nothing, None)));
+        let has_sessions = DriverInfo::find(&podm.driver).is_none_or(|driver| driver.sessions);
+        let door = || Door(client(account.clone(), Auth::Nothing, None));
+        let slot = if has_sessions { inner.sessions.slot(podm, door) } else { None };
         Ok(client(account, slot.map_or(Auth::Basic, Auth::Session), lease))
     }
 

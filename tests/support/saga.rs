@@ -81,11 +81,18 @@ impl Plant {
     /// The registration of a Pod Manager under an id; the password is sealed for that id alone.
     pub fn registration_as(&self, id: &str, name: &str, url: &str) -> Definition {
         let sealed = self.lab.key.seal(id, PASSWORD).unwrap();
-        let params = json!({"name": name, "url": url,
+        let params = json!({"name": name, "url": url, "driver": self.lab.driver_name,
             "authentication": [{"type": "basic", "auth_items": {"username": "admin", "password": sealed}}]});
         let mut def = Definition::new("podm.create", params);
         def.podm_id = Some(id.to_owned());
         def
+    }
+
+    /// Without a worker: registers the first Pod Manager, and lets its devices be read.
+    pub async fn enrol(&self) {
+        let id = self.submit_def(self.registration(0, "lab-0", &self.lab.url)).await;
+        assert_eq!(self.drive(id, &[]).await.state.as_str(), "completed");
+        while self.attempt(Duration::from_secs(10)).await {}
     }
 
     pub async fn submit(&self, kind: &str, params: Value, podm: Option<&str>, node: Option<&str>) -> TaskId {

@@ -183,11 +183,22 @@ pub trait Driver: Send + Sync {
         Box::pin(async move { Ok(self.node(node).await?.is_none()) })
     }
 
+    /// Whether composing makes something at the Pod Manager that is deleted again. Where nodes are machines as they stand, only what was
+    /// attached to one is taken back.
+    fn makes_nodes(&self) -> bool {
+        true
+    }
+
     /// Reads a node with all its parts, as the v1 API shows it.
     fn full_node<'a>(&'a self, node: &'a str) -> Call<'a, Value>;
 
     /// Lists systems with their parts; only the one of that id when one is given.
     fn systems<'a>(&'a self, id: Option<&'a str>) -> Call<'a, Vec<SystemView>>;
+
+    /// The system of that id as the v1 API shows it: a list of none or one, or the system itself.
+    fn system<'a>(&'a self, id: &'a str) -> Call<'a, Value> {
+        Box::pin(async move { Ok(self.systems(Some(id)).await?.into_iter().map(|s| s.shown).collect()) })
+    }
 
     /// Lists racks with the systems in them.
     fn racks(&self) -> Call<'_, Vec<RackView>> {
