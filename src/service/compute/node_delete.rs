@@ -38,14 +38,17 @@ pub async fn run(ctx: &Context) -> Result<Value, Verdict> {
                 ctx.progress(20, "decomposing", node.resource_uri.as_str()).await;
                 saved.silent = !driver.makes_nodes();
                 let at = |removal| Saved { removal, ..saved.clone() };
-                match removal::remove(ctx, driver.as_ref(), &node.resource_uri, saved.removal.clone(), at).await {
+                let removed =
+                    removal::remove(ctx, driver.as_ref(), &node.resource_uri, saved.removal.clone(), at).await;
+                // Also after a refusal: some devices may have gone before it.
+                if saved.silent && matches!(removed, Ok(()) | Err(Verdict::Fail(_))) {
+                    attachment::record_all(ctx, driver.as_ref(), &node).await?;
+                }
+                match removed {
                     Err(Verdict::Fail(refusal)) if matches!(refusal.problem.status, 404 | 405) => {
                         nothing_to_decompose(ctx, driver.as_ref(), &node, refusal).await?;
                     }
                     other => other?,
-                }
-                if saved.silent {
-                    attachment::record_all(ctx, driver.as_ref(), &node).await?;
                 }
                 ctx.checkpoint(&Saved { gone: true, removal: Removal::default(), ..saved.clone() }).await?;
             }

@@ -164,7 +164,7 @@ pub(in crate::service) async fn free_all(ctx: &Context, node: &Node) -> Result<(
     reservation::release(ctx, &node.podm_id, &node.uuid, &own.collect::<Vec<_>>()).await
 }
 
-/// Makes the rows of a node's devices what the hardware shows: where devices outlive the node, they are in a group even when they are free.
+/// Makes the rows of a node's devices what the hardware shows, and gives the reservations of those back that it has no more: where devices outlive the node, they are in a group even when they are free.
 ///
 /// # Errors
 /// What the Pod Manager answers; a retry when Redis is away.
@@ -172,7 +172,9 @@ pub(in crate::service) async fn record_all(ctx: &Context, driver: &dyn Driver, n
     let rows: Vec<Device> = ctx.records(Collection::Device).await?;
     for row in rows.iter().filter(|d| d.podm_id == node.podm_id && d.node_id.as_ref() == Some(&node.index)) {
         let link = Link { driver, node: &node.resource_uri, index: &node.index, device: &row.resource_uri };
-        link.record(ctx, &node.podm_id).await?;
+        if !link.record(ctx, &node.podm_id).await? {
+            reservation::release(ctx, &node.podm_id, &node.uuid, std::slice::from_ref(&row.resource_uri)).await?;
+        }
     }
     Ok(())
 }
