@@ -180,10 +180,13 @@ async fn only_a_machine_is_managed_and_only_once() {
     let plant = Plant::start(eem(2)).await;
     let rows = synced(&plant, 4).await;
     let podm = plant.lab.uuids[0].clone();
-    let manage = |index: String| async {
-        let params = json!({ "node_index": index });
-        let id = plant.submit("node.manage", params, Some(&podm), None).await;
-        plant.done(id).await
+    let manage = |index: String| {
+        let (plant, podm) = (&plant, podm.clone());
+        async move {
+            let params = json!({ "node_index": index });
+            let id = plant.submit("node.manage", params, Some(&podm), None).await;
+            plant.done(id).await
+        }
     };
     let eeio = rows[0].properties["device_id"].as_str().unwrap().to_owned();
     let (status, _, title, detail) = problem_of(&manage(eeio.clone()).await);
