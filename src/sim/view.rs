@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::answer::{Answer, etag, tag_listed};
 use super::call::Call;
-use super::config::SimConfig;
+use super::config::{ComposeBy, Deviation, SimConfig, SimFlavour};
 use super::hardware::Hardware;
 use super::state::State;
 
@@ -61,6 +61,24 @@ impl View<'_> {
     pub(super) fn allowable(&self, property: &str) -> String {
         let prefix = if self.config.dmtf_annotations { "DMTF" } else { "Redfish" };
         format!("{property}@{prefix}.AllowableValues")
+    }
+
+    /// Whether this service differs from the specification in a way.
+    pub(super) fn deviates(&self, how: Deviation) -> bool {
+        self.config.deviations.contains(&how)
+    }
+
+    /// Whether systems can be composed in a way here.
+    pub(super) fn composes_by(&self, by: ComposeBy) -> bool {
+        self.config.compose_by.contains(&by)
+    }
+
+    /// The computer systems on a sled.
+    pub(super) fn systems_on(&self, sled: usize) -> Vec<String> {
+        if self.config.flavour != SimFlavour::Composition {
+            return vec![format!("/redfish/v1/Systems/System{sled}")];
+        }
+        self.state.node_on(sled).map(|(id, node)| node.path(*id)).into_iter().collect()
     }
 
     /// A path as it goes into a `Location` header.
