@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::blocks;
 use super::config::ComposeBy;
-use super::view::{View, link, resource, with};
+use super::view::{View, collection, link, resource, with};
 
 const PATH: &str = "/redfish/v1/Systems";
 
@@ -29,6 +29,14 @@ pub(super) fn offered(view: &View<'_>) -> Option<Value> {
         .collect();
     let kind = "#CollectionCapabilities.v1_4_1.CollectionCapabilities";
     (!offered.is_empty()).then(|| json!({ "@odata.type": kind, "Capabilities": offered }))
+}
+
+/// The collections that the object for constrained composition links to with a strict schema: they are of no system, and so empty.
+pub(super) fn collection_of(view: &View<'_>, id: &str, family: &str) -> Option<Value> {
+    let path = format!("{PATH}/{id}/{family}");
+    find(view, id).filter(|c| view.config.strict_schema && c[family]["@odata.id"] == path.as_str())?;
+    let none: [&str; 0] = [];
+    Some(collection(&path, &format!("{}Collection", family.trim_end_matches('s')), family, none))
 }
 
 /// The object of capabilities of an id.
@@ -65,7 +73,7 @@ pub(super) fn find(view: &View<'_>, id: &str) -> Option<Value> {
         for field in fields {
             member[format!("{field}@Redfish.RequiredOnCreate")] = Value::from(true);
         }
-        announce(&mut body, family, kind.split('.').next().unwrap_or_default(), required, member);
+        announce(view, &mut body, family, kind.split('.').next().unwrap_or_default(), required, member);
     }
     let drive = json!({
         "@odata.type": "#Drive.v1_22_0.Drive",
@@ -78,13 +86,18 @@ pub(super) fn find(view: &View<'_>, id: &str) -> Option<Value> {
         "Drives@Redfish.RequiredOnCreate": true,
         "Drives": [drive],
     });
-    announce(&mut body, "Storage", "Storage", false, member);
+    announce(view, &mut body, "Storage", "Storage", false, member);
     Some(body)
 }
 
-fn announce(body: &mut Value, family: &str, schema: &str, required: bool, member: Value) {
+fn announce(view: &View<'_>, body: &mut Value, family: &str, schema: &str, required: bool, member: Value) {
     let when = if required { "RequiredOnCreate" } else { "OptionalOnCreate" };
     body[format!("{family}@Redfish.{when}")] = Value::from(true);
+    // The published schema has a link here, DMTF's mockups say what is in the collection.
+    if view.config.strict_schema {
+        body[family] = link(format!("{PATH}/ConstrainedCapabilities/{family}"));
+        return;
+    }
     body[family] = json!({
         "@odata.type": format!("#{schema}Collection.{schema}Collection"),
         "Members@Redfish.RequiredOnCreate": true,

@@ -28,9 +28,12 @@ pub(super) fn answer(view: &mut View<'_>, rest: &[&str]) -> Answer {
             _ => Answer::not_allowed("GET, HEAD, POST"),
         };
     };
-    if rest.is_empty()
-        && let Some(capabilities) = capabilities::find(view, id)
-    {
+    let capabilities = match rest {
+        [] => capabilities::find(view, id),
+        [family] => capabilities::collection_of(view, id, family),
+        _ => None,
+    };
+    if let Some(capabilities) = capabilities {
         return view.read(capabilities);
     }
     let Some((number, node)) = found(view, id) else { return view.missing() };

@@ -126,6 +126,11 @@ pub(super) fn reservation(view: &mut View<'_>, id: &str) -> Answer {
         view.state.kept.reservations.remove(&n);
         return Answer::no_content();
     }
+    // The published schema gives a stanza's request no property at all; DMTF's mockups show it.
+    let mut manifest = held.manifest;
+    for stanza in manifest["Stanzas"].as_array_mut().into_iter().flatten().filter(|_| view.config.strict_schema) {
+        stanza["Request"] = json!({});
+    }
     let of = |id: &String| blocks::find(view.hardware, id).map(Block::path);
     let path = format!("{PATH}/CompositionReservations/{id}");
     view.read(with(
@@ -133,7 +138,7 @@ pub(super) fn reservation(view: &mut View<'_>, id: &str) -> Answer {
         json!({
             "ReservationTime": super::tasks::time(held.at_ms),
             "ReservedResourceBlocks": links(held.stanzas.iter().flatten().filter_map(of)),
-            "Manifest": held.manifest,
+            "Manifest": manifest,
         }),
     ))
 }
