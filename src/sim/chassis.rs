@@ -91,7 +91,7 @@ fn chassis(view: &View<'_>, place: Place) -> Value {
         body["Links"]["ContainedBy"] = link(parent.path());
     }
     // The published Intel schemas are older than sensors.
-    if matches!(place, Place::Sled(_)) && !view.config.strict_schema {
+    if matches!(place, Place::Sled(_)) && (!view.config.strict_schema || view.config.flavour == SimFlavour::Composition) {
         body["@odata.type"] = Value::from("#Chassis.v1_9_0.Chassis");
         body["Sensors"] = link(format!("{}/Sensors", place.path()));
     }

@@ -69,6 +69,14 @@ impl Redfish {
         Ok(of_parts)
     }
 
+    /// The blocks that a composed system is made of.
+    pub(super) async fn blocks_of(&self, path: &str) -> Result<Vec<String>, RedfishError> {
+        match self.client.get_if_there(path).await? {
+            Some(system) if quirks::is_composed_system(&system)? => system.links("Links/ResourceBlocks"),
+            _ => Ok(Vec::new()),
+        }
+    }
+
     /// Decomposes a composed system. A server that stands in a rack is left as it is: only its record goes.
     pub(super) async fn decompose(&self, path: &str) -> Result<Begun<()>, RedfishError> {
         match self.client.get_if_there(path).await? {
