@@ -15,6 +15,7 @@
 )]
 
 pub mod api;
+pub mod blocks;
 pub mod deployment;
 pub mod engine;
 pub mod fakepodm;

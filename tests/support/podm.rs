@@ -10,7 +10,7 @@ use valence::model::podm::{AuthItems, Authentication, Podm, PodmStatus};
 use valence::podm::{Driver, Pool};
 use valence::secret::SecretKey;
 use valence::shutdown::Shutdown;
-use valence::sim::{self, SimConfig};
+use valence::sim::{self, SimConfig, SimFlavour};
 
 /// The password that Valence has of it.
 pub const PASSWORD: &str = "canary-password";
@@ -23,6 +23,8 @@ pub struct Lab {
     pub pool: Pool,
     pub key: Arc<SecretKey>,
     pub uuids: Vec<String>,
+    /// Who speaks what they speak.
+    pub driver: &'static str,
     same: std::sync::OnceLock<Podm>,
     shutdown: Shutdown,
     dir: tempfile::TempDir,
@@ -43,6 +45,7 @@ impl Lab {
             config.password.clone()
         };
         let config = SimConfig { listen: "127.0.0.1:0".parse().unwrap(), password, ..config };
+        let driver = if config.flavour == SimFlavour::Composition { "redfish" } else { "redfishv1" };
         let running = sim::run(config, &shutdown).await.unwrap();
         let dir = tempfile::tempdir().unwrap();
         let key = Arc::new(SecretKey::create(&dir.path().join("key")).unwrap());
@@ -54,7 +57,7 @@ impl Lab {
         let pool = Pool::new(&redfish, Some(Arc::clone(&key))).unwrap();
         let urls = running.urls();
         let uuids = urls.iter().map(|_| valence::ids::new_record_id()).collect();
-        Self { url: urls[0].clone(), urls, pool, key, uuids, same: Default::default(), shutdown, dir }
+        Self { url: urls[0].clone(), urls, pool, key, uuids, driver, same: Default::default(), shutdown, dir }
     }
 
     /// Where the key lies that credentials are sealed with.
@@ -75,7 +78,7 @@ impl Lab {
             uuid: self.uuids[podm].clone(),
             name: format!("lab-{podm}"),
             url: self.urls[podm].clone(),
-            driver: "redfishv1".into(),
+            driver: self.driver.into(),
             authentication: vec![Authentication { kind: "basic".into(), auth_items }],
             status: PodmStatus::Online,
             description: None,

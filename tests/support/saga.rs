@@ -81,7 +81,7 @@ impl Plant {
     /// The registration of a Pod Manager under an id; the password is sealed for that id alone.
     pub fn registration_as(&self, id: &str, name: &str, url: &str) -> Definition {
         let sealed = self.lab.key.seal(id, PASSWORD).unwrap();
-        let params = json!({"name": name, "url": url,
+        let params = json!({"name": name, "url": url, "driver": self.lab.driver,
             "authentication": [{"type": "basic", "auth_items": {"username": "admin", "password": sealed}}]});
         let mut def = Definition::new("podm.create", params);
         def.podm_id = Some(id.to_owned());
