@@ -26,6 +26,7 @@ pub mod podm;
 pub mod pool;
 pub mod redis;
 pub mod saga;
+pub mod sushy;
 pub mod transcripts;
 pub mod trees;
 pub mod wait;

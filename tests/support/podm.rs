@@ -113,6 +113,12 @@ impl Lab {
         assert!(put.send().await.unwrap().status().is_success());
     }
 
+    /// For how many requests each fault switch still stands.
+    pub async fn fault_counts(&self) -> Vec<u64> {
+        let list: Value = reqwest::get(format!("{}/sim/faults", self.url)).await.unwrap().json().await.unwrap();
+        list.as_array().unwrap().iter().map(|fault| fault["count"].as_u64().unwrap()).collect()
+    }
+
     /// Every request it got.
     pub async fn log(&self) -> Value {
         reqwest::get(format!("{}/sim/log", self.url)).await.unwrap().json().await.unwrap()

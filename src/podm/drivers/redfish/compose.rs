@@ -47,8 +47,8 @@ impl Redfish {
 
     /// Whole servers that are free, the smallest first.
     async fn of_servers(&self, wants: &Wants, taken: &HashSet<String>) -> Result<Vec<Offer>, RedfishError> {
-        let systems = self.needed("Systems").await?;
-        let mut links = self.members(&systems.path).await?;
+        let Some(systems) = self.collection("Systems").await? else { return Ok(Vec::new()) };
+        let mut links = self.members(&systems).await?;
         links.retain(|link| !taken.contains(link));
         let mut fitting = Vec::new();
         for system in self.read_all(&links).await? {
