@@ -206,23 +206,69 @@ async fn a_cancelled_compose_frees_its_blocks() {
 #[tokio::test]
 async fn an_error_that_is_dressed_as_a_success_is_an_error() {
     let plant = Plant::start(quick()).await;
-    plant.lab.faults(json!([{"method": "POST", "path_prefix": SYSTEMS, "status": 200, "body": "500", "count": 1}])).await;
+    plant
+        .lab
+        .faults(json!([{"method": "POST", "path_prefix": SYSTEMS, "status": 200, "body": "500", "count": 1}]))
+        .await;
     node_of(&plant.compose(json!({"name": "n"})).await);
     blocks::assert_true(&plant, 1).await;
 }
 
 #[tokio::test]
 async fn what_another_client_has_reserved_or_composed_is_left_to_it() {
-    let plant = Plant::start(SimConfig { systems: 2, ..quick() }).await;
-    let http = reqwest::Client::new();
-    let url = |path: &str| format!("{}/redfish/v1/{path}", plant.lab.url);
-    let password = Some(support::podm::PASSWORD);
-    let reserve = json!({"CompositionStatus": {"Reserved": true}});
-    let patch = http.patch(url("CompositionService/ResourceBlocks/Compute1")).basic_auth("admin", password);
-    assert_eq!(patch.json(&reserve).send().await.unwrap().status(), 200);
-    let foreign = json!({"Links": {"ResourceBlocks": [{"@odata.id": "/redfish/v1/CompositionService/ResourceBlocks/Compute2"}]}});
-    let post = http.post(url("Systems")).basic_auth("admin", password);
-    assert_eq!(post.json(&foreign).send().await.unwrap().status(), 201);
-    assert_eq!(status_of(&plant.compose(json!({"name": "n"})).await), 409);
-    assert_eq!(plant.lab.nodes().await.len(), 1, "the other client's system stays");
+    for deviations in [vec![], vec![Deviation::Unused]] {
+        let plant = Plant::start(SimConfig { systems: 2, deviations, ..quick() }).await;
+        let http = reqwest::Client::new();
+        let url = |path: &str| format!("{}/redfish/v1/{path}", plant.lab.url);
+        let password = Some(support::podm::PASSWORD);
+        let reserve = json!({"CompositionStatus": {"Reserved": true}});
+        let patch = http.patch(url("CompositionService/ResourceBlocks/Compute1")).basic_auth("admin", password);
+        assert_eq!(patch.json(&reserve).send().await.unwrap().status(), 200);
+        let block = json!({"@odata.id": "/redfish/v1/CompositionService/ResourceBlocks/Compute2"});
+        let post = http.post(url("Systems")).basic_auth("admin", password);
+        let foreign = json!({"Links": {"ResourceBlocks": [block]}});
+        assert_eq!(post.json(&foreign).send().await.unwrap().status(), 201);
+        assert_eq!(status_of(&plant.compose(json!({"name": "n"})).await), 409);
+        assert_eq!(plant.lab.nodes().await.len(), 1, "the other client's system stays");
+    }
+}
+
+#[tokio::test]
+async fn a_node_that_its_service_makes_of_another_nodes_blocks_is_given_back() {
+    let config = SimConfig { systems: 5, deviations: vec![Deviation::Unused], ..by(ComposeBy::Constrained) };
+    let plant = Plant::start(config).await;
+    for n in 1..=4 {
+        node_of(&plant.compose(json!({"name": format!("n{n}")})).await);
+    }
+    // The fifth sled is as the first is, which the service takes for free.
+    let task = plant.compose(json!({"name": "n5"})).await;
+    assert_eq!(status_of(&task), 502);
+    assert!(task.body.error.unwrap().problem.detail.contains("parts that another node has"));
+    plant.assert_agrees(4).await;
+    assert!(plant.lab.nodes().await.iter().all(|n| n["name"] != "n5"));
+}
+
+#[tokio::test]
+async fn a_manifest_that_is_refused_inside_a_success_fails_in_the_pod_managers_words() {
+    let plant = Plant::start(by(ComposeBy::Action)).await;
+    let error = json!({"error": {"code": "c", "message": "Cannot compose", "@Message.ExtendedInfo": [{"Message": "Block 7 is not valid."}]}});
+    plant
+        .lab
+        .faults(json!([{"method": "POST", "path_prefix": "/redfish/v1/CompositionService/Actions", "status": 200,
+        "body": {"Manifest": {"Stanzas": [{"StanzaId": "1", "Response": error}]}}}]))
+        .await;
+    let task = plant.compose(json!({"name": "n"})).await;
+    assert_eq!(status_of(&task), 409);
+    let problem = task.body.error.unwrap().problem;
+    assert_eq!((problem.title.as_str(), problem.detail.as_str()), ("Cannot compose", "Block 7 is not valid."));
+    blocks::assert_true(&plant, 0).await;
+}
+
+#[tokio::test]
+async fn a_task_that_is_answered_without_a_monitor_is_not_taken_for_the_node() {
+    let plant = Plant::start(quick()).await;
+    plant.lab.faults(json!([{"method": "POST", "path_prefix": SYSTEMS, "status": 202, "count": 1,
+        "body": {"@odata.type": "#Task.v1_2_0.Task", "@odata.id": "/redfish/v1/TaskService/Tasks/1", "TaskState": "Running"}}])).await;
+    node_of(&plant.compose(json!({"name": "n"})).await);
+    blocks::assert_true(&plant, 1).await;
 }

@@ -238,7 +238,8 @@ pub fn compose_target(service: &Resource) -> Result<Option<String>, RedfishError
 /// # Errors
 /// When a field is wrong.
 pub fn is_free_block(block: &Resource, composed: &[Resource]) -> Result<bool, RedfishError> {
-    let is_there = !matches!(block.text("Status/State")?.as_deref(), Some("Absent" | "Disabled" | "UnavailableOffline"));
+    let is_there =
+        !matches!(block.text("Status/State")?.as_deref(), Some("Absent" | "Disabled" | "UnavailableOffline"));
     let is_unused = matches!(block.text("CompositionStatus/CompositionState")?.as_deref(), None | Some("Unused"));
     let same = |link: &String| link.trim_end_matches('/') == block.path.trim_end_matches('/');
     for system in composed {

@@ -3,9 +3,9 @@
 use serde_json::{Value, json};
 
 use super::answer::Answer;
+use super::config::SimFlavour;
 use super::hardware::{Hardware, Place};
 use super::view::{View, collection, healthy, link, links, resource, with};
-use super::config::SimFlavour;
 use super::{blocks, pool, sensors, storage};
 
 const PATH: &str = "/redfish/v1/Chassis";
@@ -91,7 +91,8 @@ fn chassis(view: &View<'_>, place: Place) -> Value {
         body["Links"]["ContainedBy"] = link(parent.path());
     }
     // The published Intel schemas are older than sensors.
-    if matches!(place, Place::Sled(_)) && (!view.config.strict_schema || view.config.flavour == SimFlavour::Composition) {
+    if matches!(place, Place::Sled(_)) && (!view.config.strict_schema || view.config.flavour == SimFlavour::Composition)
+    {
         body["@odata.type"] = Value::from("#Chassis.v1_9_0.Chassis");
         body["Sensors"] = link(format!("{}/Sensors", place.path()));
     }

@@ -33,7 +33,12 @@ pub(super) fn answer(view: &mut View<'_>, rest: &[&str]) -> Answer {
         [pool @ ("FreePool" | "ActivePool")] => {
             let all = blocks::all(view.hardware).into_iter();
             let inside = all.filter(|b| blocks::owners(view, *b).is_empty() == (*pool == "FreePool")).map(Block::path);
-            view.read(collection(&format!("{PATH}/{pool}"), "ResourceBlockCollection", pool, inside.collect::<Vec<_>>()))
+            view.read(collection(
+                &format!("{PATH}/{pool}"),
+                "ResourceBlockCollection",
+                pool,
+                inside.collect::<Vec<_>>(),
+            ))
         }
         ["CompositionReservations"] => {
             let path = format!("{PATH}/CompositionReservations");

@@ -75,7 +75,8 @@ fn filled(view: &View<'_>, base: Block, free: &[Block], needs: &[Need]) -> Optio
     loop {
         let items: Vec<Item> = chosen.iter().flat_map(|b| b.items(view.hardware)).collect();
         let Some(missing) = unmet(items.clone(), needs) else {
-            let is_over = |n: &Need| !n.or_more && items.iter().filter(|i| n.item.is_like(**i)).count() > wanted(needs, n);
+            let is_over =
+                |n: &Need| !n.or_more && items.iter().filter(|i| n.item.is_like(**i)).count() > wanted(needs, n);
             return (!needs.iter().any(is_over)).then_some(chosen);
         };
         let helps = |b: &&Block| !chosen.contains(b) && b.items(view.hardware).into_iter().any(|i| missing.takes(i));
@@ -136,7 +137,9 @@ fn amount(of: &Value, key: &str) -> Result<u64, Answer> {
 }
 
 fn need(of: &Value, item: Item) -> Result<Need, Answer> {
-    let count = of["@Redfish.RequestedCount"].as_u64().and_then(|n| usize::try_from(n).ok()).filter(|n| (1..=1024).contains(n));
-    let count = count.ok_or_else(|| Answer::bad("PropertyMissing", "RequestedCount is missing or not from 1 to 1024."))?;
+    let count =
+        of["@Redfish.RequestedCount"].as_u64().and_then(|n| usize::try_from(n).ok()).filter(|n| (1..=1024).contains(n));
+    let count =
+        count.ok_or_else(|| Answer::bad("PropertyMissing", "RequestedCount is missing or not from 1 to 1024."))?;
     Ok(Need { item, count, or_more: of["@Redfish.AllowOverprovisioning"] == true })
 }

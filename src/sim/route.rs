@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 use super::answer::{Answer, Payload};
-use super::view::{View, collection};
 use super::config::SimFlavour;
+use super::view::{View, collection};
 use super::{chassis, composed, composition, events, managers, nodes, pool, root};
 use super::{sensors, sessions, storage, switches, systems, tasks};
 

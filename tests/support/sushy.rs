@@ -34,11 +34,9 @@ impl Sushy {
         command.args(["--fake", "-i", "127.0.0.1", "-p", &port.to_string()]).env("TMPDIR", dir.path());
         let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         let url = format!("http://127.0.0.1:{port}");
-        wait::until("sushy-emulator answers", async || {
-            match reqwest::get(format!("{url}/redfish/v1")).await {
-                Ok(answer) if answer.status().is_success() => Ok(()),
-                other => Err(format!("{other:?}")),
-            }
+        wait::until("sushy-emulator answers", async || match reqwest::get(format!("{url}/redfish/v1")).await {
+            Ok(answer) if answer.status().is_success() => Ok(()),
+            other => Err(format!("{other:?}")),
         })
         .await;
         Some(Self { url, child, _dir: dir })
