@@ -491,11 +491,9 @@ async fn many_podms_differ_and_stop_at_once_even_with_a_hung_client() {
 }
 
 #[tokio::test]
-async fn only_the_rsd_flavour_starts() {
-    for flavour in [SimFlavour::Composition, SimFlavour::Eem] {
-        let started = sim::run(SimConfig { flavour, ..SimConfig::default() }, &Shutdown::new()).await;
-        assert!(matches!(started, Err(sim::SimError::Flavour(_))));
-    }
+async fn a_flavour_that_is_not_played_does_not_start() {
+    let config = SimConfig { flavour: SimFlavour::Eem, ..SimConfig::default() };
+    assert!(matches!(sim::run(config, &Shutdown::new()).await, Err(sim::SimError::Flavour(_))));
     let refused = Command::new(env!("CARGO_BIN_EXE_podm-sim")).args(["--flavour", "eem"]).output().unwrap();
     assert_eq!(refused.status.code(), Some(2));
 }

@@ -10,10 +10,9 @@ use super::answer::Answer;
 use super::boot::not_writable;
 use super::config::Deviation;
 use super::hardware::{Hardware, numbered};
-use super::parts;
 use super::state::{Node, NodeState};
-use super::storage;
-use super::view::{View, collection, healthy, link, links, ok, resource, with};
+use super::view::{View, collection, healthy, link, links, resource, with};
+use super::{block_parts, parts};
 
 pub(super) const PATH: &str = "/redfish/v1/CompositionService/ResourceBlocks";
 /// Sleds, and so sorts of most blocks, in one zone.
@@ -21,8 +20,8 @@ const SLEDS_PER_ZONE: usize = 4;
 /// Systems that a block which can be shared may be in.
 const SHARERS: usize = 2;
 /// Modules of a block of memory, and the size of each in MiB.
-const MODULES: u64 = 4;
-const MODULE_MIB: u64 = 16_384;
+pub(super) const MODULES: u64 = 4;
+pub(super) const MODULE_MIB: u64 = 16_384;
 
 /// What a block has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -177,7 +176,7 @@ pub(super) fn answer(view: &mut View<'_>, rest: &[&str]) -> Answer {
             _ => Answer::not_allowed("GET, HEAD, PATCH"),
         };
     }
-    match part(view, block, rest) {
+    match block_parts::find(view, block, rest) {
         Some(value) => view.read(value),
         None => view.missing(),
     }
@@ -255,69 +254,6 @@ pub(super) fn render(view: &View<'_>, block: Block) -> Value {
         }
     }
     body
-}
-
-/// A part of a block: a processor, a module, a network interface, a storage.
-fn part(view: &View<'_>, block: Block, rest: &[&str]) -> Option<Value> {
-    let (hardware, path, number) = (view.hardware, block.path(), block.number);
-    match (block.sort, rest) {
-        (Sort::Compute, ["Processors", id]) => parts::processor(hardware, &path, number, id).map(standard),
-        (Sort::Compute, ["Memory", id]) => parts::memory(hardware, &path, number, id),
-        (Sort::Memory, ["Memory", id]) => {
-            let number = numbered(id, "Dimm", usize::try_from(MODULES).ok()?)?;
-            Some(module(hardware, &format!("{path}/Memory/{id}"), id, number))
-        }
-        (Sort::Network, ["EthernetInterfaces", id]) => {
-            let mut interface = parts::interface(hardware, &path, number, id)?;
-            interface.as_object_mut()?.remove("VLANs");
-            Some(interface)
-        }
-        (Sort::Drives, ["Storage", "1"]) => Some(storage::standard(hardware, number, &format!("{path}/Storage/1"))),
-        (Sort::Drives, ["SimpleStorage", "1"]) => {
-            Some(storage::simple(hardware, number, &format!("{path}/SimpleStorage/1")))
-        }
-        (Sort::Gpu, ["Processors", "GPU1"]) => {
-            let path = format!("{path}/Processors/GPU1");
-            Some(with(
-                resource(&path, "Processor.v1_1_0.Processor", "GPU1", "Accelerator 1"),
-                json!({
-                    "ProcessorType": "GPU",
-                    "Manufacturer": "Valence",
-                    "Model": "SIM-GPU",
-                    "Status": ok(),
-                }),
-            ))
-        }
-        _ => None,
-    }
-}
-
-fn module(hardware: &Hardware, path: &str, id: &str, number: usize) -> Value {
-    with(
-        resource(path, "Memory.v1_3_0.Memory", id, &format!("Module {number}")),
-        json!({
-            "MemoryType": "DRAM",
-            "MemoryDeviceType": "DDR4",
-            "CapacityMiB": MODULE_MIB,
-            "DataWidthBits": 64,
-            "BusWidthBits": 72,
-            "Manufacturer": "Valence",
-            "SerialNumber": hardware.serial(path),
-            "OperatingSpeedMhz": 2666,
-            "Status": ok(),
-        }),
-    )
-}
-
-/// A resource without the parts that are Intel's own.
-pub(super) fn standard(mut value: Value) -> Value {
-    if let Some(object) = value.as_object_mut() {
-        object.remove("Oem");
-        if let Some(links) = object.get_mut("Links").and_then(Value::as_object_mut) {
-            links.remove("Oem");
-        }
-    }
-    value
 }
 
 /// Links to the zones that there are.

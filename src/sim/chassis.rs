@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 use super::answer::Answer;
 use super::config::SimFlavour;
 use super::hardware::{Hardware, Place};
-use super::view::{View, collection, healthy, link, links, resource, with};
-use super::{blocks, pool, sensors, storage};
+use super::view::{View, collection, healthy, link, links, resource, standard, with};
+use super::{pool, sensors, storage};
 
 const PATH: &str = "/redfish/v1/Chassis";
 
@@ -100,7 +100,7 @@ fn chassis(view: &View<'_>, place: Place) -> Value {
         body["Power"] = link(format!("{}/Power", place.path()));
         body["Thermal"] = link(format!("{}/Thermal", place.path()));
     }
-    if view.config.flavour == SimFlavour::Composition { blocks::standard(body) } else { body }
+    if view.config.flavour == SimFlavour::Composition { standard(body) } else { body }
 }
 
 /// The Intel extension: where the chassis stands.

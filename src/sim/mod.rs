@@ -19,6 +19,7 @@ mod allocate;
 mod answer;
 mod args;
 mod attach;
+mod block_parts;
 mod blocks;
 mod boot;
 mod call;

@@ -135,6 +135,17 @@ pub(super) fn with(mut map: serde_json::Map<String, Value>, more: Value) -> Valu
     Value::Object(map)
 }
 
+/// A resource without the parts that are Intel's own.
+pub(super) fn standard(mut value: Value) -> Value {
+    if let Some(object) = value.as_object_mut() {
+        object.remove("Oem");
+        if let Some(links) = object.get_mut("Links").and_then(Value::as_object_mut) {
+            links.remove("Oem");
+        }
+    }
+    value
+}
+
 /// The status of a thing that is well.
 pub(super) fn healthy() -> Value {
     json!({ "State": "Enabled", "Health": "OK", "HealthRollup": "OK" })
