@@ -82,7 +82,9 @@ impl Redfish {
     /// The blocks that a composed system is made of.
     pub(super) async fn blocks_of(&self, path: &str) -> Result<Vec<String>, RedfishError> {
         match self.client.get_if_there(path).await? {
-            Some(system) if quirks::is_composed_system(&system)? => system.links("Links/ResourceBlocks"),
+            Some(system) if quirks::is_composed_system(&system)? => {
+                system.links("Links/ResourceBlocks")?.iter().map(|link| self.client.resolve(link)).collect()
+            }
             _ => Ok(Vec::new()),
         }
     }
