@@ -268,8 +268,11 @@ async fn a_manifest_that_is_refused_inside_a_success_fails_in_the_pod_managers_w
 async fn a_task_that_is_answered_without_a_monitor_is_not_taken_for_the_node() {
     let plant = Plant::start(quick()).await;
     // Something that is there, and enabled.
-    plant.lab.faults(json!([{"method": "POST", "path_prefix": SYSTEMS, "status": 202, "count": 1,
-        "body": {"@odata.type": "#Task.v1_2_0.Task", "@odata.id": "/redfish/v1/TaskService", "TaskState": "Running"}}])).await;
+    plant
+        .lab
+        .faults(json!([{"method": "POST", "path_prefix": SYSTEMS, "status": 202, "count": 1,
+        "body": {"@odata.type": "#Task.v1_2_0.Task", "@odata.id": "/redfish/v1/TaskService", "TaskState": "Running"}}]))
+        .await;
     node_of(&plant.compose(json!({"name": "n"})).await);
     blocks::assert_true(&plant, 1).await;
 }
