@@ -8,6 +8,7 @@ SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 # Commands that `make run` and `make test` need, as command:package.
 NEEDS_RUN := redis-server:redis-server
 NEEDS_TEST := promtool:prometheus jq:jq
+SUSHY := target/sushy/bin/sushy-emulator
 
 .PHONY: help setup setup-test run test control lint ci bench chaos docs console
 
@@ -27,8 +28,15 @@ endef
 setup: ## install what running needs: redis-server (apt-get)
 	$(call install,$(NEEDS_RUN))
 
-setup-test: ## install what the tests need besides: promtool, jq (apt-get)
+setup-test: $(SUSHY) ## install what the tests need besides: promtool, jq (apt-get), sushy-tools (pip, under target)
 	$(call install,$(NEEDS_RUN) $(NEEDS_TEST))
+
+# A Redfish service that is not ours. Debian keeps what makes virtual environments in a package of its own.
+$(SUSHY):
+	@python3 -c 'import ensurepip' 2>/dev/null || { $(SUDO) apt-get update -qq && \
+	  $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends python3-venv; }
+	python3 -m venv target/sushy
+	target/sushy/bin/pip install --quiet --disable-pip-version-check sushy-tools==2.2.0
 
 run: setup ## run everything on this machine, with simulated Pod Managers
 	$(CARGO) run --locked --bin valence -- up

@@ -13,10 +13,10 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use support::matrix::{self, Case};
-use support::pool;
 use support::saga::Plant;
+use support::{blocks, pool};
 use valence::ids::TaskId;
-use valence::sim::{SimConfig, SimFlavour};
+use valence::sim::{ComposeBy, SimConfig, SimFlavour};
 use valence::store::record::TaskRecord;
 
 fn quick() -> SimConfig {
@@ -200,6 +200,82 @@ fn machine_has<'a>(plant: &'a Plant, _: &'a str, task: &'a TaskRecord) -> matrix
 
 fn machine_lost<'a>(plant: &'a Plant, _: &'a str, task: &'a TaskRecord) -> matrix::Step<'a, ()> {
     Box::pin(pool::assert_machine(plant, usize::from(task.state.as_str() != "completed"), 1))
+}
+
+/// One choice of blocks, so that every cell makes the same calls.
+fn of_blocks() -> SimConfig {
+    SimConfig { flavour: SimFlavour::Composition, systems: 1, ..quick() }
+}
+
+/// The same on a Pod Manager that composes of blocks: what is reserved is looked at too.
+fn compose_of_blocks() -> Case {
+    Case {
+        name: "node.compose of blocks",
+        sim: of_blocks,
+        invariant: |plant, _, task| {
+            Box::pin(blocks::assert_true(plant, usize::from(task.state.as_str() == "completed")))
+        },
+        ..compose()
+    }
+}
+
+fn compose_by_constraints() -> Case {
+    Case {
+        name: "node.compose by constraints",
+        sim: || SimConfig { compose_by: vec![ComposeBy::Constrained], ..of_blocks() },
+        ..compose_of_blocks()
+    }
+}
+
+fn compose_by_manifest() -> Case {
+    Case {
+        name: "node.compose by manifest",
+        sim: || SimConfig { compose_by: vec![ComposeBy::Action], ..of_blocks() },
+        ..compose_of_blocks()
+    }
+}
+
+fn delete_of_blocks() -> Case {
+    Case {
+        name: "node.delete of blocks",
+        sim: of_blocks,
+        invariant: |plant, _, task| {
+            Box::pin(async {
+                assert_eq!(task.state.as_str(), "completed", "{:?}", task.body);
+                blocks::assert_true(plant, 0).await;
+            })
+        },
+        ..delete()
+    }
+}
+
+fn reset_of_blocks() -> Case {
+    Case { name: "node.action Reset of blocks", sim: of_blocks, ..reset() }
+}
+
+#[tokio::test]
+async fn a_compose_of_blocks_ends_whole_or_leaves_nothing() {
+    assert!(matrix::run(&compose_of_blocks()).await > 0);
+}
+
+#[tokio::test]
+async fn a_compose_by_constraints_ends_whole_or_leaves_nothing() {
+    assert!(matrix::run(&compose_by_constraints()).await > 0);
+}
+
+#[tokio::test]
+async fn a_compose_by_manifest_ends_whole_or_leaves_nothing() {
+    assert!(matrix::run(&compose_by_manifest()).await > 0);
+}
+
+#[tokio::test]
+async fn a_deletion_frees_every_block() {
+    assert!(matrix::run(&delete_of_blocks()).await > 0);
+}
+
+#[tokio::test]
+async fn a_reset_of_a_composed_system_is_done_when_it_says_so() {
+    assert!(matrix::run(&reset_of_blocks()).await > 0);
 }
 
 #[tokio::test]

@@ -490,16 +490,6 @@ async fn many_podms_differ_and_stop_at_once_even_with_a_hung_client() {
     assert!(hung.await.unwrap().is_err());
 }
 
-#[tokio::test]
-async fn a_flavour_that_is_not_played_is_refused() {
-    for flavour in [SimFlavour::Composition] {
-        let started = sim::run(SimConfig { flavour, ..SimConfig::default() }, &Shutdown::new()).await;
-        assert!(matches!(started, Err(sim::SimError::Flavour(_))));
-    }
-    let refused = Command::new(env!("CARGO_BIN_EXE_podm-sim")).args(["--flavour", "composition"]).output().unwrap();
-    assert_eq!(refused.status.code(), Some(2));
-}
-
 /// The binary, killed without mercy at the end.
 struct Binary {
     child: Child,

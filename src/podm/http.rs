@@ -346,7 +346,8 @@ impl Client {
         Ok(bytes)
     }
 
-    fn refused(
+    /// The error of an answer that is a refusal, without our secrets.
+    pub(super) fn refused(
         &self,
         name: &'static str,
         path: &str,

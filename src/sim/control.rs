@@ -53,17 +53,20 @@ fn nodes(fleet: &Fleet, call: &Call) -> Value {
             let kept = &view.state.kept;
             let nodes = kept.nodes.iter().map(|(id, node)| {
                 json!({
-                    "index": id.to_string(),
+                    "index": node.path(*id).rsplit('/').next(),
                     "name": node.name,
                     "description": node.description,
                     "state": node.state,
                     "system": format!("System{}", node.system),
+                    "blocks": node.blocks,
                 })
             });
             json!({
                 "podm": podm,
                 "nodes": nodes.collect::<Vec<_>>(),
                 "max_nodes_per_system_ever": kept.max_nodes_per_system_ever,
+                "blocks_composed_twice_ever": kept.blocks_composed_twice_ever,
+                "reserved": kept.reserved,
             })
         })
     };

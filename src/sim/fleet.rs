@@ -182,7 +182,12 @@ impl Fleet {
     /// Whether a request is answered 202, and how long its operation then runs.
     pub(super) fn long_operation(&self, call: &Call, takes: Duration) -> Option<Duration> {
         let segments = call.segments();
-        let on_nodes = matches!(segments.as_slice(), ["redfish", "v1", "Nodes", ..]);
+        let composes = self.config.flavour == SimFlavour::Composition;
+        let on_nodes = match segments.as_slice() {
+            ["redfish", "v1", "Systems", ..] | ["redfish", "v1", "CompositionService", "Actions", _] => composes,
+            ["redfish", "v1", "Nodes", ..] => !composes,
+            _ => false,
+        };
         let on_volumes = matches!(
             segments.as_slice(),
             ["redfish", "v1", "Services" | "StorageServices", _, "LogicalDrives" | "Volumes", ..]
@@ -190,7 +195,8 @@ impl Fleet {
         if call.is_read() || !(on_nodes || on_volumes) || self.tree.is_some() || matches!(call.body, Sent::Garbage) {
             return None;
         }
-        let is_allocate = matches!(segments.as_slice(), [_, _, "Nodes", "Actions", _]);
+        let is_allocate =
+            matches!(segments.as_slice(), [_, _, "Nodes" | "CompositionService", "Actions", _] | [_, _, "Systems"]);
         let by_kind = self.config.task_monitors && (is_allocate || on_volumes || call.method == Method::DELETE);
         let by_time = self.config.slow.is_some_and(|slow| takes > slow);
         match (by_time, by_kind) {

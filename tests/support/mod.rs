@@ -15,6 +15,7 @@
 )]
 
 pub mod api;
+pub mod blocks;
 pub mod deployment;
 pub mod engine;
 pub mod fakepodm;
@@ -25,6 +26,7 @@ pub mod podm;
 pub mod pool;
 pub mod redis;
 pub mod saga;
+pub mod sushy;
 pub mod transcripts;
 pub mod trees;
 pub mod wait;

@@ -39,7 +39,11 @@ impl Drop for Lab {
 impl Lab {
     pub async fn start(config: SimConfig) -> Self {
         let shutdown = Shutdown::new();
-        let driver_name = if config.flavour == SimFlavour::Eem { "expether" } else { "redfishv1" };
+        let driver_name = match config.flavour {
+            SimFlavour::Rsd => "redfishv1",
+            SimFlavour::Composition => "redfish",
+            SimFlavour::Eem => "expether",
+        };
         let password = if config.password == SimConfig::default().password {
             PASSWORD.to_owned()
         } else {
@@ -111,6 +115,12 @@ impl Lab {
     pub async fn faults(&self, list: Value) {
         let put = reqwest::Client::new().put(format!("{}/sim/faults", self.url)).json(&list);
         assert!(put.send().await.unwrap().status().is_success());
+    }
+
+    /// For how many requests each fault switch still stands.
+    pub async fn fault_counts(&self) -> Vec<u64> {
+        let list: Value = reqwest::get(format!("{}/sim/faults", self.url)).await.unwrap().json().await.unwrap();
+        list.as_array().unwrap().iter().map(|fault| fault["count"].as_u64().unwrap()).collect()
     }
 
     /// Every request it got.

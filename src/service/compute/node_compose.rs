@@ -85,6 +85,7 @@ pub async fn run(ctx: &Context) -> Result<Value, Verdict> {
         .allocate(&podm, Wanted { name: params.name.clone(), description, requirements, parts: Vec::new() })
         .await?;
     let view = saga.assemble(&node).await?;
+    saga.reserve_made(&podm, &node).await?;
     saga.attach(&podm.uuid, &view).await?;
     saga.record(&node_id, &podm, &params.name, &view).await
 }
@@ -260,6 +261,21 @@ impl Saga<'_> {
             Link { driver: self.driver, node, index, device }.record(self.ctx, podm_id).await?;
         }
         Ok(())
+    }
+
+    /// Reserves the parts that the node is really made of, where the Pod Manager says: it may have chosen them, or others than were asked for.
+    async fn reserve_made(&mut self, podm: &Podm, node: &str) -> Result<(), Verdict> {
+        let parts = self.driver.parts(node).await.map_err(|e| self.verdict(&e))?;
+        let new: Vec<String> = parts.into_iter().filter(|part| !self.saved.parts.contains(part)).collect();
+        if !new.is_empty() {
+            self.saved.parts.extend(new);
+            self.ctx.checkpoint(&self.saved).await?;
+        }
+        if reservation::reserve(self.ctx, &podm.uuid, self.ctx.node_id()?, &self.saved.parts).await? {
+            return Ok(());
+        }
+        let detail = format!("the Pod Manager made the node {node} of parts that another node has");
+        Err(Verdict::fail(Problem::bad_gateway(detail)))
     }
 
     /// A node of this task that is there already.
