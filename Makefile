@@ -8,6 +8,8 @@ SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 # Commands that `make run` and `make test` need, as command:package.
 NEEDS_RUN := redis-server:redis-server
 NEEDS_TEST := promtool:prometheus jq:jq
+# Ironic as the tests run it, in a venv of its own.
+IRONIC := target/ironic/39.0.0
 
 .PHONY: help setup setup-test run test control lint ci bench chaos docs console
 
@@ -27,8 +29,16 @@ endef
 setup: ## install what running needs: redis-server (apt-get)
 	$(call install,$(NEEDS_RUN))
 
-setup-test: ## install what the tests need besides: promtool, jq (apt-get)
+setup-test: $(IRONIC) ## install what the tests need besides: promtool, jq (apt-get), Ironic (pip, below target/)
 	$(call install,$(NEEDS_RUN) $(NEEDS_TEST))
+
+# Debian keeps what makes a venv in a package of its own. The file is there once everything is.
+$(IRONIC):
+	@python3 -c 'import ensurepip, venv' 2>/dev/null || { $(SUDO) apt-get update -qq && \
+	  $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends python3-venv; }
+	rm -rf target/ironic && python3 -m venv target/ironic
+	target/ironic/bin/pip install --quiet --disable-pip-version-check ironic==$(notdir $@) requests
+	touch $@
 
 run: setup ## run everything on this machine, with simulated Pod Managers
 	$(CARGO) run --locked --bin valence -- up

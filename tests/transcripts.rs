@@ -64,7 +64,12 @@ const GENERIC: &[Meant] = &[
         "Unsupported Driver Specified",
         "expether Pod Managers are not served yet",
     ),
-    meant("060-node-register-missing", 501, "NotImplemented", "provisioning is not served yet"),
+    meant(
+        "060-node-register-missing",
+        404,
+        "Resource could not be found",
+        "an unknown node is told before an Ironic that is not configured",
+    ),
     meant("061-node-compose-no-podm-id", 503, "Connection Error", BUG_7),
     meant("067-node-manage-bad-key", 400, "Validation Error", TWO_FAULTS),
     meant("068-node-manage-no-podm-id", 400, "Validation Error", BUG_7),
