@@ -135,3 +135,15 @@ async fn a_body_that_is_passed_on_is_stored_sealed_and_shown_nowhere() {
     }
     assert!(seen > 3);
 }
+
+#[tokio::test]
+async fn a_proxied_body_that_is_not_said_to_be_json_is_refused_and_nothing_is_sent() {
+    let (plant, front) = one().await;
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let asked = client.post(format!("{}/Nodes/Actions/Allocate", front.url)).body(r#"{"Name": "n"}"#);
+    let answer = asked.header("content-type", "text/plain").send().await.unwrap();
+    assert_eq!(answer.status().as_u16(), 415);
+    let said: Value = answer.json().await.unwrap();
+    assert_eq!(said.as_object().unwrap().len(), 5, "{said}");
+    assert_eq!((plant.lab.posts().await, plant.lab.nodes().await.len()), (0, 0));
+}
