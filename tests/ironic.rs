@@ -22,9 +22,9 @@ async fn plant(ironic: IronicConfig) -> (Plant, Front) {
     (plant, front)
 }
 
-/// Composes a node and gives its id.
+/// Composes a node of at least two interfaces and gives its id.
 async fn node(front: &Front, plant: &Plant, name: &str) -> String {
-    let asked = json!({"name": name, "podm_id": plant.lab.uuids[0]});
+    let asked = json!({"name": name, "podm_id": plant.lab.uuids[0], "properties": {"memory": {"type": "DDR4"}}});
     let (status, said) = front.ask(Method::POST, "/v1/nodes", Some(asked)).await;
     assert_eq!(status, 200, "{said}");
     said["uuid"].as_str().unwrap().to_owned()
@@ -170,7 +170,14 @@ async fn a_registration_that_dies_after_any_step_is_carried_on_with() {
     let plant = Plant::with_ironic(SimConfig::default(), false, guarded.config("right")).await;
     let created = plant.submit_def(plant.registration(0, "lab-0", &plant.lab.urls[0])).await;
     plant.drive(created, &[]).await;
-    let composed = plant.submit("node.compose", json!({"name": "n"}), Some(&plant.lab.uuids[0]), None).await;
+    let composed = plant
+        .submit(
+            "node.compose",
+            json!({"name": "n", "properties": {"memory": {"type": "DDR4"}}}),
+            Some(&plant.lab.uuids[0]),
+            None,
+        )
+        .await;
     plant.drive(composed, &[]).await;
     let id = plant.node_rows().await[0].uuid.clone();
     let mut def = Definition::new("node.register", json!({}));
