@@ -18,6 +18,7 @@ pub mod api;
 pub mod deployment;
 pub mod engine;
 pub mod fakepodm;
+pub mod fakesystems;
 pub mod front;
 pub mod history;
 pub mod ironic;
