@@ -22,7 +22,7 @@ impl Drop for Sushy {
 impl Sushy {
     /// `None` where it is not installed; a test that needs it says so.
     pub async fn start() -> Option<Self> {
-        let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/sushy/bin/sushy-emulator");
+        let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/venv/sushy/bin/sushy-emulator");
         if !program.is_file() {
             println!("skipped: no sushy-emulator (make setup-test)");
             return None;
