@@ -42,6 +42,8 @@ pub struct Redfish {
     pub sessions: IntGauge,
     /// Logins by what they came to: session, basic, unknown, refused.
     pub logins: IntCounterVec,
+    /// Seconds from a request to its answer's header, by method and class of the status; none: not answered.
+    pub requests: HistogramVec,
 }
 
 /// What Pod Managers measure and tell. The label `podm` holds names of the first Pod Managers, `other` for the rest.
@@ -174,6 +176,12 @@ impl Metrics {
                 "valence_redfish_logins_total",
                 "Logins at Pod Managers, by what they came to.",
                 &["outcome"],
+            ),
+            requests: declare.histograms(
+                "valence_redfish_request_duration_seconds",
+                "Time from a request to a Pod Manager to its answer's header.",
+                &["method", "code_class"],
+                &REQUEST_SECONDS,
             ),
         };
         let telemetry = Self::telemetry(&declare);

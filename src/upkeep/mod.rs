@@ -24,6 +24,7 @@ use crate::observe::health;
 use crate::podm::Pool;
 use crate::secret::SecretKey;
 use crate::shutdown::{Shutdown, sleep_or_stop};
+use crate::store::gates::Gatekeeper;
 use crate::store::meta::MetaError;
 use crate::store::{Store, StoreError};
 
@@ -42,6 +43,7 @@ pub async fn run(
     shutdown: &Shutdown,
 ) -> Result<(), MetaError> {
     store.agree_on_meta().await?;
+    pool.report_to(Gatekeeper::new(&store));
     promote::spawn(&store, shutdown);
     reclaim::spawn(&store, shutdown);
     repair::spawn(&store, shutdown);
