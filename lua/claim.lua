@@ -64,7 +64,7 @@ local function take(lane, entry, id)
     call('ZADD', wait_key(gate), 'NX', created(id) * 1000, id)
     local ahead = call('ZCARD', wait_key(gate))
     local due = NOW + math.min(30000 + 5 * ahead, 600000)
-    if shut and ahead == 1 then due = math.min(due, shut) end
+    if shut then due = ahead == 1 and shut or math.max(due, shut) end
     local elsewhere = last_line(t) ~= gate
     delay(t, t.state == 'cancelling' and 'cancelling' or 'waiting', due, 'gate ' .. gate)
     if elsewhere then pass_on(t) end
