@@ -12,8 +12,8 @@
 -- Keeps     while it is open, news of requests sent before is ignored; half-open, the first news decides
 -- Cost      1 key; 6 when the circuit opens or closes
 -- Callers   store::gates
--- Failures that open the circuit, when they are at least half of what was asked within the window (ms): twice the longest request.
-local ENOUGH, WINDOW = 5, 120000
+-- Failures that open the circuit, when they are at least half of what was asked within the window.
+local ENOUGH = 5
 -- How long it stays open, ms: at first, and at most after a probe has failed again and again.
 local FIRST, LONGEST = 5000, 60000
 -- Longest that a Pod Manager may ask for, ms: a wrong header must not park its tasks for ever.

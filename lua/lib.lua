@@ -25,6 +25,8 @@ local ENDED = { completed = true, failed = true, cancelled = true }
 local FAIR_SHARE = 200
 -- Retries of one Pod Manager's tasks: so many at once, then one every so often (ms), all workers together.
 local RETRY_BURST, RETRY_EVERY = 10, 500
+-- How long failures of a Pod Manager count, ms: twice the longest request.
+local WINDOW = 120000
 -- How long the one probe of a half-open circuit keeps others out without news, ms.
 local PROBE = 30000
 
@@ -246,13 +248,16 @@ local function blocked_by(t)
   return nil
 end
 
--- When a retry may go, ms: at once while its Pod Manager's budget lasts, else at the next time that is free, which is then its own.
+-- When a retry may go, ms: at once while its Pod Manager's budget lasts, else at the next time that is free, which is then its own. Where
+-- no failure is on record there is nothing to be spared.
 local function retry_slot(t)
   local podm = t.gates and match(t.gates, 'podm:(%S+):w=')
   if not podm then return NOW end
   local slot = tonumber(t.again)
   if slot and slot > 1 then return slot end
-  local next = math.max(tonumber(call('HGET', breaker_key(podm), 'retry_at')) or 0, NOW)
+  local b = call('HMGET', breaker_key(podm), 'retry_at', 'since')
+  if NOW - (tonumber(b[2]) or 0) > WINDOW then return NOW end
+  local next = math.max(tonumber(b[1]) or 0, NOW)
   call('HSET', breaker_key(podm), 'retry_at', next + RETRY_EVERY)
   call('PEXPIRE', breaker_key(podm), 86400000)
   return math.max(next - (RETRY_BURST - 1) * RETRY_EVERY, NOW)

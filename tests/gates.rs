@@ -188,6 +188,7 @@ async fn retries_of_one_pod_manager_take_turns_within_its_budget_whatever_worker
     put(&e, 30, "podm:p1:w=100").await;
     let held = e.claim_n("w1", 50).await;
     assert_eq!(held.len(), 30, "first attempts are no retries");
+    report(&e, 0, 1, None).await;
     for one in &held {
         e.settle(one, Outcome::Retry(Duration::ZERO)).await;
     }
