@@ -71,7 +71,7 @@ for i = 3, 2 + ARGV[2] * 9, 9 do
     end
     call('HSET', t.key, unpack(fields))
     bump(t.lane, 'enqueued', 1)
-    live[#live + 1] = created(t.id)
+    live[#live + 1] = int(created(t.id))
     live[#live + 1] = t.id
     replies[#replies + 1] = 'new'
   end
