@@ -95,7 +95,6 @@ impl Client {
         account: Option<Account>,
         auth: Auth,
         lease: Option<Lease>,
-        watch: Watch,
         max_body_bytes: u64,
     ) -> Self {
         let path = url.path().trim_end_matches('/');
@@ -104,7 +103,12 @@ impl Client {
         origin.set_path("/");
         origin.set_query(None);
         origin.set_fragment(None);
-        Self { http, podm, origin, prefix, account, auth, lease, watch, max_body_bytes }
+        Self { http, podm, origin, prefix, account, auth, lease, watch: Watch::default(), max_body_bytes }
+    }
+
+    /// The same, telling what comes of its requests.
+    pub(super) fn watched(self, watch: Watch) -> Self {
+        Self { watch, ..self }
     }
 
     /// Name of the Pod Manager.
@@ -459,7 +463,6 @@ mod tests {
             Some(account),
             Auth::Basic,
             None,
-            Watch::default(),
             1000,
         )
     }
