@@ -255,6 +255,8 @@ async fn a_place_that_comes_free_while_draining_goes_to_the_removal_behind_those
     put(&e, 1, "podm:p1:w=1").await;
     let held = e.claim("w1").await;
     let kept = put(&e, 3, "podm:p1:w=1").await;
+    let last = kept[2].created_ms();
+    wait::until("the removal is accepted after them", async || e.store.clock().now_ms() > last).await;
     let removal = e.put(gated(&e, "podm:p1:w=1 out")).await;
     assert!(e.claim_n("w1", 10).await.is_empty());
     e.store.set_limits("p1", &Policy { draining: true, ..Policy::default() }).await.unwrap();
