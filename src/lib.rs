@@ -9,8 +9,8 @@
 //! ```text
 //! bin → api | worker | upkeep | ctl | sim
 //! api    → store, model            worker → service, store, model
-//! upkeep → store, podm, model      service → podm, store through service::context
-//! podm   → model, store::gates     store → model
+//! upkeep → store, podm, model      service → podm, placement, store through service::context
+//! podm   → model, store::gates     store → model             placement → model, pure
 //! sim    → model                   ctl → model (speaks HTTP only; ctl::up starts the others)
 //! ```
 
@@ -24,6 +24,7 @@ pub mod ids;
 pub mod lease;
 pub mod model;
 pub mod observe;
+pub mod placement;
 pub mod podm;
 pub mod secret;
 pub mod service;
