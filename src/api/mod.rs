@@ -25,6 +25,7 @@ mod kinds;
 mod networks;
 mod nodes;
 mod openapi;
+mod placements;
 mod pod_managers;
 mod prefer;
 mod proxy;
@@ -113,6 +114,7 @@ fn resources() -> Vec<Resource> {
     vec![
         tasks::resource(),
         nodes::resource(),
+        placements::resource(),
         systems::resource(),
         storages::resource(),
         devices::resource(),

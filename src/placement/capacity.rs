@@ -71,8 +71,7 @@ fn fits(request: &Request, shape: &Shape) -> bool {
     let enough = |has: f64, wanted: f64| has == 0.0 || has >= wanted;
     enough(f64::from(shape.cores), request.cores)
         && enough(mib(shape), request.memory_mib)
-        && (request.model.is_empty()
-            || shape.model.as_ref().is_none_or(|m| m.to_lowercase().contains(&request.model)))
+        && (request.model.is_empty() || shape.model.as_ref().is_none_or(|m| m.to_lowercase().contains(&request.model)))
 }
 
 /// Whether several together are enough, where nodes are put together of blocks. Memory may be in blocks that are not counted.

@@ -13,6 +13,7 @@ use super::Verdict;
 use crate::ids::{Bucket, TaskId};
 use crate::lease::Lease;
 use crate::model::kind::{self, Kind};
+use crate::model::placement::{Candidate, Decision};
 use crate::model::podm::Podm;
 use crate::model::problem::Problem;
 use crate::model::task::{Definition, Progress};
@@ -24,6 +25,9 @@ use crate::store::readings::{Latest, Subscribed};
 use crate::store::record::TaskRecord;
 use crate::store::records::{Collection, Writer};
 use crate::store::tasks::NewTask;
+
+/// How long a reservation outlives its task's time: its undo gives the hardware back.
+const UNDO_TIME: Duration = Duration::from_secs(600);
 
 /// What one attempt of an async kind works with.
 pub struct Context {
@@ -472,13 +476,46 @@ impl Context {
         Ok(self.store.forget_telemetry(podm_id).await?)
     }
 
-    /// How many changes of a Pod Manager run or wait now.
+    /// Chooses a Pod Manager and reserves hardware there for this task, until it ends.
     ///
     /// # Errors
     /// A retry when Redis is away.
-    pub async fn in_flight(&self, podm_id: &str) -> Result<u64, Verdict> {
-        let gate = kind::podm_gate(podm_id, true);
-        Ok(self.store.gate_in_flight(self.bucket_of(Some(podm_id)), &gate).await?)
+    pub async fn place(&self, decide: impl Fn(&[Candidate], u64) -> Decision) -> Result<Decision, Verdict> {
+        let lasts = Duration::from_secs(self.def.timeout_s) + UNDO_TIME;
+        Ok(self.store.place(self.claimed.id, lasts, decide).await?)
+    }
+
+    /// Notes that this task's node is there, and how long composing it took.
+    ///
+    /// # Errors
+    /// A retry when Redis is away.
+    pub async fn placed(&self, podm_id: &str, took_ms: u64) -> Result<(), Verdict> {
+        let took = Duration::from_millis(took_ms);
+        Ok(self.store.reservation_done(podm_id, self.claimed.id, took).await?)
+    }
+
+    /// Gives back what this task has reserved at a Pod Manager.
+    ///
+    /// # Errors
+    /// A retry when Redis is away.
+    pub async fn give_up_place(&self, podm_id: &str) -> Result<(), Verdict> {
+        Ok(self.store.drop_reservation(podm_id, self.claimed.id).await?)
+    }
+
+    /// Gives back what an earlier run of this task has reserved and did not live to note.
+    ///
+    /// # Errors
+    /// A retry when Redis is away.
+    pub async fn give_up_strays(&self) -> Result<(), Verdict> {
+        Ok(self.store.drop_reservations_of(self.claimed.id).await?)
+    }
+
+    /// Notes that hardware was given back at a Pod Manager.
+    ///
+    /// # Errors
+    /// A retry when Redis is away.
+    pub async fn hardware_freed(&self, podm_id: &str) -> Result<(), Verdict> {
+        Ok(self.store.hardware_freed(podm_id).await?)
     }
 
     /// Redis's time, ms since 1970.

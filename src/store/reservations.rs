@@ -130,6 +130,22 @@ impl Store {
         self.note_reservation(&["drop", podm_id, &task.to_string()]).await
     }
 
+    /// Gives back every reservation that a task has and whose node is not there.
+    ///
+    /// # Errors
+    /// When Redis is away; they then lapse.
+    pub async fn drop_reservations_of(&self, task: TaskId) -> Result<(), StoreError> {
+        self.read_candidates(Instant::now()).await?;
+        let id = task.to_string();
+        let has_one = |c: &&mut Candidate| c.reservations.iter().any(|r| r.task == id && r.done_ms == 0);
+        let at: Vec<String> =
+            self.with_candidates(|all| all.iter_mut().filter(has_one).map(|c| c.site.uuid.clone()).collect());
+        for podm_id in at {
+            self.drop_reservation(&podm_id, task).await?;
+        }
+        Ok(())
+    }
+
     /// Notes that hardware was given back at a Pod Manager: an inventory from before is no proof that there is none.
     ///
     /// # Errors

@@ -41,6 +41,7 @@ pub async fn run(ctx: &Context) -> Result<Value, Verdict> {
                     }
                     other => other?,
                 }
+                ctx.hardware_freed(&node.podm_id).await?;
                 ctx.checkpoint(&Saved { gone: true, ..Saved::default() }).await?;
             }
             forget(ctx, &node).await?;
