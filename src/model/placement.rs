@@ -19,7 +19,7 @@ pub struct Hints {
     /// What nodes should be spread across.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub spread: Option<Spread>,
-    /// Labels that the Pod Manager should have; one without is taken only when it is much better otherwise.
+    /// Labels that the Pod Manager should have; one without is taken only when there is hardly another choice.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub affinity: BTreeMap<String, String>,
     /// Labels that the Pod Manager should not have.

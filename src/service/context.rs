@@ -371,7 +371,19 @@ impl Context {
     ///
     /// # Errors
     /// 500 for an unknown kind; a retry when Redis is away or full.
-    pub async fn child(&self, step: &str, mut def: Definition) -> Result<TaskId, Verdict> {
+    pub async fn child(&self, step: &str, def: Definition) -> Result<TaskId, Verdict> {
+        self.child_in_line(step, def, true).await
+    }
+
+    /// As [`Context::child`], beside the other tasks of its node instead of in line with them: those are at another Pod Manager.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn child_elsewhere(&self, step: &str, def: Definition) -> Result<TaskId, Verdict> {
+        self.child_in_line(step, def, false).await
+    }
+
+    async fn child_in_line(&self, step: &str, mut def: Definition, in_line: bool) -> Result<TaskId, Verdict> {
         let unknown = || Problem::internal(format!("unknown kind {}", def.kind));
         let kind = Kind::find(&def.kind).ok_or_else(unknown)?;
         def.parent_id = Some(self.claimed.id);
@@ -386,7 +398,11 @@ impl Context {
         };
         let lane = Lane { topic: kind.topic, priority: self.def.priority };
         def.priority = self.def.priority;
-        let gates = kind.gates_of(&def);
+        let mut gates = kind.gates_of(&def);
+        if !in_line {
+            let elsewhere: Vec<&str> = gates.split(' ').filter(|gate| !gate.starts_with("node:")).collect();
+            gates = elsewhere.join(" ");
+        }
         self.store.enqueue(NewTask { id, lane, def, delay_ms: None, gates, idempotent: true }).await?;
         Ok(id)
     }

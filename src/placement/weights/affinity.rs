@@ -1,10 +1,11 @@
-//! Labels that a Pod Manager should have, or should not have: each that is not as wished counts for much, and forbids nothing.
+//! Labels that a Pod Manager should have, or should not have: one that is not as wished is taken only when there is hardly another,
+//! but it is not forbidden.
 
 use super::Field;
 use crate::placement::{Fit, Request};
 
-/// One wish unmet is as bad as seven composes in line.
-const UNMET: f64 = 1.0 / 8.0;
+/// Far more than the rest can make good: a Pod Manager may well be thirty times as fast as another.
+const UNMET: f64 = 0.001;
 
 pub(super) fn weigh(request: &Request, fit: &Fit<'_>, _: &Field) -> f64 {
     let (hints, labels) = (&request.hints, &fit.candidate.site.policy.labels);

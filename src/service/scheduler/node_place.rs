@@ -165,7 +165,12 @@ async fn child(ctx: &Context, saved: &mut Saved, choice: &Choice) -> Result<Task
     def.caller.clone_from(&ctx.def().caller);
     def.timeout_s = ctx.def().timeout_s;
     def.max_attempts = ctx.def().max_attempts.min(CHILD_ATTEMPTS);
-    let child = ctx.child(&format!("compose at {}", choice.podm_id), def).await?;
+    let step = format!("compose at {}", choice.podm_id);
+    // What gave up before may still have to undo its part, and holds the node's place in line meanwhile.
+    let child = match saved.tried.is_empty() {
+        true => ctx.child(&step, def).await?,
+        false => ctx.child_elsewhere(&step, def).await?,
+    };
     saved.choice = Some(Choice { child: Some(child), ..choice.clone() });
     ctx.checkpoint(&*saved).await?;
     Ok(child)
