@@ -2,6 +2,7 @@
 
 pub mod audit;
 pub mod device;
+pub mod drift;
 pub mod driver;
 pub mod event;
 pub mod flavor;

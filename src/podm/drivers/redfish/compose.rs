@@ -124,7 +124,7 @@ impl Redfish {
 }
 
 /// Whether a block may go into one more system. One that can be shared may, until it is in as many as it can be.
-fn is_free(block: &Resource, is_used: bool) -> Result<bool, RedfishError> {
+pub(super) fn is_free(block: &Resource, is_used: bool) -> Result<bool, RedfishError> {
     let state = block.text("Status/State")?;
     if quirks::is_reserved(block) || matches!(state.as_deref(), Some("Absent" | "Disabled" | "UnavailableOffline")) {
         return Ok(false);
