@@ -11,6 +11,8 @@ use super::state::State;
 
 /// Looks that must have seen a thing before anything is done about it.
 pub const SIGHTINGS: u32 = 2;
+/// Looks closer together than this count as one: several may run side by side, ms.
+pub const APART_MS: u64 = 2_000;
 /// Findings kept of one Pod Manager.
 pub const MOST: usize = 500;
 
@@ -127,8 +129,9 @@ pub fn merge(before: &[Finding], mut seen: Vec<Finding>, now_ms: u64) -> Vec<Fin
     for finding in &mut seen {
         let known = before.iter().find(|b| b.is_same(finding));
         finding.first_ms = known.map_or(now_ms, |k| k.first_ms);
-        finding.sightings = known.map_or(0, |k| k.sightings) + 1;
-        finding.last_ms = now_ms;
+        let is_apart = known.is_none_or(|k| now_ms >= k.last_ms + APART_MS);
+        finding.sightings = known.map_or(0, |k| k.sightings) + u32::from(is_apart);
+        finding.last_ms = if is_apart { now_ms } else { known.map_or(now_ms, |k| k.last_ms) };
     }
     seen
 }
@@ -180,10 +183,11 @@ mod tests {
         let seen = || vec![Finding::new(Sort::Orphan, "/n/1", String::new())];
         let first = merge(&[], seen(), 1_000);
         assert!(!first[0].is_due(10_000_000, 600_000), "one sighting is not enough, however long ago");
-        let second = merge(&first, seen(), 2_000);
+        assert_eq!(merge(&first, seen(), 2_999)[0].sightings, 1, "two looks side by side are one");
+        let second = merge(&first, seen(), 3_000);
         assert!(!second[0].is_due(600_999, 600_000));
         assert!(second[0].is_due(601_000, 600_000));
-        let after_a_gap = merge(&merge(&second, Vec::new(), 3_000), seen(), 700_000);
+        let after_a_gap = merge(&merge(&second, Vec::new(), 5_000), seen(), 700_000);
         assert!(!after_a_gap[0].is_due(10_000_000, 600_000), "it was not there meanwhile");
     }
 
@@ -191,15 +195,15 @@ mod tests {
     fn another_task_or_node_is_another_finding() {
         let of = |task: &str| Finding { task_id: Some(task.into()), ..Finding::new(Sort::Orphan, "/n/1", "".into()) };
         let first = merge(&[], vec![of("a")], 1);
-        assert_eq!(merge(&first, vec![of("b")], 2)[0].sightings, 1);
+        assert_eq!(merge(&first, vec![of("b")], 2 + APART_MS)[0].sightings, 1);
     }
 
     #[test]
     fn adoption_needs_no_grace_and_what_is_only_listed_is_never_due() {
         for (sort, due) in [(Sort::Unrecorded, true), (Sort::Missing, false), (Sort::Device, false)] {
             let seen = || vec![Finding::new(sort, "/n/1", String::new())];
-            let second = merge(&merge(&[], seen(), 1), seen(), 2);
-            assert_eq!(second[0].is_due(2, 600_000), due, "{sort:?}");
+            let second = merge(&merge(&[], seen(), 1), seen(), 1 + APART_MS);
+            assert_eq!(second[0].is_due(1 + APART_MS, 600_000), due, "{sort:?}");
         }
     }
 }

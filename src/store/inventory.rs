@@ -64,6 +64,25 @@ impl Store {
         texts.into_iter().map(|text| text.map(|text| read("an inventory", &text)).transpose()).collect()
     }
 
+    /// When some Pod Managers were read, in their order, ms since 1970.
+    ///
+    /// # Errors
+    /// When Redis is away.
+    pub async fn inventory_times(&self, podm_ids: &[String]) -> Result<Vec<Option<u64>>, StoreError> {
+        self.numbers(podm_ids, "at").await
+    }
+
+    async fn numbers(&self, podm_ids: &[String], field: &str) -> Result<Vec<Option<u64>>, StoreError> {
+        if podm_ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut pipe = redis::pipe();
+        for id in podm_ids {
+            pipe.hget(keys::inventory(id), field);
+        }
+        Ok(pipe.query_async(&mut self.redis().shared()).await?)
+    }
+
     /// The rows of a Pod Manager.
     ///
     /// # Errors
@@ -147,15 +166,7 @@ impl Store {
     /// # Errors
     /// When Redis is away.
     pub async fn looks_again(&self, podm_ids: &[String]) -> Result<Vec<u64>, StoreError> {
-        if podm_ids.is_empty() {
-            return Ok(Vec::new());
-        }
-        let mut pipe = redis::pipe();
-        for id in podm_ids {
-            pipe.hget(keys::inventory(id), "again");
-        }
-        let found: Vec<Option<u64>> = pipe.query_async(&mut self.redis().shared()).await?;
-        Ok(found.into_iter().map(Option::unwrap_or_default).collect())
+        Ok(self.numbers(podm_ids, "again").await?.into_iter().map(Option::unwrap_or_default).collect())
     }
 
     /// Forgets the inventory of a Pod Manager.
@@ -165,7 +176,8 @@ impl Store {
     pub async fn forget_inventory(&self, podm_id: &str) -> Result<(), StoreError> {
         let mut pipe = redis::pipe();
         pipe.cmd("DEL").arg(keys::inventory(podm_id)).ignore();
-        for what in ["refresh", "refresh-task", "refresh-soon", "refresh-soon-task", "look"] {
+        pipe.hdel(keys::PROBES, podm_id).ignore();
+        for what in ["probed", "refresh", "refresh-task", "refresh-soon", "refresh-soon-task", "look"] {
             pipe.cmd("DEL").arg(keys::slot(what, podm_id)).ignore();
         }
         let () = pipe.query_async(&mut self.redis().shared()).await?;

@@ -17,6 +17,7 @@ pub mod keys;
 pub mod listing;
 pub mod meta;
 pub mod podm_events;
+pub mod probes;
 pub mod queues;
 pub mod readings;
 pub mod record;

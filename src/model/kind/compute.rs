@@ -41,6 +41,14 @@ pub(super) const KINDS: &[Kind] = &[
         ..kind("node.manage", Topic::Compute, "Takes a node on record that was composed elsewhere")
     },
     Kind {
+        gates: Gates::Node,
+        needs_podm: true,
+        admin: true,
+        check: check::<params::Return>,
+        schema: schema::<params::Return>,
+        ..kind("node.return", Topic::Compute, "Gives back what a node that never came to be has left behind")
+    },
+    Kind {
         check: check_flavor::<params::FlavorCreate>,
         schema: schema::<params::FlavorCreate>,
         result_schema: schema::<crate::model::flavor::Flavor>,

@@ -18,7 +18,7 @@ use serde_json::Value;
 use super::params;
 use super::problem::Problem;
 use super::task::Definition;
-use super::topic::Topic;
+use super::topic::{Priority, Topic};
 pub use read::{no_nulls, read};
 use schema::{any, schema};
 
@@ -40,6 +40,8 @@ pub enum Gates {
     Podm,
     /// That, and the node's own: one task at a time, in the order of acceptance.
     Node,
+    /// A place among the refreshes of low priority, of which a bucket runs so many at once. Others pass: what is urgent jumps the line.
+    Refresh,
 }
 
 /// What a task kind is.
@@ -81,6 +83,9 @@ pub const PODM_CHANGES: u32 = 4;
 /// Reads of one Pod Manager that run at once, unless it has a limit of its own (DESIGN section 8).
 pub const PODM_READS: u32 = 8;
 
+/// Refreshes of low priority that one bucket runs at once: they leave slots free for what is urgent.
+pub const REFRESHES: u32 = 16;
+
 impl Kind {
     /// The kind of that name.
     #[must_use]
@@ -97,6 +102,9 @@ impl Kind {
         }
         if let (Gates::Node | Gates::Podm, Some(podm)) = (self.gates, &def.podm_id) {
             gates.push(format!("{}={PODM_CHANGES}", podm_gate(podm, true)));
+        }
+        if self.gates == Gates::Refresh && def.priority == Priority::Low {
+            gates.push(format!("refresh={REFRESHES}"));
         }
         gates.join(" ")
     }

@@ -9,6 +9,7 @@ pub mod node_action;
 pub mod node_compose;
 pub mod node_delete;
 pub mod node_manage;
+pub mod node_return;
 pub mod proxy;
 pub mod racks;
 pub mod reads;
@@ -26,6 +27,7 @@ pub fn handler_of(kind: &str) -> Option<Handler> {
         "node.delete" => handler!(node_delete),
         "node.action" => handler!(node_action),
         "node.manage" => handler!(node_manage),
+        "node.return" => handler!(node_return),
         "proxy.write" => handler!(proxy),
         "flavor.create" => handler!(flavor_create),
         "flavor.update" => handler!(flavor_update),

@@ -1,6 +1,9 @@
 //! The scheduler service: placement and Pod Managers.
 
 pub mod children;
+mod drift;
+pub mod inventory_reads;
+pub mod inventory_refresh;
 pub mod node_place;
 pub mod podm_create;
 pub mod podm_delete;
@@ -8,6 +11,7 @@ pub mod podm_probe;
 pub mod podm_update;
 mod reach;
 pub mod reads;
+mod sweep;
 
 use super::{Handler, Reader, handler, reader};
 
@@ -16,6 +20,7 @@ use super::{Handler, Reader, handler, reader};
 pub fn handler_of(kind: &str) -> Option<Handler> {
     Some(match kind {
         "node.place" => handler!(node_place),
+        "inventory.refresh" => handler!(inventory_refresh),
         "podm.create" => handler!(podm_create),
         "podm.update" => handler!(podm_update),
         "podm.delete" => handler!(podm_delete),
@@ -28,6 +33,9 @@ pub fn handler_of(kind: &str) -> Option<Handler> {
 #[must_use]
 pub fn reader_of(kind: &str) -> Option<Reader> {
     Some(match kind {
+        "inventory.list" => reader!(inventory_reads::list),
+        "inventory.get" => reader!(inventory_reads::get),
+        "drift.list" => reader!(inventory_reads::drift),
         "podm.list" => reader!(reads::podm_list),
         "podm.get" => reader!(reads::podm_get),
         _ => return None,
