@@ -3,6 +3,7 @@
 
 pub mod drain;
 pub mod enqueue;
+pub mod inventory;
 pub mod latency;
 pub mod report;
 pub mod rig;
@@ -26,6 +27,8 @@ pub enum Scenario {
     Read,
     /// POST to `Completed` seen by long-poll on an idle system.
     Latency,
+    /// What 100 simulated Pod Managers with 10,000 systems have, read whole and again; only when it is named.
+    Inventory,
 }
 
 /// How it is measured.
@@ -36,7 +39,7 @@ pub enum Scenario {
     about = "Measures Valence against its yardsticks, with processes of its own"
 )]
 pub struct BenchArgs {
-    /// Scenarios; all of them when none is given
+    /// Scenarios; all of them but inventory when none is given
     #[arg(value_enum)]
     pub scenarios: Vec<Scenario>,
     /// Runs of each, of which the median counts
@@ -77,6 +80,7 @@ pub async fn run(args: &BenchArgs) -> anyhow::Result<Report> {
             Scenario::Batch => enqueue::batch(args, &mut report).await?,
             Scenario::Read => latency::read(args, &mut report).await?,
             Scenario::Latency => latency::task(args, &mut report).await?,
+            Scenario::Inventory => inventory::sweep(args, &mut report).await?,
         }
     }
     Ok(report)
