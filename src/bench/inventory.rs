@@ -33,7 +33,8 @@ pub async fn sweep(args: &BenchArgs, report: &mut Report) -> anyhow::Result<()> 
         let mut rig = Rig::start(args).await?;
         let key_file = rig.dir().join("key");
         let key = SecretKey::create(&key_file)?;
-        let port = rig.sims(&["--podms", &PODMS.to_string(), "--systems", &SYSTEMS.to_string(), "--latency", "5ms"]).await?;
+        let port =
+            rig.sims(&["--podms", &PODMS.to_string(), "--systems", &SYSTEMS.to_string(), "--latency", "5ms"]).await?;
         let mut ids = Vec::with_capacity(PODMS);
         for n in 0..PODMS {
             ids.push(register(&rig.store, &key, n, port).await?);

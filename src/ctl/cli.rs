@@ -4,8 +4,8 @@ use clap::{Args, Parser, Subcommand};
 use secrecy::SecretString;
 
 use super::{
-    completion, dead_letter, device, doctor, flavor, inventory, kind, live, network, node, podm, queue, schedule, storage, task,
-    telemetry, up, worker,
+    completion, dead_letter, device, doctor, flavor, inventory, kind, live, network, node, podm, queue, schedule,
+    storage, task, telemetry, up, worker,
 };
 
 /// Composes bare-metal hardware over Redfish.

@@ -158,7 +158,8 @@ pub async fn run(config: SimConfig, shutdown: &Shutdown) -> Result<Running, SimE
 fn address(config: &SimConfig, podm: usize) -> Result<SocketAddr, SimError> {
     let first = config.listen;
     if config.addresses {
-        let next = |ip: Ipv4Addr| u32::try_from(podm).ok().and_then(|n| u32::from(ip).checked_add(n)).map(Ipv4Addr::from);
+        let next =
+            |ip: Ipv4Addr| u32::try_from(podm).ok().and_then(|n| u32::from(ip).checked_add(n)).map(Ipv4Addr::from);
         let found = if let IpAddr::V4(ip) = first.ip() { next(ip).filter(Ipv4Addr::is_loopback) } else { None };
         let ip = found.ok_or(SimError::Addresses { first: first.ip(), podms: config.podms })?;
         return Ok(SocketAddr::from((ip, first.port())));

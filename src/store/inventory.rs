@@ -108,7 +108,9 @@ impl Store {
     /// When Redis is away or full.
     pub async fn put_inventory_rows(&self, podm_id: &str, before: &Rows, now: &Rows) -> Result<usize, StoreError> {
         let mut changed: Vec<(String, String)> = Vec::new();
-        for (path, unit) in now.units.iter().take(MOST_ROWS).filter(|(path, unit)| before.units.get(*path) != Some(unit)) {
+        for (path, unit) in
+            now.units.iter().take(MOST_ROWS).filter(|(path, unit)| before.units.get(*path) != Some(unit))
+        {
             changed.push((format!("unit {path}"), json(unit)?));
         }
         for (id, rack) in now.racks.iter().take(MOST_ROWS).filter(|(id, rack)| before.racks.get(*id) != Some(rack)) {

@@ -53,7 +53,11 @@ impl Inventory {
     #[must_use]
     pub fn new(store: Store, config: &InventoryConfig) -> Self {
         let slots = Slots::new("refresh", config.interval.unsigned_abs());
-        Self { store, grace_s: config.orphan_grace.unsigned_abs().as_secs(), memory: Mutex::new((slots, BTreeSet::new())) }
+        Self {
+            store,
+            grace_s: config.orphan_grace.unsigned_abs().as_secs(),
+            memory: Mutex::new((slots, BTreeSet::new())),
+        }
     }
 
     /// Looks at all Pod Managers once; says how many refreshes were made. One that is known to be away is not asked, and keeps what is

@@ -59,11 +59,7 @@ impl Standard {
     }
 
     /// Racks, and each unit's. Nothing is read when no unit differs from what is known.
-    pub(in crate::podm) async fn placed(
-        &self,
-        units: &mut [Unit],
-        known: &Known,
-    ) -> Result<Vec<Rack>, RedfishError> {
+    pub(in crate::podm) async fn placed(&self, units: &mut [Unit], known: &Known) -> Result<Vec<Rack>, RedfishError> {
         let same = |unit: &Unit| {
             let before = known.units.get(&unit.path);
             before.is_some_and(|b| b.etag.is_some() && b.etag == unit.etag)
