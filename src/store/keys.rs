@@ -10,6 +10,8 @@ use crate::model::topic::{Lane, Topic};
 pub const GROUP: &str = "workers";
 /// How the deployment's unchangeable settings are recorded.
 pub const META: &str = "vl:meta";
+/// The audit log.
+pub const AUDIT: &str = "vl:audit";
 /// Index of live workers: id → ms when the presence lapses.
 pub const WORKERS: &str = "vl:workers";
 

@@ -3,6 +3,7 @@
 //! [`Store`] is one handle, cheap to clone, over a shared connection; each file adds the operations of one concern. Every change
 //! of a task is one script call on one bucket (see `lua/`). Blocking reads have connections of their own ([`connect`]).
 
+pub mod audit;
 pub mod batch;
 pub mod claims;
 pub mod connect;
