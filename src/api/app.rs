@@ -5,7 +5,9 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 use super::ApiError;
-use super::auth::Tokens;
+use super::audit::Auditor;
+use super::auth::Doors;
+use super::limits::Limits;
 use super::sampler::Sampler;
 use crate::config::Config;
 use crate::secret::SecretKey;
@@ -27,7 +29,12 @@ pub(crate) struct App {
     pub(crate) roster: Roster,
     /// Rates of the queues.
     pub(crate) sampler: Sampler,
-    pub(crate) tokens: Tokens,
+    /// Who may ask.
+    pub(crate) doors: Doors,
+    /// How much one caller may ask for.
+    pub(crate) limits: Limits,
+    /// Keeps who changed what.
+    pub(crate) auditor: Auditor,
     /// Seals credentials; without it none are taken.
     pub(crate) key: Option<SecretKey>,
     /// Fires when the process is to stop: waits end, streams close.
@@ -42,7 +49,9 @@ impl App {
     pub(crate) fn start(config: Config, store: Store, shutdown: &Shutdown) -> Result<Arc<Self>, ApiError> {
         let key = config.secret_key_file.as_deref().map(SecretKey::read).transpose()?;
         Ok(Arc::new(Self {
-            tokens: Tokens::read(config.api.tokens_file.as_deref())?,
+            doors: Doors::open(&config.api, shutdown)?,
+            limits: Limits::new(&config.api),
+            auditor: Auditor::start(&store, config.grace.unsigned_abs(), shutdown),
             key,
             hub: Hub::start(&store, shutdown),
             replies: Replies::start(store.clone(), shutdown),

@@ -7,6 +7,7 @@
 
 mod answer;
 mod app;
+mod audit;
 mod auth;
 mod batch;
 mod body;
@@ -21,7 +22,10 @@ mod events;
 mod flavors;
 mod health;
 mod json;
+mod jwks;
+mod jwt;
 mod kinds;
+mod limits;
 mod networks;
 mod nodes;
 mod openapi;
@@ -30,6 +34,7 @@ mod prefer;
 mod proxy;
 mod queues;
 mod racks;
+mod reload;
 mod resource;
 mod root;
 mod sampler;
@@ -42,6 +47,8 @@ mod submit;
 mod systems;
 mod tasks;
 mod telemetry;
+mod tls;
+mod tokens;
 mod v1;
 mod view;
 mod wait;
@@ -81,6 +88,22 @@ pub enum ApiError {
         /// What is wrong.
         why: String,
     },
+    /// Certificate or key cannot be used.
+    #[error("TLS with {file}: {why}")]
+    Tls {
+        /// The certificate's file.
+        file: String,
+        /// What is wrong.
+        why: String,
+    },
+    /// The keys of JWTs cannot be used.
+    #[error("keys of JWTs {place}: {why}")]
+    Jwks {
+        /// File or URL.
+        place: String,
+        /// What is wrong.
+        why: String,
+    },
     /// The secret key cannot be used.
     #[error(transparent)]
     Secret(#[from] SecretError),
@@ -103,8 +126,9 @@ pub fn spawn(config: Config, store: Store, shutdown: &Shutdown, listener: TcpLis
         listener.local_addr().map_err(|e| ApiError::Bind { address: config.api.listen, why: e.to_string() })?;
     let app = App::start(config.clone(), store, shutdown)?;
     let routes = routes(&app);
-    shutdown.spawn("REST server", server::run(listener, routes, config, shutdown.token()));
-    tracing::info!(%address, "serving");
+    let tls = tls::Tls::keep(&config.api.tls, shutdown)?;
+    tracing::info!(%address, tls = tls.is_some(), "serving");
+    shutdown.spawn("REST server", server::run(listener, routes, tls, config, shutdown.token()));
     Ok(address)
 }
 
@@ -126,6 +150,7 @@ fn resources() -> Vec<Resource> {
         events::resource(),
         kinds::resource(),
         dead_letters::resource(),
+        audit::resource(),
         schedules::resource(),
         root::resource(),
         openapi::resource(),

@@ -54,7 +54,9 @@ impl AuditFilter {
     #[must_use]
     pub fn fits(&self, entry: &AuditEntry) -> bool {
         let is = |want: &Option<String>, have: &str| want.as_deref().is_none_or(|want| want == have);
-        let begins = |want: &str| entry.action.strip_prefix(want).is_some_and(|rest| rest.is_empty() || rest.starts_with([' ', '.']));
+        let begins = |want: &str| {
+            entry.action.strip_prefix(want).is_some_and(|rest| rest.is_empty() || rest.starts_with([' ', '.']))
+        };
         is(&self.actor, &entry.actor)
             && self.action.as_deref().is_none_or(begins)
             && is(&self.target, &entry.target)

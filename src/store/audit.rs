@@ -51,12 +51,7 @@ impl Store {
     ///
     /// # Errors
     /// When Redis is away.
-    pub async fn audits(
-        &self,
-        filter: &AuditFilter,
-        limit: usize,
-        marker: Option<&str>,
-    ) -> Result<Page, StoreError> {
+    pub async fn audits(&self, filter: &AuditFilter, limit: usize, marker: Option<&str>) -> Result<Page, StoreError> {
         let mut page = Page::default();
         // Stream ids begin with the time of writing, which is not before the time of the event.
         let oldest = filter.since_ms.map_or_else(|| "-".to_owned(), |ms| ms.to_string());

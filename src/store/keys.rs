@@ -117,6 +117,12 @@ pub fn podm_events(podm_id: &str) -> String {
     format!("vl:podm-events:{podm_id}")
 }
 
+/// What a caller may still ask for.
+#[must_use]
+pub fn rate(digest: &str) -> String {
+    format!("vl:rate:{digest}")
+}
+
 /// The last time slot of a Pod Manager for which something was done.
 #[must_use]
 pub fn slot(what: &str, podm_id: &str) -> String {

@@ -18,6 +18,7 @@ pub mod listing;
 pub mod meta;
 pub mod podm_events;
 pub mod queues;
+pub mod rates;
 pub mod readings;
 pub mod record;
 pub mod records;
