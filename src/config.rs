@@ -247,6 +247,12 @@ pub struct PodmConfig {
     /// Password.
     #[serde(serialize_with = "hidden")]
     pub password: SecretString,
+    /// SHA-256 fingerprint that its certificate must have.
+    #[serde(default)]
+    pub fingerprint: Option<String>,
+    /// Do not verify its certificate.
+    #[serde(default)]
+    pub insecure_skip_verify: bool,
 }
 
 fn default_driver() -> String {

@@ -8,6 +8,7 @@ use super::ApiError;
 use super::audit::Auditor;
 use super::auth::Doors;
 use super::limits::Limits;
+use super::reload;
 use super::sampler::Sampler;
 use crate::config::Config;
 use crate::secret::SecretKey;
@@ -36,7 +37,7 @@ pub(crate) struct App {
     /// Keeps who changed what.
     pub(crate) auditor: Auditor,
     /// Seals credentials; without it none are taken.
-    pub(crate) key: Option<SecretKey>,
+    pub(crate) key: Option<Arc<SecretKey>>,
     /// Fires when the process is to stop: waits end, streams close.
     pub(crate) stop: CancellationToken,
 }
@@ -47,7 +48,12 @@ impl App {
     /// # Errors
     /// When the tokens or the secret key cannot be read.
     pub(crate) fn start(config: Config, store: Store, shutdown: &Shutdown) -> Result<Arc<Self>, ApiError> {
-        let key = config.secret_key_file.as_deref().map(SecretKey::read).transpose()?;
+        let key = config.secret_key_file.as_deref().map(SecretKey::read).transpose()?.map(Arc::new);
+        if let (Some(key), Some(file)) = (key.clone(), config.secret_key_file.clone()) {
+            reload::on_change("secret key file", vec![file], shutdown, move || {
+                key.refresh().map(drop).map_err(|e| e.to_string())
+            });
+        }
         Ok(Arc::new(Self {
             doors: Doors::open(&config.api, shutdown)?,
             limits: Limits::new(&config.api),

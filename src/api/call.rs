@@ -151,7 +151,7 @@ impl Call {
     /// 400 when it is not 1 to 255 visible ASCII characters.
     pub(crate) fn idempotency_key(&self, body: &Value) -> Result<Option<IdempotencyKey>, Failure> {
         let Some(key) = self.given_key()? else { return Ok(None) };
-        let body = veiled(body, self.app.key.as_ref()).to_string();
+        let body = veiled(body, self.app.key.as_deref()).to_string();
         // The query says what is meant, too: the Pod Manager, say.
         let path = match self.raw_query.as_str() {
             "" => self.path.clone(),

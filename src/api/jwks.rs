@@ -89,7 +89,10 @@ impl Jwks {
     /// Reads the keys every few minutes until the stop.
     pub(crate) async fn keep(&self, stop: &CancellationToken) {
         loop {
+            // Held, so that a token that comes meanwhile waits for the answer and does not ask as well.
+            let reading = self.asked.lock().await;
             let pause = if self.refresh().await { EVERY } else { LEAST };
+            drop(reading);
             if !sleep_or_stop(stop, pause).await {
                 return;
             }

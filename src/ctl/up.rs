@@ -134,7 +134,7 @@ async fn serve(
     }
     parts::upkeep(config, &store, &pool, shutdown).await?;
 
-    let api = Client::new(&url, token)?;
+    let api = Client::of_this_process(&url, token)?;
     if !ready(&api, shutdown).await? {
         return Ok(());
     }

@@ -18,4 +18,5 @@ pub mod state;
 mod strict;
 pub mod task;
 pub mod topic;
+pub mod trust;
 pub mod v1time;

@@ -81,6 +81,12 @@ pub struct SimArgs {
     /// UUIDs, serial numbers and MAC addresses follow from it
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// Certificate, PEM: the PODMs speak https
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    tls_cert: Option<PathBuf>,
+    /// Its private key, PEM
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    tls_key: Option<PathBuf>,
 }
 
 impl From<SimArgs> for SimConfig {
@@ -109,6 +115,7 @@ impl From<SimArgs> for SimConfig {
             strict_schema: args.strict_schema,
             dmtf_annotations: args.dmtf_annotations,
             seed: args.seed,
+            tls: args.tls_cert.zip(args.tls_key),
         }
     }
 }

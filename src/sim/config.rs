@@ -80,6 +80,8 @@ pub struct SimConfig {
     pub dmtf_annotations: bool,
     /// UUIDs, serial numbers and MAC addresses follow from it.
     pub seed: u64,
+    /// Certificate and private key, PEM files: then the PODMs speak https.
+    pub tls: Option<(PathBuf, PathBuf)>,
 }
 
 impl Default for SimConfig {
@@ -108,6 +110,7 @@ impl Default for SimConfig {
             strict_schema: false,
             dmtf_annotations: false,
             seed: 1,
+            tls: None,
         }
     }
 }

@@ -22,6 +22,7 @@ pub mod rates;
 pub mod readings;
 pub mod record;
 pub mod records;
+pub mod reseal;
 pub mod schedules;
 pub mod script;
 pub mod submit;

@@ -31,7 +31,7 @@ macro_rules! scripts {
 }
 
 scripts! {
-    audit, cancel, checkpoint, claim, enqueue, extend, forget, gate, index, nudge, observe, progress, promote, rate, reclaim, record, redrive, repair, retire, settle,
+    audit, cancel, checkpoint, claim, enqueue, extend, forget, gate, index, nudge, observe, progress, promote, rate, reclaim, record, redrive, repair, retire, settle, swap,
 }
 
 const LIB: &str = include_str!("../../lua/lib.lua");

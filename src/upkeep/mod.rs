@@ -11,6 +11,7 @@ pub mod promote;
 pub mod readings;
 pub mod reclaim;
 pub mod repair;
+pub mod reseal;
 pub mod retention;
 pub mod schedules;
 pub mod telemetry;
@@ -49,6 +50,7 @@ pub async fn run(
     expire::spawn(&store, config.api.sync_timeout.unsigned_abs(), shutdown);
     schedules::spawn(&store, shutdown);
     gauges::spawn(&store, shutdown);
+    reseal::spawn(&store, key.clone(), shutdown);
     podms::spawn(&store, key, config.podm.clone(), shutdown);
     probe::spawn(&store, pool, shutdown);
     telemetry::spawn(&store, &config.telemetry, shutdown);

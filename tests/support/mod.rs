@@ -15,6 +15,7 @@
 )]
 
 pub mod api;
+pub mod certs;
 pub mod deployment;
 pub mod engine;
 pub mod fakepodm;

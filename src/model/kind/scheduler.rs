@@ -9,6 +9,7 @@ use super::{Kind, kind, sync};
 use crate::model::params;
 use crate::model::problem::Problem;
 use crate::model::topic::Topic;
+use crate::model::trust;
 
 /// The kinds.
 pub(super) const KINDS: &[Kind] = &[
@@ -51,12 +52,16 @@ fn check_podm_create(value: &Value) -> Result<(), Problem> {
     let podm: params::PodmCreate = read(value)?;
     name(value)?;
     crate::model::podm::check_url(&podm.url)?;
+    let (ca_pem, fingerprint) = (podm.ca_pem.as_deref(), podm.fingerprint.as_deref());
+    check_trust(ca_pem, fingerprint)?;
+    trust::check(&podm.url, podm.insecure_skip_verify, ca_pem, fingerprint)?;
     credentials(&podm.authentication)
 }
 
 fn check_podm_update(value: &Value) -> Result<(), Problem> {
     let podm: params::PodmUpdate = read(value)?;
     name(value)?;
+    check_trust(podm.ca_pem.as_deref(), podm.fingerprint.as_deref())?;
     let Some(given) = podm.authentication else { return Ok(()) };
     if given.iter().any(|a| a.auth_items.password == crate::model::podm::MASK) {
         return Err(Problem::validation(
@@ -64,6 +69,11 @@ fn check_podm_update(value: &Value) -> Result<(), Problem> {
         ));
     }
     credentials(&given)
+}
+
+fn check_trust(ca_pem: Option<&str>, fingerprint: Option<&str>) -> Result<(), Problem> {
+    ca_pem.map_or(Ok(()), trust::check_ca)?;
+    fingerprint.map_or(Ok(()), |f| trust::canonical_fingerprint(f).map(drop))
 }
 
 fn credentials(given: &[crate::model::podm::Authentication]) -> Result<(), Problem> {
