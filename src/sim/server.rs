@@ -78,13 +78,7 @@ pub(super) async fn serve(
 }
 
 /// Serves a connection, behind a handshake where the PODM speaks https.
-async fn welcome(
-    fleet: Arc<Fleet>,
-    podm: usize,
-    stream: TcpStream,
-    tls: Option<TlsAcceptor>,
-    stop: CancellationToken,
-) {
+async fn welcome(fleet: Arc<Fleet>, podm: usize, stream: TcpStream, tls: Option<TlsAcceptor>, stop: CancellationToken) {
     let _delay_is_harmless = stream.set_nodelay(true);
     let Some(tls) = tls else { return connection(fleet, podm, stream, stop).await };
     match tokio::time::timeout(HEAD_TIMEOUT, tls.accept(stream)).await {

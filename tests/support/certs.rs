@@ -95,8 +95,7 @@ pub fn tokens_file(dir: &Path, tokens: &[&str], certificates: &[(&str, &str)]) -
         let hex: String = hash.as_ref().iter().map(|b| format!("{b:02x}")).collect();
         serde_json::json!({"name": name, "role": name, "sha256": hex})
     };
-    let certificate =
-        |(subject, role): &(&str, &str)| serde_json::json!({"name": format!("cert-{role}"), "role": role, "subject": subject});
+    let certificate = |(subject, role): &(&str, &str)| serde_json::json!({"name": format!("cert-{role}"), "role": role, "subject": subject});
     let file = serde_json::json!({
         "tokens": tokens.iter().map(token).collect::<Vec<_>>(),
         "certificates": certificates.iter().map(certificate).collect::<Vec<_>>(),
