@@ -9,7 +9,11 @@ SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 NEEDS_RUN := redis-server:redis-server
 NEEDS_TEST := promtool:prometheus jq:jq
 
-.PHONY: help setup setup-test run test control lint ci bench chaos docs console
+# What asks the API thousands of things made of its own description.
+SCHEMATHESIS := target/schemathesis/bin/st
+SCHEMATHESIS_VERSION := 4.32.5
+
+.PHONY: help setup setup-test run test control lint ci bench chaos fuzz docs console
 
 help: ## list these targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -27,8 +31,14 @@ endef
 setup: ## install what running needs: redis-server (apt-get)
 	$(call install,$(NEEDS_RUN))
 
-setup-test: ## install what the tests need besides: promtool, jq (apt-get)
+setup-test: $(SCHEMATHESIS) ## install what the tests need besides: promtool, jq (apt-get), schemathesis (a venv under target/)
 	$(call install,$(NEEDS_RUN) $(NEEDS_TEST))
+
+$(SCHEMATHESIS):
+	@python3 -c 'import ensurepip, venv' 2>/dev/null || { $(SUDO) apt-get update -qq && \
+	  $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends python3-venv; }
+	python3 -m venv target/schemathesis
+	target/schemathesis/bin/pip install --quiet --disable-pip-version-check schemathesis==$(SCHEMATHESIS_VERSION)
 
 run: setup ## run everything on this machine, with simulated Pod Managers
 	$(CARGO) run --locked --bin valence -- up
@@ -59,6 +69,10 @@ FAULTS ?= 60
 BUCKETS ?= 1
 chaos: setup-test ## kill processes while tasks run: SEED= TASKS= FAULTS= BUCKETS=
 	SEED=$(SEED) TASKS=$(TASKS) FAULTS=$(FAULTS) BUCKETS=$(BUCKETS) $(CARGO) test --locked --test chaos -- --nocapture
+
+EXAMPLES ?= 130
+fuzz: setup-test ## ask the API more than 10,000 things made of its own description: SEED= EXAMPLES=
+	SEED=$(SEED) EXAMPLES=$(EXAMPLES) $(CARGO) test --locked --test fuzz -- --nocapture
 
 docs: setup-test ## write docs/openapi.json anew
 	VALENCE_UPDATE_DOCS=1 $(CARGO) test --locked --test openapi

@@ -43,6 +43,7 @@ pub(crate) fn resource() -> Resource {
         .prefer()
         .delete("/subscriptions/{podm_id}", "Ends this deployment's subscription at a Pod Manager", unsubscribe)
         .role(Role::Admin)
+        .status(204)
         .prefer()
 }
 
