@@ -36,7 +36,17 @@ async fn whatever_is_asked_by_the_description_is_answered_by_it_and_never_with_a
     let number = |name: &str, default: u32| std::env::var(name).ok().and_then(|v| v.parse().ok()).unwrap_or(default);
     let (examples, seed) = (number("EXAMPLES", 6).to_string(), number("SEED", 1).to_string());
     let output = tokio::process::Command::new(SCHEMATHESIS)
-        .args(["--config-file", SETTINGS, "run", &format!("{}/openapi.json", front.url), "-u", &front.url, "--workers", "1", "--no-color"])
+        .args([
+            "--config-file",
+            SETTINGS,
+            "run",
+            &format!("{}/openapi.json", front.url),
+            "-u",
+            &front.url,
+            "--workers",
+            "1",
+            "--no-color",
+        ])
         .args(["--phases", "examples,coverage,fuzzing"])
         .args(["-n", &examples, "--seed", &seed, "--request-timeout", "20", "--suppress-health-check", "all"])
         // Streams of events do not end by themselves.

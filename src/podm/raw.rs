@@ -1,6 +1,7 @@
 //! Requests that are passed on to a Pod Manager as they are, under the same limits, guard, session and lease as every other.
 
 use reqwest::Method;
+use reqwest::header::LOCATION;
 use serde_json::Value;
 
 use super::error::RedfishError;
@@ -63,6 +64,8 @@ impl Client {
             .headers()
             .iter()
             .filter(|(name, _)| !NOT_PASSED.contains(&name.as_str()) && !name.as_str().starts_with("access-control-"))
+            // A client that follows a `Location` to another host would be led there by us.
+            .filter(|(name, value)| *name != LOCATION || value.to_str().is_ok_and(|l| self.resolve(l).is_ok()))
             .filter_map(|(name, value)| Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned())))
             .collect();
         let body = String::from_utf8_lossy(&self.bytes(name, &path, response).await?).into_owned();
