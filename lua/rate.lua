@@ -1,5 +1,6 @@
 #!lua flags=allow-oom
--- rate: takes tokens out of a caller's bucket, which fills at a steady rate; it holds for all API processes together. Also while Redis is full: buckets are small and go by themselves.
+-- rate: takes tokens out of a caller's bucket, which fills at a steady rate; it holds for all API processes together.
+-- Also while Redis is full: buckets are small and go by themselves.
 --
 -- KEYS[1]   the bucket, a hash: tokens, at (ms)
 -- ARGV[1]   tokens that come in a second
