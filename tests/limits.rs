@@ -168,7 +168,7 @@ async fn every_change_is_in_the_audit_log_with_who_from_where_what_and_which_tas
         ("actor=operator&outcome=refused", 1),
         ("action=POST", 5),
         ("action=DELETE", 0),
-        (&format!("task_id={id}")[..], 1),
+        (&format!("task_id={id}")[..], 2),
         ("target=/v1/queues/compute/pause", 1),
         ("until=2020-01-01T00:00:00Z", 0),
         ("since=2020-01-01T00:00:00Z", 5),

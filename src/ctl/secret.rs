@@ -45,9 +45,7 @@ pub(super) fn run(command: SecretCommand, out: &mut Output<'_>) -> Result<(), Ct
         SecretCommand::Create(at) => KeyFile::create(&at.file),
         SecretCommand::Stage(at) => KeyFile::change(&at.file, KeyFile::stage),
         SecretCommand::Promote(at) => KeyFile::change(&at.file, KeyFile::promote),
-        SecretCommand::Rotate(at) => {
-            KeyFile::change(&at.file, |keys| keys.stage().map(|()| keys.promote()).and_then(|r| r))
-        }
+        SecretCommand::Rotate(at) => KeyFile::change(&at.file, |keys| keys.stage().and_then(|()| keys.promote())),
         SecretCommand::Prune(at) => KeyFile::change(&at.file, KeyFile::prune),
     };
     let ids = keys.map_err(refused)?.ids();
