@@ -118,3 +118,14 @@ fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
     let found = found.map_err(fail)?;
     if found.is_empty() { Err(format!("{}: no certificate in it", file.display())) } else { Ok(found) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_in_a_subject_cannot_look_like_two_parts() {
+        assert_eq!(escaped("plain name"), "plain name");
+        assert_eq!(escaped(r"rack,O=Test+x\"), r"rack\,O\=Test\+x\\");
+    }
+}
