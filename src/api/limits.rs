@@ -123,7 +123,7 @@ impl Limits {
             return Ok(());
         }
         let told = |wait: Duration| too_many(wait, format!("{} requests a second are allowed to a caller", self.rate));
-        match self.from_held(who) {
+        match self.on_hand(who) {
             Some(Taken::Tokens(_)) => return Ok(()),
             Some(Taken::Wait(wait)) => return Err(told(wait)),
             None => {}
@@ -157,7 +157,7 @@ impl Limits {
     }
 
     /// What the tokens on hand say; `None`: Redis has to be asked.
-    fn from_held(&self, who: &str) -> Option<Taken> {
+    fn on_hand(&self, who: &str) -> Option<Taken> {
         let now = Instant::now();
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         let mine = held.get_mut(who)?;
