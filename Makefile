@@ -7,9 +7,12 @@ SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
 # Commands that `make run` and `make test` need, as command:package.
 NEEDS_RUN := redis-server:redis-server
-NEEDS_TEST := promtool:prometheus jq:jq
+NEEDS_TEST := promtool:prometheus jq:jq docker-compose:docker-compose systemd-analyze:systemd
 
-.PHONY: help setup setup-test run test control lint ci bench chaos docs console
+# Python programs that tests run, each in an environment of its own: tests/<name>/requirements.txt → target/venv/<name>.
+VENVS := deployment
+
+.PHONY: help setup setup-test run scale test control lint ci bench chaos docs console compose-key
 
 help: ## list these targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -27,11 +30,39 @@ endef
 setup: ## install what running needs: redis-server (apt-get)
 	$(call install,$(NEEDS_RUN))
 
-setup-test: ## install what the tests need besides: promtool, jq (apt-get)
+setup-test: setup-packages $(VENVS:%=target/venv/%/ready) ## install what the tests need besides (apt-get, PyPI)
+
+.PHONY: setup-packages
+setup-packages:
 	$(call install,$(NEEDS_RUN) $(NEEDS_TEST))
+
+target/venv/%/ready: tests/%/requirements.txt
+	@rm -rf $(@D) && mkdir -p $(dir $(@D))
+	@python3 -m venv $(@D) 2>/dev/null || { \
+	  echo "installing python3-venv with apt-get"; $(SUDO) apt-get update -qq && \
+	  $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends python3-venv && \
+	  rm -rf $(@D) && python3 -m venv $(@D); }
+	@echo "installing $< into $(@D)"
+	@$(@D)/bin/pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
 
 run: setup ## run everything on this machine, with simulated Pod Managers
 	$(CARGO) run --locked --bin valence -- up
+
+WORKERS ?= 4
+DATA ?= $(or $(XDG_STATE_HOME),$(HOME)/.local/state)/valence
+scale: setup ## add WORKERS= worker processes to what `make run` started (DATA= its data directory)
+	$(CARGO) build --locked --bin valence-worker
+	@test -S $(DATA)/redis.sock || { echo "nothing runs in $(DATA): start it with make run" >&2; exit 1; }
+	@trap 'kill $$(jobs -p) 2>/dev/null; wait' INT TERM EXIT; \
+	export VALENCE_REDIS_URL=redis+unix://$(DATA)/redis.sock VALENCE_SECRET_KEY_FILE=$(DATA)/secret.key VALENCE_PODM_ALLOW_CIDRS=127.0.0.0/8; \
+	for n in $$(seq $(WORKERS)); do target/debug/valence-worker --listen 127.0.0.1:0 & done; \
+	echo "$(WORKERS) workers; Ctrl-C drains and stops them"; wait
+
+compose-key: deploy/compose/secret.key ## make the key that compose.yaml seals credentials with, once
+
+deploy/compose/secret.key:
+	@openssl rand -base64 32 > $@ && chmod 0444 $@ && echo "made $@: keep a copy, stored credentials cannot be read without it"
 
 # nextest runs the tests where it is there; it knows no doctests, which therefore come first.
 test: setup-test control ## run all tests

@@ -23,6 +23,7 @@ pub mod history;
 pub mod matrix;
 pub mod podm;
 pub mod pool;
+pub mod python;
 pub mod redis;
 pub mod saga;
 pub mod transcripts;
