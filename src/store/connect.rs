@@ -102,12 +102,26 @@ impl Redis {
     /// # Errors
     /// When one cannot be reached.
     pub async fn infos(&self) -> Result<Vec<String>, StoreError> {
-        let said: Value = redis::cmd("INFO").arg("everything").query_async(&mut self.shared()).await?;
-        let said = match said {
-            Value::Map(by_node) => by_node.into_iter().map(|(_, info)| info).collect(),
-            one => vec![one],
-        };
+        let said = self.each(redis::cmd("INFO").arg("everything")).await?;
         said.into_iter().map(|info| Ok(redis::from_redis_value(info).map_err(RedisError::from)?)).collect()
+    }
+
+    /// A setting of each server.
+    ///
+    /// # Errors
+    /// When one cannot be reached, or refuses to tell.
+    pub async fn settings(&self, name: &str) -> Result<Vec<String>, StoreError> {
+        let said = self.each(redis::cmd("CONFIG").arg("GET").arg(name)).await?;
+        let pairs = said.into_iter().map(|pair| redis::from_redis_value::<Vec<String>>(pair).map_err(RedisError::from));
+        Ok(pairs.collect::<Result<Vec<_>, _>>()?.into_iter().filter_map(|pair| pair.into_iter().nth(1)).collect())
+    }
+
+    /// The answer of each server to a command that a Cluster's client sends to all of them.
+    async fn each(&self, cmd: &redis::Cmd) -> Result<Vec<Value>, StoreError> {
+        Ok(match cmd.query_async(&mut self.shared()).await? {
+            Value::Map(by_node) => by_node.into_iter().map(|(_, said)| said).collect(),
+            one => vec![one],
+        })
     }
 
     /// What stands behind the URL, in one word: `server`, `sentinel` or `cluster`.
@@ -172,7 +186,7 @@ fn infos(seeds: &Seeds) -> Result<Vec<ConnectionInfo>, RedisError> {
 }
 
 fn sentinel(seeds: &Seeds, name: &str, password: Option<&str>) -> Result<SentinelClient, RedisError> {
-    let mut builder = SentinelClientBuilder::new(seeds.addresses(), name.to_owned(), SentinelServerType::Master)?
+    let mut builder = SentinelClientBuilder::new(seeds.addresses(), name, SentinelServerType::Master)?
         .set_client_to_redis_tcp_settings(no_delay());
     if seeds.tls {
         builder = builder.set_client_to_redis_tls_mode(TlsMode::Secure);

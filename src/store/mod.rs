@@ -39,6 +39,7 @@ use batch::Batchers;
 use connect::Redis;
 pub use error::StoreError;
 use script::Scripts;
+pub use target::without_password;
 
 /// What a deployment agrees on, and how this process treats Redis.
 #[derive(Debug, Clone)]
@@ -53,6 +54,8 @@ pub struct StoreOptions {
     pub events_kept: u32,
     /// Part of every tag on hardware; never generated in Redis.
     pub deployment: String,
+    /// Replicas that must have an accepted task before its client hears of it, and how long to wait for them.
+    pub replicas: Option<(u32, Duration)>,
 }
 
 /// The store. Clones share connections, clock and batchers.

@@ -89,6 +89,29 @@ impl Target {
     }
 }
 
+/// A URL as it may be shown.
+#[must_use]
+pub fn without_password(text: &str) -> String {
+    let Some((scheme, rest)) = text.split_once("://") else { return text.to_owned() };
+    let (authority, tail) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
+    let shown = match authority.rsplit_once('@') {
+        Some((account, hosts)) => {
+            let user = account.split_once(':').map_or(account, |(user, _)| user);
+            let secret = if account.contains(':') { ":***" } else { "" };
+            format!("{user}{secret}@{hosts}")
+        }
+        None => authority.to_owned(),
+    };
+    let tail = match tail.split_once("sentinel_password=") {
+        Some((before, after)) => {
+            let rest = after.split_once('&').map(|(_, rest)| format!("&{rest}")).unwrap_or_default();
+            format!("{before}sentinel_password=***{rest}")
+        }
+        None => tail.to_owned(),
+    };
+    format!("{scheme}://{shown}{tail}")
+}
+
 /// Hosts, account, and the rest of the URL, read with the first host alone.
 fn seeds(rest: &str, tls: bool, default_port: u16) -> Result<(Seeds, Url), &'static str> {
     const BAD: &str = "hosts are wanted as host:port,host:port,…";

@@ -25,6 +25,7 @@ pub mod podm;
 pub mod pool;
 pub mod python;
 pub mod redis;
+pub mod replicated;
 pub mod saga;
 pub mod transcripts;
 pub mod trees;
