@@ -7,11 +7,11 @@ SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
 # Commands that `make run` and `make test` need, as command:package.
 NEEDS_RUN := redis-server:redis-server
-NEEDS_TEST := promtool:prometheus jq:jq
+NEEDS_TEST := promtool:prometheus jq:jq docker-compose:docker-compose systemd-analyze:systemd
 # Python programs of others that tests run, each in a venv of its own: tests/python/NAME.txt makes target/venv/NAME.
-VENVS := ironic schemathesis sushy
+VENVS := deployment ironic schemathesis sushy
 
-.PHONY: help setup setup-test run test control lint ci bench chaos fuzz docs console
+.PHONY: help setup setup-test run scale test control lint ci bench chaos fuzz docs console compose-key
 
 help: ## list these targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -46,6 +46,21 @@ target/venv/%/ready: tests/python/%.txt
 
 run: setup ## run everything on this machine, with simulated Pod Managers
 	$(CARGO) run --locked --bin valence -- up
+
+WORKERS ?= 4
+DATA ?= $(or $(XDG_STATE_HOME),$(HOME)/.local/state)/valence
+scale: setup ## add WORKERS= worker processes to what `make run` started (DATA= its data directory)
+	$(CARGO) build --locked --bin valence-worker
+	@test -S $(DATA)/redis.sock || { echo "nothing runs in $(DATA): start it with make run" >&2; exit 1; }
+	@trap 'kill $$(jobs -p) 2>/dev/null; wait' INT TERM EXIT; \
+	export VALENCE_REDIS_URL=redis+unix://$(DATA)/redis.sock VALENCE_SECRET_KEY_FILE=$(DATA)/secret.key VALENCE_PODM_ALLOW_CIDRS=127.0.0.0/8; \
+	for n in $$(seq $(WORKERS)); do target/debug/valence-worker --listen 127.0.0.1:0 & done; \
+	echo "$(WORKERS) workers; Ctrl-C drains and stops them"; wait
+
+compose-key: deploy/compose/secret.key ## make the key that compose.yaml seals credentials with, once
+
+deploy/compose/secret.key:
+	@openssl rand -base64 32 > $@ && chmod 0444 $@ && echo "made $@: keep a copy, stored credentials cannot be read without it"
 
 # nextest runs the tests where it is there; it knows no doctests, which therefore come first.
 test: setup-test control ## run all tests

@@ -60,8 +60,12 @@ pub struct Config {
 #[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RedisConfig {
-    /// `redis://`, `rediss://` or `redis+unix://`.
+    /// `redis://`, `rediss://`, `redis+unix://`, `redis-sentinel://` or `redis-cluster://`.
     pub url: String,
+    /// Replicas that must have an accepted task before its client hears of it; 0: none.
+    pub wait_replicas: u32,
+    /// Most time they may take.
+    pub wait_timeout: SignedDuration,
 }
 
 /// How tasks are treated.
@@ -307,7 +311,7 @@ impl Default for Config {
 
 impl Default for RedisConfig {
     fn default() -> Self {
-        Self { url: "redis://127.0.0.1:6379".into() }
+        Self { url: "redis://127.0.0.1:6379".into(), wait_replicas: 0, wait_timeout: SignedDuration::from_millis(500) }
     }
 }
 
@@ -416,9 +420,12 @@ pub struct CommonArgs {
     /// Print the settings in force, secrets hidden, and exit
     #[arg(long)]
     pub print_config: bool,
-    /// Redis URL: redis://, rediss:// or redis+unix://
+    /// Redis URL: redis://, rediss://, redis+unix://, redis-sentinel:// or redis-cluster://
     #[arg(long = "redis", env = "VALENCE_REDIS_URL", value_name = "URL", hide_env_values = true)]
     pub redis_url: Option<String>,
+    /// Replicas that must have an accepted task before its client hears of it
+    #[arg(long, env = "VALENCE_REDIS_WAIT_REPLICAS", value_name = "N")]
+    pub wait_replicas: Option<u32>,
     /// Name of the deployment, part of every tag on hardware
     #[arg(long, env = "VALENCE_DEPLOYMENT", value_name = "NAME")]
     pub deployment: Option<String>,
@@ -468,6 +475,7 @@ impl Config {
             }
         }
         lay(&mut config.redis.url, args.redis_url.as_ref());
+        lay(&mut config.redis.wait_replicas, args.wait_replicas.as_ref());
         lay(&mut config.deployment, args.deployment.as_ref());
         lay(&mut config.buckets, args.buckets.as_ref());
         lay(&mut config.task.lease, args.lease.as_ref());
@@ -512,6 +520,7 @@ impl Config {
             "task.extend: at most half of task.lease, or a claim is lost by one late call",
         );
         for (value, name) in [
+            (self.redis.wait_timeout, "redis.wait_timeout"),
             (self.task.quarantine, "task.quarantine"),
             (self.grace, "grace"),
             (self.api.v1_wait, "api.v1_wait"),
@@ -574,13 +583,7 @@ impl Config {
     #[must_use]
     pub fn shown(&self) -> String {
         let mut shown = self.clone();
-        if let Ok(mut url) = url::Url::parse(&shown.redis.url)
-            && url.password().is_some()
-        {
-            // It has a password, so it can have another.
-            let _can = url.set_password(Some("***"));
-            shown.redis.url = url.to_string();
-        }
+        shown.redis.url = crate::store::without_password(&shown.redis.url);
         toml::to_string_pretty(&shown).unwrap_or_else(|e| e.to_string())
     }
 
@@ -612,6 +615,8 @@ impl Config {
             quarantine: self.task.quarantine.unsigned_abs(),
             events_kept: self.task.events_kept,
             deployment: self.deployment.clone(),
+            replicas: (self.redis.wait_replicas > 0)
+                .then(|| (self.redis.wait_replicas, self.redis.wait_timeout.unsigned_abs())),
         }
     }
 }
@@ -635,8 +640,14 @@ mod tests {
             "[[podm]]\nname = 'a'\nurl = 'https://h'\nusername = 'u'\npassword = 'canary'\n[ironic]\npassword = 'canary'\n[redis]\nurl = 'redis://u:canary@h'",
         )
         .unwrap();
-        config.redis.url = "redis://u:canary@h:1".into();
-        assert!(!config.shown().contains("canary"), "{}", config.shown());
+        for url in [
+            "redis://u:canary@h:1",
+            "redis-cluster://u:canary@a:1,b:2",
+            "redis-sentinel://a,b/m?sentinel_password=canary",
+        ] {
+            config.redis.url = url.into();
+            assert!(!config.shown().contains("canary"), "{}", config.shown());
+        }
         assert!(!format!("{config:?}").contains("password: \"canary"), "{config:?}");
     }
 

@@ -239,7 +239,9 @@ struct Campaign {
 async fn campaign(c: Campaign) -> Outcome {
     let Campaign { seed, tasks, faults: count, buckets } = c;
     let flags = ["--lease", "1500ms", "--quarantine", "5s", "--buckets", &buckets.to_string()];
-    let mut d = Deployment::start(Shape { apis: 2, workers: 3, schedulers: 2, podms: 2, flags: &flags }).await;
+    let mut d =
+        Deployment::start(Shape { apis: 2, workers: 3, schedulers: 2, podms: 2, flags: &flags, ..Shape::default() })
+            .await;
     let podms = d.podm_ids().await;
     // Light load on purpose, spread over the time of the faults: under a backlog late writers come too late to be seen.
     let pace = Duration::from_millis(setting("PACE_MS", 500));

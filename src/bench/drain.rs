@@ -3,8 +3,8 @@
 
 use std::time::{Duration, Instant};
 
+use crate::store::connect::Connection;
 use anyhow::ensure;
-use redis::aio::ConnectionManager;
 use serde_json::json;
 
 use super::BenchArgs;
@@ -142,7 +142,7 @@ async fn floor(args: &BenchArgs) -> anyhow::Result<(f64, f64)> {
     Ok((rate, rig.cpu()?.since(before).redis * 1e6 / count(done)))
 }
 
-async fn floor_batch(con: &mut ConnectionManager, stream: &str, size: usize) -> anyhow::Result<usize> {
+async fn floor_batch(con: &mut Connection, stream: &str, size: usize) -> anyhow::Result<usize> {
     let reply: redis::streams::StreamReadReply = redis::cmd("XREADGROUP")
         .arg(&["GROUP", "workers", "floor", "COUNT", &size.to_string(), "STREAMS", stream, ">"])
         .query_async(con)

@@ -197,7 +197,7 @@ impl Store {
     /// Not cancel safe: a dropped read still takes work. Await it to the end.
     pub async fn wait_for_entries(
         &self,
-        connection: &mut redis::aio::ConnectionManager,
+        connection: &mut super::connect::Connection,
         bucket: Bucket,
         worker: &str,
         lanes: &[Lane],

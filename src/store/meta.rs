@@ -57,34 +57,75 @@ impl Store {
         Ok(())
     }
 
-    /// What Redis promises to keep: shown in `/readyz` and by `valence doctor`.
+    /// What Redis promises to keep: shown in `/readyz` and by `valence doctor`. Of several primaries, the weakest promise.
     ///
     /// # Errors
     /// When Redis is away.
     pub async fn durability(&self) -> Result<Durability, StoreError> {
-        let text: String = redis::cmd("INFO").arg("everything").query_async(&mut self.redis().shared()).await?;
-        let field = |name: &str| {
-            let line = text.lines().find_map(|l| l.strip_prefix(name)?.strip_prefix(':'));
-            line.unwrap_or_default().trim().to_owned()
+        let infos = self.redis().infos().await?;
+        let of_all = |name: &str| {
+            let values: Vec<&str> = infos.iter().map(|info| field(info, name)).collect();
+            let first = values.first().copied().unwrap_or_default();
+            if values.iter().all(|v| *v == first) { first.to_owned() } else { values.join(", ") }
         };
-        let fsync: Result<Vec<String>, _> =
-            redis::cmd("CONFIG").arg("GET").arg("appendfsync").query_async(&mut self.redis().shared()).await;
-        let fsync = fsync.ok().and_then(|v| v.get(1).cloned()).unwrap_or_else(|| "unknown".into());
-        let aof = field("aof_enabled") == "1";
-        let guarantee = match (aof, fsync.as_str()) {
-            (true, "always") => "an accepted task survives the loss of the Redis process and of power",
-            (true, "everysec") => "up to some seconds of accepted tasks can be lost with the Redis process",
-            (true, _) => "accepted tasks can be lost with the Redis process; its fsync policy is not known",
-            (false, _) => "every task is lost with the Redis process: appendonly is off",
+        let fsync = self.redis().settings("appendfsync").await.unwrap_or_default();
+        let fsync = match fsync.first() {
+            Some(first) if fsync.iter().all(|f| f == first) => first.clone(),
+            Some(_) => fsync.join(", "),
+            None => "unknown".into(),
         };
+        let aof = !infos.is_empty() && infos.iter().all(|info| field(info, "aof_enabled") == "1");
+        let replicas = infos.iter().filter_map(|info| field(info, "connected_slaves").parse().ok()).min().unwrap_or(0);
+        let wait_replicas = self.options().replicas.map_or(0, |(count, _)| count);
         Ok(Durability {
-            role: field("role"),
-            redis_version: field("redis_version"),
+            topology: self.redis().topology().to_owned(),
+            primaries: infos.len(),
+            role: of_all("role"),
+            redis_version: of_all("redis_version"),
+            guarantee: guarantee(aof, &fsync, self.redis().topology(), replicas, wait_replicas),
             appendonly: aof,
             appendfsync: fsync,
-            maxmemory_policy: field("maxmemory_policy"),
-            guarantee: guarantee.to_owned(),
+            maxmemory_policy: of_all("maxmemory_policy"),
+            replicas,
+            wait_replicas,
         })
+    }
+
+    /// Waits until the replicas that are asked for have what was just written; nothing when none are.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] when too few have it in time: what was written stands all the same, and the request is to be
+    /// repeated with its Idempotency-Key.
+    pub(super) async fn until_replicated(&self) -> Result<(), StoreError> {
+        let Some((wanted, limit)) = self.options().replicas else { return Ok(()) };
+        let limit = limit.as_millis().to_string();
+        let seen: u32 = redis::cmd("WAIT").arg(wanted).arg(limit).query_async(&mut self.redis().shared()).await?;
+        if seen >= wanted {
+            return Ok(());
+        }
+        let text = format!("{seen} of {wanted} replicas have it");
+        Err(redis::RedisError::from(std::io::Error::new(std::io::ErrorKind::TimedOut, text)).into())
+    }
+}
+
+fn field<'i>(info: &'i str, name: &str) -> &'i str {
+    info.lines().find_map(|l| l.strip_prefix(name)?.strip_prefix(':')).unwrap_or_default().trim()
+}
+
+/// What follows for an accepted task. *Source*: measured losses, docs/operations.md.
+fn guarantee(aof: bool, fsync: &str, topology: &str, replicas: u32, waits: u32) -> String {
+    let alone = match (aof, fsync) {
+        (true, "always") => "an accepted task survives the loss of the Redis process and of power",
+        (true, "everysec") => "up to some seconds of accepted tasks can be lost with the Redis process",
+        (true, _) => "accepted tasks can be lost with the Redis process; its fsync policy is not known",
+        (false, _) => "every task is lost with the Redis process: appendonly is off",
+    };
+    match (topology, replicas, waits) {
+        ("server", 0, 0) => alone.to_owned(),
+        (_, _, 0) => {
+            format!("{alone}; a failover can lose what its replica has not seen yet: nothing waits for replicas")
+        }
+        _ => format!("{alone}; {waits} of {replicas} replicas have it before it is accepted"),
     }
 }
 
@@ -108,6 +149,10 @@ impl Store {
 /// What Redis promises to keep.
 #[derive(Debug, Clone, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
 pub struct Durability {
+    /// `server`, `sentinel` or `cluster`.
+    pub topology: String,
+    /// Servers that take writes.
+    pub primaries: usize,
     /// `master` is wanted.
     pub role: String,
     /// Version of the server.
@@ -118,6 +163,10 @@ pub struct Durability {
     pub appendfsync: String,
     /// `noeviction` is wanted.
     pub maxmemory_policy: String,
+    /// Replicas that are connected, of the primary with the fewest.
+    pub replicas: u32,
+    /// Replicas that must have a task before it is accepted.
+    pub wait_replicas: u32,
     /// What follows for an accepted task.
     pub guarantee: String,
 }

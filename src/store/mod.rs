@@ -15,6 +15,7 @@ pub mod gates;
 pub mod idempotency;
 pub mod inventory;
 pub mod keys;
+pub mod link;
 pub mod listing;
 pub mod meta;
 pub mod podm_events;
@@ -31,6 +32,7 @@ pub mod schedules;
 pub mod script;
 pub mod submit;
 pub mod sync;
+mod target;
 pub mod tasks;
 pub mod upkeep;
 pub mod workers;
@@ -44,6 +46,7 @@ use batch::Batchers;
 use connect::Redis;
 pub use error::StoreError;
 use script::Scripts;
+pub use target::without_password;
 
 /// What a deployment agrees on, and how this process treats Redis.
 #[derive(Debug, Clone)]
@@ -58,6 +61,8 @@ pub struct StoreOptions {
     pub events_kept: u32,
     /// Part of every tag on hardware; never generated in Redis.
     pub deployment: String,
+    /// Replicas that must have an accepted task before its client hears of it, and how long to wait for them.
+    pub replicas: Option<(u32, Duration)>,
 }
 
 /// The store. Clones share connections, clock and batchers.

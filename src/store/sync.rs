@@ -89,7 +89,7 @@ impl Store {
     /// Not cancel safe: a dropped read still takes entries (their clients then run into their deadline).
     pub async fn take_sync(
         &self,
-        connection: &mut redis::aio::ConnectionManager,
+        connection: &mut super::connect::Connection,
         bucket: Bucket,
         worker: &str,
         topics: &[Topic],

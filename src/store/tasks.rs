@@ -121,6 +121,7 @@ impl Store {
             ]);
         }
         let replies: Vec<String> = self.call(&self.scripts().enqueue, bucket, args).await?;
+        self.until_replicated().await?;
         Ok(replies.iter().map(|r| if r == "new" { Enqueued::New } else { Enqueued::Exists }).collect())
     }
 

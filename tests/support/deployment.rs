@@ -15,6 +15,8 @@ use super::wait;
 
 /// How many of each process, and the flags that all daemons share.
 pub struct Shape<'a> {
+    /// Another Redis than a private server of its own.
+    pub redis: Option<&'a str>,
     pub apis: usize,
     pub workers: usize,
     pub schedulers: usize,
@@ -24,7 +26,7 @@ pub struct Shape<'a> {
 
 impl Default for Shape<'_> {
     fn default() -> Self {
-        Self { apis: 1, workers: 1, schedulers: 1, podms: 0, flags: &[] }
+        Self { redis: None, apis: 1, workers: 1, schedulers: 1, podms: 0, flags: &[] }
     }
 }
 
@@ -68,10 +70,11 @@ impl Deployment {
     /// On a Redis that fsyncs always. Returns when every API is ready and every worker is seen.
     pub async fn start(shape: Shape<'_>) -> Self {
         let redis = TestRedis::start_with(&["--appendonly", "yes", "--appendfsync", "always"]).await;
+        let url = shape.redis.map_or_else(|| redis.url(), str::to_owned);
         let dir = tempfile::tempdir().unwrap();
         let (key, config) = (dir.path().join("key"), dir.path().join("valence.toml"));
         valence::secret::SecretKey::create(&key).unwrap();
-        let mut shared = owned(&["--podm-allow-cidrs", "127.0.0.0/8", "--enable-test-kinds", "--redis", &redis.url()]);
+        let mut shared = owned(&["--podm-allow-cidrs", "127.0.0.0/8", "--enable-test-kinds", "--redis", &url]);
         shared.extend(owned(&["--config", config.to_str().unwrap(), "--secret-key-file", key.to_str().unwrap()]));
         shared.extend(owned(shape.flags));
         let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(30)).build().unwrap();

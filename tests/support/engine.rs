@@ -28,6 +28,7 @@ pub fn options(buckets: u16) -> StoreOptions {
         quarantine: Duration::from_millis(900),
         events_kept: 100_000,
         deployment: "test".into(),
+        replicas: None,
     }
 }
 

@@ -1,0 +1,124 @@
+//! What Valence promises on a Redis that survives the loss of a server: it follows the new primary by itself, and so do its tasks.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on should say so")]
+
+mod support;
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use support::deployment::{Deployment, Shape};
+use support::replicated::{Cluster, Sentinels};
+use support::wait::{until, within};
+
+/// A failover takes seconds, and a lease before what a lost answer left behind is taken up.
+const AFTER: Duration = Duration::from_secs(60);
+
+/// Accepts tasks, one request each, repeating with the same key what is refused or cut off; their ids.
+async fn accepted(d: &Deployment, name: &str, count: usize) -> BTreeSet<String> {
+    let mut ids = BTreeSet::new();
+    for n in 0..count {
+        let id = within(AFTER, "the task is accepted", async || {
+            let task = json!({"kind": "sleep", "params": {"ms": 20, "steps": 1}});
+            let sent = d.http.post(format!("{}/v1/tasks", d.apis[0])).header("idempotency-key", format!("{name}-{n}"));
+            let answer = sent.json(&task).send().await.map_err(|e| e.to_string())?;
+            let status = answer.status().as_u16();
+            let task: Value = answer.json().await.map_err(|e| e.to_string())?;
+            if matches!(status, 200 | 202) {
+                Ok(task["id"].as_str().unwrap().to_owned())
+            } else {
+                Err(task.to_string())
+            }
+        })
+        .await;
+        ids.insert(id);
+    }
+    assert_eq!(ids.len(), count);
+    ids
+}
+
+async fn all_completed(d: &Deployment, ids: &BTreeSet<String>) {
+    for id in ids {
+        within(AFTER, "every accepted task has completed", async || {
+            let answer = d.http.get(format!("{}/v1/tasks/{id}", d.apis[0])).send().await.map_err(|e| e.to_string())?;
+            let task: Value = answer.json().await.map_err(|e| e.to_string())?;
+            if task["state"] == "completed" { Ok(()) } else { Err(task.to_string()) }
+        })
+        .await;
+    }
+}
+
+fn shape<'a>(url: &'a str, flags: &'a [&'a str]) -> Shape<'a> {
+    Shape { redis: Some(url), workers: 2, podms: 1, flags, ..Shape::default() }
+}
+
+/// The main job, from end to end: what records, sync reads, sagas and placement need of Redis.
+async fn a_node_is_composed(d: &Deployment, name: &str) {
+    let (status, node) = d.post("/v1/nodes", &json!({"name": name})).await;
+    assert_eq!(status, 200, "{node}");
+    let nodes = d.get("/v1/nodes").await;
+    assert!(nodes.as_array().unwrap().iter().any(|n| n["name"] == name), "{nodes}");
+}
+
+async fn podm_is_online(d: &Deployment) {
+    until("the Pod Manager is registered", async || {
+        let podms = d.get("/v1/pod_managers").await;
+        if podms[0]["status"] == "Online" { Ok(()) } else { Err(podms) }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn on_a_cluster_tasks_survive_a_failover_and_moved_slots() {
+    let mut cluster = Cluster::start().await;
+    let url = cluster.url();
+    let d = Deployment::start(shape(&url, &["--buckets", "16", "--lease", "3s"])).await;
+    let ready = d.get("/readyz").await;
+    assert_eq!((&ready["redis"]["topology"], &ready["redis"]["primaries"]), (&json!("cluster"), &json!(3)), "{ready}");
+    assert_eq!(ready["redis"]["role"], "master", "{ready}");
+    podm_is_online(&d).await;
+    a_node_is_composed(&d, "before").await;
+    let mut ids = accepted(&d, "first", 60).await;
+    let (from, to) = (cluster.primary_of("vl:{b00}:live"), cluster.primary_of("vl:{b01}:live"));
+    let to = if from == to { cluster.primary_of("vl:{b03}:live") } else { to };
+    let (more, ()) = tokio::join!(accepted(&d, "moved", 120), async {
+        tokio::task::block_in_place(|| cluster.move_slots(from, to, 2000));
+    });
+    ids.extend(more);
+    all_completed(&d, &ids).await;
+    let gone = cluster.primary_of("vl:{b00}:live");
+    cluster.servers[gone].kill();
+    let more = accepted(&d, "failover", 60).await;
+    ids.extend(more);
+    all_completed(&d, &ids).await;
+    a_node_is_composed(&d, "after").await;
+}
+
+#[tokio::test]
+async fn under_sentinels_tasks_survive_the_loss_of_the_primary() {
+    let mut redis = Sentinels::start().await;
+    let url = redis.url();
+    let d = Deployment::start(shape(&url, &["--lease", "3s", "--wait-replicas", "1"])).await;
+    let ready = d.get("/readyz").await;
+    assert_eq!(
+        (&ready["redis"]["topology"], &ready["redis"]["wait_replicas"]),
+        (&json!("sentinel"), &json!(1)),
+        "{ready}"
+    );
+    podm_is_online(&d).await;
+    a_node_is_composed(&d, "before").await;
+    let mut ids = accepted(&d, "first", 60).await;
+    redis.servers[0].kill();
+    ids.extend(accepted(&d, "failover", 60).await);
+    all_completed(&d, &ids).await;
+    a_node_is_composed(&d, "after").await;
+    let primaries = redis.servers.iter_mut().map(|s| s.is_primary()).filter(|p| *p).count();
+    assert_eq!(primaries, 1);
+}
+
+#[tokio::test]
+async fn without_the_replicas_that_must_have_it_no_task_is_accepted() {
+    let d = Deployment::start(Shape { flags: &["--wait-replicas", "1"], ..Shape::default() }).await;
+    let (status, body) = d.post("/v1/tasks", &json!({"kind": "noop", "params": {}})).await;
+    assert_eq!(status, 503, "{body}");
+}
