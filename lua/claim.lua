@@ -22,18 +22,27 @@ for i = 1, tonumber(ARGV[7]) do lanes[i] = ARGV[7 + i] end
 local paused_topics = call('SMEMBERS', P .. 'paused')
 local paused, any_paused = {}, #paused_topics > 0
 for _, topic in ipairs(paused_topics) do paused[topic] = true end
-local claimed, examined = {}, 0
+local claimed, definitions, examined = {}, {}, 0
 
 local function is_paused(lane)
   return paused[match(lane, '^[^:]+')]
 end
 
 local function answer(t, deadline)
-  claimed[#claimed + 1] = {
+  local n = #claimed + 1
+  definitions[n] = t.key .. ':d'
+  claimed[n] = {
     t.id, t.lane, t.attempt or 0, t.claims or 0, t.crashes or 0, deadline - NOW, t.gen or 1,
-    t.ending or (t.cancel and 'cancelled') or '',
-    call('GET', t.key .. ':d') or '', t.ckpt and call('GET', t.key .. ':c') or '',
+    t.ending or (t.cancel and 'cancelled') or '', '', t.ckpt and call('GET', t.key .. ':c') or '',
   }
+end
+
+-- All definitions in one read.
+local function add_definitions()
+  if #definitions == 0 then return end
+  for n, text in ipairs(call('MGET', unpack(definitions))) do
+    claimed[n][9] = text or ''
+  end
 end
 
 local function take(lane, entry, id)
@@ -66,9 +75,9 @@ local function take(lane, entry, id)
   end
   if t.gates then take_gates(t, NOW + lease) end
   local state = t.state == 'cancelling' and 'cancelling' or 'running'
-  t.attempt = (tonumber(t.attempt) or 0) + 1
-  t.claims = (tonumber(t.claims) or 0) + 1
-  call('HSET', t.key, 'state', state, 'token', token, 'worker', consumer, 'started', NOW,
+  t.attempt = int((tonumber(t.attempt) or 0) + 1)
+  t.claims = int((tonumber(t.claims) or 0) + 1)
+  call('HSET', t.key, 'state', state, 'token', token, 'worker', consumer, 'started', NOW_TEXT,
     'attempt', t.attempt, 'claims', t.claims)
   -- Whoever left a request outstanding was followed by a quarantine: it is over, or the task would not be here.
   if t.out then call('HSET', t.key, 'out', '') end
@@ -111,5 +120,6 @@ else
     end
   end
 end
+add_definitions()
 flush()
 return { paused_topics, claimed }

@@ -50,7 +50,7 @@ for i = 3, 2 + ARGV[2] * 8, 8 do
     end
     call('HSET', t.key, unpack(fields))
     bump(t.lane, 'enqueued', 1)
-    live[#live + 1] = created(t.id)
+    live[#live + 1] = int(created(t.id))
     live[#live + 1] = t.id
     replies[#replies + 1] = 'new'
   end

@@ -20,7 +20,14 @@ local NOW_US = CLOCK[1] * 1000000 + CLOCK[2]
 local NOW = math.floor(NOW_US / 1000)
 local ENDED = { completed = true, failed = true, cancelled = true }
 
-local events, counts, acks, not_live, now_done, now_dead = {}, {}, {}, {}, {}, {}
+-- A whole number as text. Redis prints a number that a script hands it with 17 digits after the point, which costs more than the write.
+local function int(n)
+  return string.format('%d', n)
+end
+
+local NOW_TEXT = int(NOW)
+
+local events, counts, acks, not_live, now_done, now_dead, bodies = {}, {}, {}, {}, {}, {}, {}
 
 local function stream_of(lane)
   return P .. 's:' .. lane
@@ -225,15 +232,16 @@ end
 
 -- Ends the task. `body` is the stored result or error (JSON text), or nil to leave what is there.
 local function finish(t, state, body)
-  call('HSET', t.key, 'state', state, 'finished', NOW)
+  call('HSET', t.key, 'state', state, 'finished', NOW_TEXT)
   if body and body ~= '' then
-    call('SET', t.key .. ':r', body)
+    bodies[#bodies + 1] = t.key .. ':r'
+    bodies[#bodies + 1] = body
   elseif t.err and state ~= 'failed' then
     call('DEL', t.key .. ':r')
   end
   not_live[#not_live + 1] = t.id
   local index = state == 'failed' and now_dead or now_done
-  index[#index + 1] = created(t.id)
+  index[#index + 1] = int(created(t.id))
   index[#index + 1] = t.id
   if t.ckpt and state ~= 'failed' then call('DEL', t.key .. ':c') end
   moved(t, state)
@@ -253,6 +261,7 @@ local function flush()
     call('XACK', stream_of(lane), GROUP, unpack(list))
     call('XDEL', stream_of(lane), unpack(list))
   end
+  if #bodies > 0 then call('MSET', unpack(bodies)) end
   if #not_live > 0 then call('ZREM', P .. 'live', unpack(not_live)) end
   if #now_done > 0 then call('ZADD', P .. 'done', unpack(now_done)) end
   if #now_dead > 0 then call('ZADD', P .. 'dead', unpack(now_dead)) end

@@ -6,6 +6,8 @@
 use std::future::Future;
 use std::sync::OnceLock;
 
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
 use tokio::sync::{mpsc, oneshot};
 
 use super::claims::Settlement;
@@ -15,6 +17,9 @@ use crate::ids::{Bucket, Buckets};
 
 /// Most items a call carries: keeps one call short, and Lua's `unpack` below its limit.
 const MOST: usize = 500;
+
+/// Calls that are out at once: while Redis works on one, the process makes up the next.
+const AT_ONCE: usize = 2;
 
 type Waiting<I, R> = (I, oneshot::Sender<Result<R, StoreError>>);
 
@@ -55,20 +60,55 @@ where
     F: Future<Output = Result<Vec<R>, StoreError>>,
 {
     let mut gathered = Vec::new();
-    while receiver.recv_many(&mut gathered, MOST).await > 0 {
-        let (items, answers): (Vec<_>, Vec<_>) = gathered.drain(..).unzip();
-        // A waiter that has gone away is no error: its item was carried out all the same.
-        match call(items).await {
-            Ok(replies) => {
-                for (answer, reply) in answers.into_iter().zip(replies) {
-                    let _gone = answer.send(Ok(reply));
+    let mut out = FuturesUnordered::new();
+    loop {
+        tokio::select! {
+            Some(()) = out.next(), if !out.is_empty() => {}
+            count = receiver.recv_many(&mut gathered, MOST), if out.len() < AT_ONCE => {
+                if count == 0 {
+                    break;
                 }
+                join(&mut receiver, &mut gathered).await;
+                let (items, answers) = gathered.drain(..).unzip();
+                out.push(carry_out(call(items), answers));
             }
-            Err(error) => {
-                for answer in answers {
-                    let _gone = answer.send(Err(error.clone()));
-                }
+        }
+    }
+    out.collect::<()>().await;
+}
+
+/// Makes one call and hands out its answers. A waiter that has gone away is no error: its item was carried out all the same.
+async fn carry_out<R, F>(call: F, answers: Vec<oneshot::Sender<Result<R, StoreError>>>)
+where
+    F: Future<Output = Result<Vec<R>, StoreError>>,
+{
+    match call.await {
+        Ok(replies) => {
+            for (answer, reply) in answers.into_iter().zip(replies) {
+                let _gone = answer.send(Ok(reply));
             }
+        }
+        Err(error) => {
+            for answer in answers {
+                let _gone = answer.send(Err(error.clone()));
+            }
+        }
+    }
+}
+
+/// Lets whoever is about to ask in this very moment join in: a pass of the runtime costs a microsecond, a call of its own for each a
+/// hundred times that. Ends when a pass brings nobody.
+async fn join<T>(receiver: &mut mpsc::Receiver<T>, gathered: &mut Vec<T>) {
+    loop {
+        tokio::task::yield_now().await;
+        let before = gathered.len();
+        while gathered.len() < MOST
+            && let Ok(item) = receiver.try_recv()
+        {
+            gathered.push(item);
+        }
+        if gathered.len() == before || gathered.len() >= MOST {
+            return;
         }
     }
 }
