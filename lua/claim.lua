@@ -66,14 +66,33 @@ local function take(lane, entry, id)
     t.ending = 'timeout'
     call('HSET', t.key, 'ending', 'timeout')
   end
-  local gate = t.gates and blocked_by(t)
+  local gate, shut
+  if t.gates then gate, shut = blocked_by(t) end
   if gate then
     drop(lane, entry)
     call('ZADD', wait_key(gate), 'NX', created(id) * 1000, id)
-    local fallback = math.min(30000 + 5 * call('ZCARD', wait_key(gate)), 600000)
-    return delay(t, t.state == 'cancelling' and 'cancelling' or 'waiting', NOW + fallback, 'gate ' .. gate)
+    local ahead = call('ZCARD', wait_key(gate))
+    local due = NOW + math.min(30000 + 5 * ahead, 600000)
+    if shut then due = ahead == 1 and shut or math.max(due, shut) end
+    local elsewhere = last_line(t) ~= gate
+    delay(t, t.state == 'cancelling' and 'cancelling' or 'waiting', due, 'gate ' .. gate)
+    if elsewhere then pass_on(t) end
+    return
   end
-  if t.gates then take_gates(t, NOW + lease) end
+  if t.again then
+    local slot = retry_slot(t)
+    if slot > NOW then
+      drop(lane, entry)
+      call('HSET', t.key, 'again', string.format('%.0f', slot))
+      delay(t, t.state == 'cancelling' and 'cancelling' or 'waiting', slot, 'retry budget')
+      return pass_on(t)
+    end
+    call('HDEL', t.key, 'again')
+  end
+  if t.gates then
+    take_gates(t, NOW + lease)
+    pass_on(t)
+  end
   local state = t.state == 'cancelling' and 'cancelling' or 'running'
   t.attempt = int((tonumber(t.attempt) or 0) + 1)
   t.claims = int((tonumber(t.claims) or 0) + 1)

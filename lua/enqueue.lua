@@ -11,16 +11,39 @@
 --   timeout   ms, or ''                   from now (or run_at) to the end; '' is one hour
 --   gates     'name=limit …', or ''
 --   idem      '1' when an Idempotency-Key stands for it: its deletion leaves a tombstone
+--   by        short name of who asked, or ''
 -- Returns   per task 'new' or 'exists' (it stands already, or stood and was deleted)
 -- Cost      about 4 keys a task. No allow-oom: a full Redis takes no new work.
 -- Callers   store::tasks
-local replies, live = {}, {}
-for i = 3, 2 + ARGV[2] * 8, 8 do
+local replies, live, stands = {}, {}, {}
+
+-- Whether somebody has its share of the task's lane already, with the tasks before it in this call.
+local function over_share(t)
+  for _, field in ipairs(shares_of(t)) do
+    stands[field] = stands[field] or tonumber(call('HGET', P .. 'share', field) or '') or 0
+    if stands[field] + (shares[field] or 0) >= FAIR_SHARE then return true end
+  end
+  return false
+end
+
+-- From high to normal, from normal to low: where it takes nobody's turn.
+local function find_lane(t)
+  if not (t.by or t.gates) then return end
+  for _, below in ipairs({ 'normal', 'low' }) do
+    if match(t.lane, ':low$') or not over_share(t) then return end
+    t.lane = match(t.lane, '^[^:]+:') .. (match(t.lane, ':high$') and 'normal' or below)
+  end
+end
+
+for i = 3, 2 + ARGV[2] * 9, 9 do
   local t = { id = ARGV[i], key = P .. 't:' .. ARGV[i], lane = ARGV[i + 1] }
   if call('EXISTS', t.key, t.key .. ':x') > 0 then
     replies[#replies + 1] = 'exists'
   else
     local due = tonumber(ARGV[i + 3]) or (ARGV[i + 4] ~= '' and NOW + ARGV[i + 4]) or NOW
+    if ARGV[i + 6] ~= '' then t.gates = ARGV[i + 6] end
+    if ARGV[i + 8] ~= '' then t.by = ARGV[i + 8] end
+    find_lane(t)
     local fields = { 'lane', t.lane }
     local function set(name, value)
       fields[#fields + 1] = name
@@ -31,10 +54,8 @@ for i = 3, 2 + ARGV[2] * 8, 8 do
       t.deadline = math.max(due, NOW) + (tonumber(ARGV[i + 5]) or DEFAULT_TIMEOUT_MS)
       set('deadline', t.deadline)
     end
-    if ARGV[i + 6] ~= '' then
-      t.gates = ARGV[i + 6]
-      set('gates', t.gates)
-    end
+    if t.gates then set('gates', t.gates) end
+    if t.by then set('by', t.by) end
     if ARGV[i + 7] ~= '' then set('idem', '1') end
     call('SET', t.key .. ':d', ARGV[i + 2])
     if due > NOW then

@@ -7,14 +7,19 @@
 -- ARGV[4]   holder, beginning with 'sync:'
 -- ARGV[5]   limit unless the gate has one of its own
 -- ARGV[6]   ms the place lasts without a release (acquire)
--- Returns   1 when the place is taken or given back, 0 when the gate is full
--- Cost      3 keys
+-- Returns   1 when the place is taken or given back, 0 when the gate is full, -n when nobody is let in for n ms (open circuit)
+-- Cost      4 keys
 -- Callers   store::gates
+local name, holder = ARGV[3], ARGV[4]
 if ARGV[2] == 'release' then
-  if call('ZREM', gate_key(ARGV[3]), ARGV[4]) == 1 then wake(ARGV[3], ARGV[5]) end
+  end_probe(name, holder)
+  if call('ZREM', gate_key(name), holder) == 1 then wake(name, ARGV[5]) end
   flush()
   return 1
 end
-if room(ARGV[3], ARGV[5]) <= 0 then return 0 end
-call('ZADD', gate_key(ARGV[3]), NOW + ARGV[6], ARGV[4])
+local free, most, shut = room(name, ARGV[5])
+if shut then return NOW - shut end
+if free <= 0 then return 0 end
+if most then begin_probe(podm_of(name), holder) end
+call('ZADD', gate_key(name), NOW + ARGV[6], holder)
 return 1

@@ -20,6 +20,16 @@ local NOW_US = CLOCK[1] * 1000000 + CLOCK[2]
 local NOW = math.floor(NOW_US / 1000)
 local ENDED = { completed = true, failed = true, cancelled = true }
 
+-- A caller, or a Pod Manager, with so many tasks queued of a topic queues further ones in the lane below: some rounds of one worker's 64
+-- slots, so that nobody's first task stands behind more of anybody's.
+local FAIR_SHARE = 200
+-- Retries of one Pod Manager's tasks: so many at once, then one every so often (ms), all workers together.
+local RETRY_BURST, RETRY_EVERY = 10, 500
+-- How long failures of a Pod Manager count, ms: twice the longest request.
+local WINDOW = 120000
+-- How long the one probe of a half-open circuit keeps others out without news, ms.
+local PROBE = 30000
+
 -- A whole number as text. Redis prints a number that a script hands it with 17 digits after the point, which costs more than the write.
 local function int(n)
   return string.format('%d', n)
@@ -27,7 +37,7 @@ end
 
 local NOW_TEXT = int(NOW)
 
-local events, counts, acks, not_live, now_done, now_dead, bodies = {}, {}, {}, {}, {}, {}, {}
+local events, counts, acks, not_live, now_done, now_dead, bodies, shares = {}, {}, {}, {}, {}, {}, {}, {}
 
 local function stream_of(lane)
   return P .. 's:' .. lane
@@ -67,10 +77,26 @@ local function bump(lane, what, n)
   of_lane[what] = (of_lane[what] or 0) + n
 end
 
+-- Whose share of the queue a task takes: fields of `share`, or none. The high lane counts by itself.
+local function shares_of(t)
+  local podm = t.gates and match(t.gates, 'podm:(%S+):w=')
+  if not (t.by or podm) then return {} end
+  local topic = match(t.lane, '^(.+:)high$') or match(t.lane, '^[^:]+')
+  return { t.by and topic .. '|c:' .. t.by or topic .. '|p:' .. podm, t.by and podm and topic .. '|p:' .. podm or nil }
+end
+
+local function share(t, n)
+  for _, field in ipairs(shares_of(t)) do shares[field] = (shares[field] or 0) + n end
+end
+
 -- Books a move from one state to another: counters, and one event that names the claim it happened under.
 local function moved(t, to)
   if t.state and not ENDED[t.state] then bump(t.lane, t.state, -1) end
   bump(t.lane, to, 1)
+  if t.by or t.gates then
+    if t.state == 'queued' then share(t, -1) end
+    if to == 'queued' then share(t, 1) end
+  end
   local n = #events
   events[n + 1] = t.id
   events[n + 2] = to .. ' ' .. (t.claims or '0')
@@ -146,17 +172,55 @@ local function line_up(t)
   end
 end
 
--- How many places are free; those of holders that are gone are cleared on the way.
+local function podm_of(name)
+  return match(name, '^podm:(.+):[rw]$')
+end
+
+local function breaker_key(podm)
+  return P .. 'breaker:' .. podm
+end
+
+-- What the circuit breaker in front of a gate says: at most so many may come in (nil: it does not care), and until when nobody may (ms).
+-- Open, nobody; half-open, one probe; and nobody before the time that the Pod Manager asked for.
+local function breaker_of(name)
+  local podm = podm_of(name)
+  if not podm then return nil end
+  local b = call('HMGET', breaker_key(podm), 'until', 'probe_end', 'later')
+  local open, probe_end, later = tonumber(b[1]), tonumber(b[2]), tonumber(b[3])
+  if later and later > NOW then return 0, math.max(later, open or 0) end
+  if not open then return nil end
+  if open > NOW then return 0, open end
+  if probe_end and probe_end > NOW then return 0, probe_end end
+  return 1
+end
+
+local function begin_probe(podm, holder)
+  call('HSET', breaker_key(podm), 'probe', holder, 'probe_end', NOW + PROBE)
+end
+
+-- A probe that ends without news leaves its place to the next.
+local function end_probe(name, holder)
+  local podm = podm_of(name)
+  if podm and call('HGET', breaker_key(podm), 'probe') == holder then
+    call('HDEL', breaker_key(podm), 'probe', 'probe_end')
+  end
+end
+
+-- How many places are free; those of holders that are gone are cleared on the way. Then what the breaker said.
 local function room(name, limit)
+  local most, shut = breaker_of(name)
+  if most == 0 then return 0, most, shut end
   local gate = gate_key(name)
   call('ZREMRANGEBYSCORE', gate, '-inf', NOW)
   limit = tonumber(call('HGET', P .. 'limits', name) or '') or tonumber(limit)
   local free = limit - call('ZCARD', gate)
-  if free > 0 then return free end
-  for _, holder in ipairs(call('ZRANGE', gate, 0, -1)) do
-    if sub(holder, 1, 5) ~= 'sync:' and not is_live(holder) then call('ZREM', gate, holder) end
+  if free <= 0 then
+    for _, holder in ipairs(call('ZRANGE', gate, 0, -1)) do
+      if sub(holder, 1, 5) ~= 'sync:' and not is_live(holder) then call('ZREM', gate, holder) end
+    end
+    free = limit - call('ZCARD', gate)
   end
-  return limit - call('ZCARD', gate)
+  return most and math.min(most, free) or free, most
 end
 
 local function first_in_line(name)
@@ -167,11 +231,21 @@ local function first_in_line(name)
   end
 end
 
--- The first gate that does not let the task in, or nil.
+-- Whether a Pod Manager that is being drained lets the task in: what has begun ends, and what gives hardware back goes on.
+local function kept_out(t, podm)
+  if t.claims or t.ckpt or t.cancel or t.ending or match(t.gates, ' out$') then return false end
+  return call('HGET', P .. 'limits', 'podm:' .. podm .. ':drain')
+end
+
+-- The first line that the task has to stand in, or nil; then until when nobody gets in there (ms), when that is known.
 local function blocked_by(t)
   for name, limit in each_gate(t) do
     if not call('ZSCORE', gate_key(name), t.id) then
-      if room(name, limit) <= 0 then return name end
+      local podm = podm_of(name)
+      if podm and kept_out(t, podm) then return 'podm:' .. podm .. ':drain' end
+      local free, most, shut = room(name, limit)
+      if free <= 0 then return name, shut end
+      if most then t.probes = podm end
       if is_fifo(name) then
         local head = first_in_line(name)
         if head and head ~= t.id then return name end
@@ -181,11 +255,32 @@ local function blocked_by(t)
   return nil
 end
 
+-- When a retry may go, ms: at once while its Pod Manager's budget lasts, else at the next time that is free, which is then its own. Where
+-- no failure is on record there is nothing to be spared.
+local function retry_slot(t)
+  local podm = t.gates and match(t.gates, 'podm:(%S+):w=')
+  if not podm then return NOW end
+  local slot = tonumber(t.again)
+  if slot and slot > 1 then return slot end
+  local b = call('HMGET', breaker_key(podm), 'retry_at', 'since')
+  if NOW - (tonumber(b[2]) or 0) > WINDOW then return NOW end
+  local next = math.max(tonumber(b[1]) or 0, NOW)
+  call('HSET', breaker_key(podm), 'retry_at', next + RETRY_EVERY)
+  call('PEXPIRE', breaker_key(podm), 86400000)
+  return math.max(next - (RETRY_BURST - 1) * RETRY_EVERY, NOW)
+end
+
 local function take_gates(t, lease_end)
   for name in each_gate(t) do
     call('ZADD', gate_key(name), is_fifo(name) and '+inf' or lease_end, t.id)
     call('ZREM', wait_key(name), t.id)
   end
+  if t.probes then begin_probe(t.probes, t.id) end
+end
+
+-- The line that the task waits in, or waited in last; a drained Pod Manager's is another than its gate's.
+local function last_line(t)
+  return match(t.why or '', '^gate (.+)$')
 end
 
 -- Leaves the lines of gates without an order: those hold only who waits there.
@@ -193,11 +288,21 @@ local function leave_lines(t)
   for name in each_gate(t) do
     if not is_fifo(name) then call('ZREM', wait_key(name), t.id) end
   end
+  local line = last_line(t)
+  if line and match(line, ':drain$') then call('ZREM', wait_key(line), t.id) end
+end
+
+-- Lets the first in line come when nobody is kept out any more: somebody must find out whether the Pod Manager is back.
+local function hurry(name, at)
+  local head = call('ZRANGE', wait_key(name), 0, 0)[1]
+  if head then call('ZADD', P .. 'delayed', 'XX', 'LT', at, head) end
 end
 
 -- Wakes as many as there are free places, the first in line first.
 local function wake(name, limit)
-  local wait, free, looked = wait_key(name), room(name, limit), 0
+  local wait, looked = wait_key(name), 0
+  local free, _, shut = room(name, limit)
+  if shut then return hurry(name, shut) end
   while free > 0 and looked < 100 do
     looked = looked + 1
     local head = call('ZRANGE', wait, 0, 0)[1]
@@ -217,12 +322,21 @@ local function wake(name, limit)
   end
 end
 
+-- Whoever was woken for a place brings the next when there is more room, or when the place is not for it.
+local function pass_on(t)
+  local line = last_line(t)
+  for name, limit in each_gate(t) do
+    if podm_of(name) and line and sub(line, 1, #name - 1) == sub(name, 1, -2) then wake(name, limit) end
+  end
+end
+
 -- Gives the gates back: all of them at the end of the task, else only those that do not outlive a run.
 local function free_gates(t, at_end)
   for name, limit in each_gate(t) do
     if at_end or not is_fifo(name) then
       call('ZREM', gate_key(name), t.id)
-      if at_end then call('ZREM', wait_key(name), t.id) end
+      if at_end and is_fifo(name) then call('ZREM', wait_key(name), t.id) end
+      end_probe(name, t.id)
       wake(name, limit)
     end
   end
@@ -245,7 +359,10 @@ local function finish(t, state, body)
   index[#index + 1] = t.id
   if t.ckpt and state ~= 'failed' then call('DEL', t.key .. ':c') end
   moved(t, state)
-  if t.gates then free_gates(t, true) end
+  if t.gates then
+    leave_lines(t)
+    free_gates(t, true)
+  end
 end
 
 local function timeout_body(t)
@@ -269,6 +386,9 @@ local function flush()
     for what, n in pairs(of_lane) do
       if n ~= 0 then call('HINCRBY', P .. 'count', match(lane, '^[^:]+') .. ':' .. what, n) end
     end
+  end
+  for field, n in pairs(shares) do
+    if n ~= 0 and call('HINCRBY', P .. 'share', field, n) <= 0 then call('HDEL', P .. 'share', field) end
   end
   for i = 1, #events, 2 * EVENTS_TOGETHER do
     call('XADD', P .. 'events', 'MAXLEN', '~', EVENTS_KEPT, '*', unpack(events, i, math.min(#events, i + 2 * EVENTS_TOGETHER - 1)))

@@ -21,7 +21,7 @@ if told and type(body) == 'table' and type(body.error) == 'table' and type(body.
 end
 remember(t, tonumber(t.finished) or NOW, t.state, nil, nil, why)
 remember(t, NOW, 'queued', '', '', 'redriven')
-call('HDEL', t.key, 'finished', 'started', 'cancel', 'ending', 'crashes', 'crash_at', 'token', 'settled', 'wake', 'err')
+call('HDEL', t.key, 'finished', 'started', 'cancel', 'ending', 'crashes', 'crash_at', 'token', 'settled', 'wake', 'err', 'again')
 call('HSET', t.key, 'attempt', 0, 'deadline', NOW + ARGV[3], 'gen', (tonumber(t.gen) or 1) + 1)
 call('DEL', t.key .. ':r', t.key .. ':p')
 call('ZREM', P .. 'dead', t.id)

@@ -27,7 +27,11 @@ local function again(t, outcome, after, detail)
   remember_run(t)
   -- The claim ends here: nobody holds it while it waits. What settled it is kept, to know a repeat by.
   call('HSET', t.key, 'token', '', 'settled', t.token)
-  if outcome ~= 'retry' then give_back(t) end
+  if outcome ~= 'retry' then
+    give_back(t)
+  elseif t.gates then
+    call('HSET', t.key, 'again', '1')
+  end
   free_gates(t, false)
   local cancelling = t.state == 'cancelling' or t.cancel
   if t.out then after = math.max(after, quarantine) end

@@ -13,13 +13,14 @@ use tokio_util::sync::CancellationToken;
 pub struct Lease {
     until: Arc<Mutex<Instant>>,
     lost: CancellationToken,
+    cut: CancellationToken,
 }
 
 impl Lease {
     /// A lease of `length` that was asked for at `asked`.
     #[must_use]
     pub fn new(asked: Instant, length: Duration) -> Self {
-        Self { until: Arc::new(Mutex::new(asked + length)), lost: CancellationToken::new() }
+        Self { until: Arc::new(Mutex::new(asked + length)), lost: CancellationToken::new(), cut: CancellationToken::new() }
     }
 
     /// Takes over an extension that was asked for at `asked`.
@@ -43,6 +44,22 @@ impl Lease {
     /// Redis said that the claim is somebody else's.
     pub fn lose(&self) {
         self.lost.cancel();
+    }
+
+    /// The attempt should have ended by now: requests under way are given up, and count as unanswered.
+    pub fn cut(&self) {
+        self.cut.cancel();
+    }
+
+    /// Ends when requests under way are to be given up.
+    pub async fn is_cut(&self) {
+        self.cut.cancelled().await;
+    }
+
+    /// The same lease for the attempt's undo, whose requests are given time again.
+    #[must_use]
+    pub fn for_undo(&self) -> Self {
+        Self { until: Arc::clone(&self.until), lost: self.lost.clone(), cut: CancellationToken::new() }
     }
 
     /// Ends when the claim is lost: told so by Redis, or not extended in time.

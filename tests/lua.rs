@@ -94,6 +94,7 @@ fn scripts_touch_only_keys_of_their_bucket() {
         "key)",
         "gate_key(",
         "wait_key(",
+        "breaker_key(",
         "gate,",
         "gate)",
         "wait,",

@@ -50,6 +50,13 @@ fn every_family_of_every_process_pleases_promtool() {
         family.with_label_values(&["compute"]).set(1);
     }
     m.redfish.logins.with_label_values(&["session"]).inc();
+    m.redfish.requests.with_label_values(&["GET", "2xx"]).observe(0.1);
+    for family in [&m.podms.up, &m.podms.circuit] {
+        family.with_label_values(&["lab"]).set(1);
+    }
+    for family in [&m.podms.in_flight, &m.podms.limit, &m.podms.waiting] {
+        family.with_label_values(&["lab", "changes"]).set(1);
+    }
     let t = &m.telemetry;
     for family in [&t.temperature, &t.power, &t.voltage, &t.energy, &t.fan_speed, &t.fan_ratio, &t.utilisation] {
         family.with_label_values(&["lab", "max"]).set(1.0);

@@ -11,7 +11,7 @@ use crate::store::StoreError;
 use crate::store::submit::SubmitError;
 
 /// Seconds after which a client may ask again when something is away.
-const RETRY_AFTER_S: u32 = 2;
+const RETRY_AFTER_S: u64 = 2;
 
 /// What a handler returns.
 pub(crate) type Answer = Result<Response, Failure>;
@@ -34,7 +34,7 @@ impl Failure {
 
     /// The response, in five keys.
     pub(crate) fn into_response(self, request_id: &str) -> Response {
-        let Problem { code, title, status, detail } = self.problem;
+        let Problem { code, title, status, detail, .. } = self.problem;
         let body = json!({"request_id": request_id, "code": code, "status": status, "title": title, "detail": detail});
         let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut response = warp::reply::with_status(warp::reply::json(&body), status).into_response();
@@ -45,9 +45,12 @@ impl Failure {
 
 impl From<Problem> for Failure {
     fn from(problem: Problem) -> Self {
-        let busy = problem.status == 503;
+        let after = problem.retry_after_s.or((problem.status == 503).then_some(RETRY_AFTER_S));
         let failure = Self { problem, headers: Vec::new() };
-        if busy { failure.with(header::RETRY_AFTER, &RETRY_AFTER_S.to_string()) } else { failure }
+        match after {
+            Some(after) => failure.with(header::RETRY_AFTER, &after.to_string()),
+            None => failure,
+        }
     }
 }
 
@@ -100,7 +103,8 @@ pub(crate) fn set_header(response: &mut Response, name: HeaderName, value: &str)
 /// An error that the old service's web framework raised: word and title are one, the detail begins with the status.
 pub(crate) fn framework(status: u16, word: &str, detail: &str) -> Problem {
     let phrase = StatusCode::from_u16(status).ok().and_then(|s| s.canonical_reason()).unwrap_or(word);
-    Problem { code: word.into(), title: word.into(), status, detail: format!("{status} {phrase}: {detail}") }
+    let detail = format!("{status} {phrase}: {detail}");
+    Problem { code: word.into(), title: word.into(), status, detail, retry_after_s: None }
 }
 
 /// 404 for a path that is not served.

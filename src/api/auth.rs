@@ -20,6 +20,7 @@ use warp::http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
 use super::ApiError;
 use super::answer::Failure;
 use crate::model::problem::Problem;
+use crate::model::task::ANONYMOUS;
 
 /// What a caller may do; each may do what the one before may.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
@@ -34,9 +35,6 @@ pub(crate) enum Role {
     /// Change Pod Managers, queues and schedules.
     Admin,
 }
-
-/// Name of every caller when no tokens are configured.
-pub(crate) const ANONYMOUS: &str = "anonymous";
 
 /// The tokens that are known; `None`: everybody may do everything.
 pub(crate) struct Tokens(Option<Vec<Token>>);

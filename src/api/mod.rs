@@ -26,6 +26,7 @@ mod networks;
 mod nodes;
 mod openapi;
 mod pod_managers;
+mod podm_states;
 mod prefer;
 mod proxy;
 mod queues;

@@ -5,14 +5,17 @@ use serde_json::json;
 use super::answer::Answer;
 use super::auth::Role;
 use super::call::{Call, read};
-use super::resource::Resource;
+use super::podm_states::{self, PodmStates};
+use super::resource::{Resource, number, text};
 use super::{submit, v1};
 use crate::ids::is_record_id;
+use crate::model::circuit::PodmState;
 use crate::model::params::{PodmCreate, PodmUpdate};
 use crate::model::podm::Podm;
 
 /// Fields of the row that a PATCH may carry and that it does not change.
-const FIXED: [&str; 6] = ["uuid", "url", "driver", "status", "created_at", "updated_at"];
+const FIXED: [&str; 8] =
+    ["uuid", "url", "driver", "status", "cordoned", "draining", "created_at", "updated_at"];
 
 /// Pod Managers.
 #[derive(utoipa::ToSchema)]
@@ -29,11 +32,25 @@ pub(crate) fn resource() -> Resource {
         .takes::<PodmCreate>()
         .answers::<Podm>(200)
         .prefer()
+        .get("/states", "How Pod Managers stand now: circuits, gates, age of inventories", podm_states::list)
+        .query(&[number("limit", "at most so many, 1 to 1000"), text("marker", "go on after this one")])
+        .answers::<PodmStates>(200)
         .get("/{uuid}", "Reads a Pod Manager's record", one)
         .answers::<Podm>(200)
         .patch("/{uuid}", "Changes a Pod Manager's record", update)
         .role(Role::Admin)
         .takes::<PodmUpdate>()
+        .answers::<Podm>(200)
+        .prefer()
+        .get("/{uuid}/state", "How a Pod Manager stands now", podm_states::one)
+        .answers::<PodmState>(200)
+        .post("/{uuid}/cordon", "The Pod Manager takes no new nodes", podm_states::cordon)
+        .answers::<Podm>(200)
+        .prefer()
+        .post("/{uuid}/uncordon", "The Pod Manager takes new nodes again", podm_states::uncordon)
+        .answers::<Podm>(200)
+        .prefer()
+        .post("/{uuid}/drain", "The Pod Manager begins no changes but deletions", podm_states::drain)
         .answers::<Podm>(200)
         .prefer()
         .delete("/{uuid}", "Decomposes a Pod Manager's nodes and forgets it", delete)
@@ -51,7 +68,7 @@ async fn one(call: Call) -> Answer {
 }
 
 /// What cannot be an id names nothing.
-fn known_form(call: &Call) -> Result<(), super::answer::Failure> {
+pub(super) fn known_form(call: &Call) -> Result<(), super::answer::Failure> {
     if is_record_id(call.param(0)) { Ok(()) } else { Err(submit::no_podm(call.param(0)).into()) }
 }
 

@@ -12,6 +12,7 @@ use super::error::CtlError;
 use super::follow;
 use super::output::{Output, cell, properties, rows};
 use super::watch::{Watch, repeat};
+use crate::model::circuit::{CircuitState, PodmState};
 use crate::model::podm::Podm;
 
 const COLUMNS: [&str; 5] = ["uuid", "name", "url", "driver", "status"];
@@ -37,6 +38,21 @@ pub enum PodmCommand {
     Add(Add),
     /// Forget a Pod Manager; its nodes are decomposed
     Delete {
+        /// Pod Manager uuid
+        id: String,
+    },
+    /// It takes no new nodes
+    Cordon {
+        /// Pod Manager uuid
+        id: String,
+    },
+    /// It takes new nodes, and begins changes, again
+    Uncordon {
+        /// Pod Manager uuid
+        id: String,
+    },
+    /// It takes no new nodes and begins no changes but deletions; tells what still runs
+    Drain {
         /// Pod Manager uuid
         id: String,
     },
@@ -81,9 +97,17 @@ pub(super) async fn run(command: PodmCommand, api: &Client, out: &mut Output<'_>
     match command {
         PodmCommand::List { watch } => repeat(watch, out, async |out| show_list(api, out).await).await,
         PodmCommand::Show { id } => {
-            let answer = api.get(&["v1", "pod_managers", &id], &[]).await?;
-            Ok(out.card(&answer, properties(&answer))?)
+            let mut answer = api.get(&["v1", "pod_managers", &id], &[]).await?;
+            answer["state"] = api.get(&["v1", "pod_managers", &id, "state"], &[]).await?;
+            let state: PodmState = read("GET /v1/pod_managers/{uuid}/state", answer["state"].clone())?;
+            let standing = standing(&state);
+            let mut rows: Vec<(&str, String)> = properties(&answer).into_iter().filter(|(k, _)| *k != "state").collect();
+            rows.extend(standing);
+            Ok(out.card(&answer, rows)?)
         }
+        PodmCommand::Cordon { id } => switch(api, &id, "cordon", out).await,
+        PodmCommand::Uncordon { id } => switch(api, &id, "uncordon", out).await,
+        PodmCommand::Drain { id } => switch(api, &id, "drain", out).await,
         PodmCommand::Add(add) => {
             let password = password(&add)?;
             let podm = register(api, &add.name, &add.url, body(&add, &password), out).await?;
@@ -105,6 +129,36 @@ pub(super) async fn run(command: PodmCommand, api: &Client, out: &mut Output<'_>
             Ok(out.line(&format!("{} is {}", cell(&answer, "name"), cell(&answer, "status")))?)
         }
     }
+}
+
+async fn switch(api: &Client, id: &str, word: &str, out: &mut Output<'_>) -> Result<(), CtlError> {
+    let task = api.change(Method::POST, &["v1", "pod_managers", id, word], None).await?;
+    follow::to_end(api, &task.id.to_string(), out, None).await?;
+    let answer = api.get(&["v1", "pod_managers", id, "state"], &[]).await?;
+    let state: PodmState = read("GET /v1/pod_managers/{uuid}/state", answer.clone())?;
+    Ok(out.card(&answer, standing(&state))?)
+}
+
+/// How it stands, in lines for people.
+fn standing(state: &PodmState) -> Vec<(&'static str, String)> {
+    let takes = match (state.draining, state.cordoned) {
+        (true, _) => match state.under_way {
+            Some(0) => "nothing new; nothing runs any more".to_owned(),
+            n => format!("nothing new; {} tasks under way", n.unwrap_or(0)),
+        },
+        (false, true) => "no new nodes".to_owned(),
+        (false, false) => "everything".to_owned(),
+    };
+    let circuit = match (state.circuit.state, &state.circuit.until) {
+        (CircuitState::Closed, _) => "closed".to_owned(),
+        (CircuitState::HalfOpen, _) => "half-open".to_owned(),
+        (CircuitState::Open, until) => format!("open until {}", until.as_deref().unwrap_or("now")),
+    };
+    let gate = |name: &str| {
+        let found = state.gates.iter().find(|g| g.name == name);
+        found.map(|g| format!("{} of {}, {} wait", g.in_flight, g.limit, g.waiting)).unwrap_or_default()
+    };
+    vec![("takes", takes), ("circuit", circuit), ("changes", gate("changes")), ("reads", gate("reads"))]
 }
 
 /// Every registered Pod Manager.

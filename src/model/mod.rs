@@ -1,5 +1,6 @@
 //! Plain data and pure rules; nothing here does I/O.
 
+pub mod circuit;
 pub mod device;
 pub mod driver;
 pub mod event;

@@ -94,7 +94,7 @@ pub struct Policy {
     /// It takes no new nodes.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub cordoned: bool,
-    /// It takes no new changes at all; what runs is waited for.
+    /// It begins no changes but those that give hardware back; what runs is waited for.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub draining: bool,
     /// What placement may ask for.
@@ -112,6 +112,14 @@ pub struct Policy {
 }
 
 impl Podm {
+    /// Why it takes no new node now, if it does not.
+    #[must_use]
+    pub fn takes_no_nodes(&self) -> Option<Problem> {
+        let word = if self.policy.draining { "being drained" } else { "cordoned" };
+        let closed = self.policy.cordoned || self.policy.draining;
+        closed.then(|| Problem::conflict(format!("Pod Manager {} is {word}: it takes no new nodes", self.name)))
+    }
+
     /// The first credentials of type `basic`.
     #[must_use]
     pub fn basic(&self) -> Option<&AuthItems> {
@@ -127,6 +135,44 @@ impl Podm {
         self.url = without_user(&self.url);
         self
     }
+}
+
+/// Most labels of a Pod Manager, and the longest name and value of one.
+const LABELS: (usize, usize, usize) = (32, 64, 256);
+/// Most changes or reads at once that a gate can be given.
+const MOST_AT_ONCE: u32 = 256;
+/// Largest weight.
+const MOST_WEIGHT: f64 = 100.0;
+
+/// Checks what an operator sets for a Pod Manager.
+///
+/// # Errors
+/// 400 naming the field.
+pub fn check_policy(
+    labels: Option<&BTreeMap<String, String>>,
+    weight: Option<f64>,
+    limits: &[Option<u32>; 2],
+) -> Result<(), Problem> {
+    let bad = |name: &str, why: String| {
+        Err(Problem::validation(format!("Invalid input for field/attribute '{name}'. {why}")))
+    };
+    let (most, name, value) = LABELS;
+    let fits = |k: &String, v: &String| {
+        !k.is_empty() && k.len() <= name && v.len() <= value && !k.contains([':', '=']) && !k.contains(char::is_control)
+    };
+    if labels.is_some_and(|l| l.len() > most || !l.iter().all(|(k, v)| fits(k, v))) {
+        let why = format!("at most {most} are wanted, names of 1 to {name} bytes without ':' and '=', values of at most {value}");
+        return bad("labels", why);
+    }
+    if weight.is_some_and(|w| !(0.0..=MOST_WEIGHT).contains(&w)) {
+        return bad("weight", format!("a number from 0 to {MOST_WEIGHT} is wanted"));
+    }
+    for (field, limit) in ["max_changes", "max_reads"].iter().zip(limits) {
+        if limit.is_some_and(|n| !(1..=MOST_AT_ONCE).contains(&n)) {
+            return bad(field, format!("a whole number from 1 to {MOST_AT_ONCE} is wanted"));
+        }
+    }
+    Ok(())
 }
 
 /// Checks a Pod Manager's URL by its form alone, before anything of it is stored. The address behind it is the worker's concern.

@@ -14,11 +14,22 @@ pub struct Problem {
     pub status: u16,
     /// What happened to this request.
     pub detail: String,
+    /// Seconds after which it is worth while to ask again: a header of the answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(ignore)]
+    pub retry_after_s: Option<u64>,
 }
 
 impl Problem {
     fn of(status: u16, code: &str, title: &str, detail: impl Into<String>) -> Self {
-        Self { code: code.into(), title: title.into(), status, detail: detail.into() }
+        Self { code: code.into(), title: title.into(), status, detail: detail.into(), retry_after_s: None }
+    }
+
+    /// The same, worth asking again after so long.
+    #[must_use]
+    pub fn again_after(mut self, time: std::time::Duration) -> Self {
+        self.retry_after_s = Some(time.as_secs() + 1);
+        self
     }
 
     /// A Pod Manager's refusal, with its own words.

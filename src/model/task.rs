@@ -13,6 +13,8 @@ use super::topic::{Priority, Topic};
 use super::v1time::rfc3339;
 use crate::ids::TaskId;
 
+/// Name of every caller when no tokens are configured.
+pub const ANONYMOUS: &str = "anonymous";
 /// Attempts a task gets unless it says otherwise (DESIGN: 5).
 pub const DEFAULT_MAX_ATTEMPTS: u32 = 5;
 /// Seconds from acceptance (or `run_at`) to the end unless the task says otherwise.

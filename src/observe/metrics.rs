@@ -32,8 +32,24 @@ pub struct Metrics {
     pub upkeep: Upkeep,
     /// How Pod Managers are spoken to.
     pub redfish: Redfish,
+    /// How Pod Managers stand.
+    pub podms: Podms,
     /// What Pod Managers measure and tell.
     pub telemetry: Telemetry,
+}
+
+/// How Pod Managers stand, by podm (`other` for all but the first) and gate (changes, reads).
+pub struct Podms {
+    /// Whether it was reachable at its last probe.
+    pub up: IntGaugeVec,
+    /// Its circuit: 0 closed, 1 half-open, 2 open.
+    pub circuit: IntGaugeVec,
+    /// Who is in a gate.
+    pub in_flight: IntGaugeVec,
+    /// How many may be.
+    pub limit: IntGaugeVec,
+    /// Stored tasks that wait.
+    pub waiting: IntGaugeVec,
 }
 
 /// How Pod Managers are spoken to.
@@ -42,6 +58,8 @@ pub struct Redfish {
     pub sessions: IntGauge,
     /// Logins by what they came to: session, basic, unknown, refused.
     pub logins: IntCounterVec,
+    /// Seconds from a request to its answer's header, by method and class of the status; none: not answered.
+    pub requests: HistogramVec,
 }
 
 /// What Pod Managers measure and tell. The label `podm` holds names of the first Pod Managers, `other` for the rest.
@@ -175,9 +193,38 @@ impl Metrics {
                 "Logins at Pod Managers, by what they came to.",
                 &["outcome"],
             ),
+            requests: declare.histograms(
+                "valence_redfish_request_duration_seconds",
+                "Time from a request to a Pod Manager to its answer's header.",
+                &["method", "code_class"],
+                &REQUEST_SECONDS,
+            ),
+        };
+        let podms = Podms {
+            up: declare.gauges("valence_podm_up", "1 when the Pod Manager was reachable at its last probe.", &["podm"]),
+            circuit: declare.gauges(
+                "valence_podm_circuit",
+                "The Pod Manager's circuit breaker: 0 closed, 1 half-open, 2 open.",
+                &["podm"],
+            ),
+            in_flight: declare.gauges(
+                "valence_podm_in_flight",
+                "Changes and reads of the Pod Manager under way.",
+                &["podm", "gate"],
+            ),
+            limit: declare.gauges(
+                "valence_podm_limit",
+                "Changes and reads of the Pod Manager that may be under way at once.",
+                &["podm", "gate"],
+            ),
+            waiting: declare.gauges(
+                "valence_podm_waiting",
+                "Stored tasks that wait for the Pod Manager.",
+                &["podm", "gate"],
+            ),
         };
         let telemetry = Self::telemetry(&declare);
-        Self { registry: declare.0, http, work, upkeep, redfish, telemetry }
+        Self { registry: declare.0, http, work, upkeep, redfish, podms, telemetry }
     }
 
     fn telemetry(declare: &Declare) -> Telemetry {

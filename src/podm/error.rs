@@ -43,6 +43,9 @@ pub enum Cause {
     /// The claim may be somebody else's by now: nothing was sent.
     #[error("not sent: the lease is over")]
     LeaseOver,
+    /// It asked to be left alone, and the time is not over: nothing was sent.
+    #[error("not asked now: it wants to be left alone for another {} s", .0.as_secs() + 1)]
+    NotNow(Duration),
     /// The credentials cannot be had: nothing was sent.
     #[error("{0}")]
     Credentials(String),
@@ -104,6 +107,7 @@ impl RedfishError {
                 _ => Advice::Final,
             },
             Cause::Unreachable(_) | Cause::Unanswered(_) => Advice::Retry { after: None },
+            Cause::NotNow(left) => Advice::Retry { after: Some(*left) },
             Cause::LeaseOver => Advice::Stop,
             Cause::TooLarge(_)
             | Cause::Forbidden(_)
@@ -125,6 +129,7 @@ impl RedfishError {
             }
             Cause::Refused(r) if r.status < 400 => Problem::bad_gateway(text),
             Cause::Refused(r) => Problem::podm(r.status, &r.code, &r.title, r.detail.clone()),
+            Cause::NotNow(left) => Problem::unavailable(text).again_after(*left),
             Cause::Unreachable(_) | Cause::LeaseOver => Problem::unavailable(text),
             Cause::Unanswered(_) => Problem::timeout(text),
             Cause::TooLarge(_) | Cause::Malformed(_) => Problem::bad_gateway(text),

@@ -14,12 +14,14 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 use url::Url;
 
+use super::circuit::{CUT, Watch};
 use super::error::{Cause, RedfishError};
 use super::extended::Refusal;
 use super::resource::Resource;
 use super::session::{Proof, Slot};
 use super::{quirks, retry_after};
 use crate::lease::Lease;
+use crate::observe::metrics;
 
 /// Where every Redfish service begins.
 pub const ROOT: &str = "/redfish/v1";
@@ -47,6 +49,7 @@ pub struct Client {
     account: Option<Account>,
     auth: Auth,
     lease: Option<Lease>,
+    watch: Watch,
     max_body_bytes: u64,
 }
 
@@ -92,6 +95,7 @@ impl Client {
         account: Option<Account>,
         auth: Auth,
         lease: Option<Lease>,
+        watch: Watch,
         max_body_bytes: u64,
     ) -> Self {
         let path = url.path().trim_end_matches('/');
@@ -100,7 +104,7 @@ impl Client {
         origin.set_path("/");
         origin.set_query(None);
         origin.set_fragment(None);
-        Self { http, podm, origin, prefix, account, auth, lease, max_body_bytes }
+        Self { http, podm, origin, prefix, account, auth, lease, watch, max_body_bytes }
     }
 
     /// Name of the Pod Manager.
@@ -267,6 +271,9 @@ impl Client {
         if method != Method::GET && self.lease.as_ref().is_some_and(|l| !l.is_valid()) {
             return Err(self.error(name, path, Cause::LeaseOver));
         }
+        if let Some(left) = self.watch.asked_to_wait() {
+            return Err(self.error(name, path, Cause::NotNow(left)));
+        }
         let bad = |e: url::ParseError| self.error(name, path, Cause::Malformed(e.to_string()));
         let url = self.origin.join(path).map_err(bad)?;
         let mut request = self.http.request(method, url).header("OData-Version", "4.0");
@@ -288,20 +295,33 @@ impl Client {
         if let Some(body) = body {
             request = request.json(body);
         }
-        let began = std::time::Instant::now();
-        let outcome = request.send().await;
+        let (began, asked) = (std::time::Instant::now(), self.watch.asking());
+        let outcome = self.unless_cut(request.send()).await;
         let ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
         match outcome {
             Ok(response) => {
                 let status = response.status().as_u16();
+                count(name, status, began);
+                asked.answered(status, wait_of(response.headers())).await;
                 tracing::debug!(podm = %self.podm, method = name, path, status, ms, "redfish");
                 Ok(response)
             }
-            Err(error) => {
-                let cause = cause_of(error);
+            Err(cause) => {
+                count(name, 0, began);
+                asked.failed(&cause).await;
                 tracing::debug!(podm = %self.podm, method = name, path, error = %cause, ms, "redfish");
                 Err(self.error(name, path, cause))
             }
+        }
+    }
+
+    /// Waits for something of a request, unless the attempt should have ended by now.
+    async fn unless_cut<T>(&self, some: impl Future<Output = Result<T, reqwest::Error>>) -> Result<T, Cause> {
+        let Some(lease) = &self.lease else { return some.await.map_err(cause_of) };
+        tokio::select! {
+            biased;
+            got = some => got.map_err(cause_of),
+            () = lease.is_cut() => Err(Cause::Unanswered(CUT.into())),
         }
     }
 
@@ -333,13 +353,23 @@ impl Client {
         path: &str,
         mut response: Response,
     ) -> Result<Vec<u8>, RedfishError> {
-        let mut bytes = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(|e| self.error(name, path, cause_of(e)))? {
+        let (mut bytes, asked) = (Vec::new(), self.watch.asking());
+        loop {
+            let chunk = match self.unless_cut(response.chunk()).await {
+                Ok(Some(chunk)) => chunk,
+                Ok(None) => break,
+                Err(cause) => {
+                    asked.failed(&cause).await;
+                    return Err(self.error(name, path, cause));
+                }
+            };
             if (bytes.len() + chunk.len()) as u64 > self.max_body_bytes {
+                asked.done();
                 return Err(self.error(name, path, Cause::TooLarge(self.max_body_bytes)));
             }
             bytes.extend_from_slice(&chunk);
         }
+        asked.done();
         Ok(bytes)
     }
 
@@ -371,6 +401,12 @@ impl Client {
         let header = base64::engine::general_purpose::STANDARD.encode(format!("{}:{password}", account.username));
         text.replace(&header, crate::model::podm::MASK).replace(password, crate::model::podm::MASK)
     }
+}
+
+/// Books how long a request took; 0 is the status of one that was not answered.
+fn count(method: &'static str, status: u16, began: std::time::Instant) {
+    let class = ["none", "1xx", "2xx", "3xx", "4xx", "5xx"].get(usize::from(status / 100)).unwrap_or(&"other");
+    metrics::get().redfish.requests.with_label_values(&[method, *class]).observe(began.elapsed().as_secs_f64());
 }
 
 fn header(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
@@ -413,6 +449,7 @@ mod tests {
             Some(account),
             Auth::Basic,
             None,
+            Watch::default(),
             1000,
         )
     }

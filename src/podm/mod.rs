@@ -7,6 +7,7 @@
 //! Invariants: no request leaves for an address that is not allowed; no changing request leaves when the lease may be over; no credential
 //! leaves this module, in no error and no log line.
 
+pub mod circuit;
 pub mod driver;
 pub mod drivers;
 pub mod error;

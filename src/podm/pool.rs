@@ -10,6 +10,7 @@ use ipnet::IpNet;
 use secrecy::SecretString;
 use url::Url;
 
+use super::circuit::Circuits;
 use super::driver::Driver;
 use super::drivers;
 use super::error::{Cause, RedfishError};
@@ -22,6 +23,7 @@ use crate::lease::Lease;
 use crate::model::podm::Podm;
 use crate::secret::{SecretError, SecretKey};
 use crate::shutdown::Shutdown;
+use crate::store::gates::Gatekeeper;
 
 /// How long an unused connection is kept. Shorter than what servers commonly keep theirs, because a change sent into a connection that is
 /// just being closed counts as unanswered and costs a quarantine.
@@ -43,6 +45,7 @@ struct Inner {
     allow: Arc<[IpNet]>,
     max_body_bytes: u64,
     sessions: Arc<Sessions>,
+    circuits: Arc<Circuits>,
     key: Option<Arc<SecretKey>>,
 }
 
@@ -77,8 +80,14 @@ impl Pool {
             allow,
             max_body_bytes: config.max_body_bytes,
             sessions: Arc::new(Sessions::new(config)),
+            circuits: Arc::default(),
             key,
         })))
+    }
+
+    /// Tells the circuit breakers what comes of requests from here on.
+    pub fn report_to(&self, gates: Gatekeeper) {
+        self.0.circuits.report_to(gates);
     }
 
     /// Starts what logs out of unused sessions, and of all of them once the process has drained.
@@ -89,6 +98,7 @@ impl Pool {
     /// Lets go of a Pod Manager's session: its credentials have changed, or it is gone.
     pub fn forget(&self, podm_id: &str) {
         self.0.sessions.forget(podm_id);
+        self.0.circuits.forget(podm_id);
     }
 
     /// What a Pod Manager puts into the address it sends its events to, so that nobody else can send any. `None` without a key.
@@ -124,7 +134,8 @@ impl Pool {
         };
         let account = self.account(podm).map_err(|e| fail(Cause::Credentials(e.to_string())))?;
         let client = |account, auth, lease| {
-            Client::new(http.clone(), podm.name.clone(), &url, account, auth, lease, inner.max_body_bytes)
+            let watch = inner.circuits.watch(&podm.uuid);
+            Client::new(http.clone(), podm.name.clone(), &url, account, auth, lease, watch, inner.max_body_bytes)
         };
         let slot = inner.sessions.slot(podm, || Door(client(account.clone(), Auth::Nothing, None)));
         Ok(client(account, slot.map_or(Auth::Basic, Auth::Session), lease))

@@ -20,6 +20,7 @@ use crate::model::topic::Lane;
 use crate::podm::Pool;
 use crate::store::Store;
 use crate::store::claims::{Claimed, Hold, Mode};
+use crate::store::gates::Entry;
 use crate::store::readings::{Latest, Subscribed};
 use crate::store::record::TaskRecord;
 use crate::store::records::{Collection, Writer};
@@ -67,7 +68,7 @@ impl Context {
         let latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let claimed = Claimed { mode, checkpoint: latest, ..self.claimed.clone() };
         let (store, pool, def) = (self.store.clone(), self.pool.clone(), self.def.clone());
-        Self::new(store, pool, claimed, def, self.lease.clone(), stop)
+        Self::new(store, pool, claimed, def, self.lease.for_undo(), stop)
     }
 
     /// The task's id.
@@ -431,11 +432,13 @@ impl Context {
         let (bucket, gate, holder) =
             (self.bucket_of(Some(podm_id)), kind::podm_gate(podm_id, false), self.claimed.token.clone());
         let lasts = Duration::from_secs(self.def.timeout_s.min(600));
-        if !self.store.gate_enter(bucket, &gate, &holder, kind::PODM_READS, lasts).await? {
-            return Err(Verdict::Park {
-                after: Duration::from_secs(1),
-                why: "too many reads of the Pod Manager".into(),
-            });
+        let (after, why) = match self.store.gate_enter(bucket, &gate, &holder, kind::PODM_READS, lasts).await? {
+            Entry::In => (None, ""),
+            Entry::Full => (Some(Duration::from_secs(1)), "too many reads of the Pod Manager"),
+            Entry::Shut(time) => (Some(time), "the Pod Manager is not asked now: its circuit is open"),
+        };
+        if let Some(after) = after {
+            return Err(Verdict::Park { after, why: why.into() });
         }
         let stopped = self.stop.cancelled();
         let outcome = tokio::select! {
@@ -462,6 +465,22 @@ impl Context {
     /// A retry when Redis is away or full.
     pub async fn note_subscribed(&self, podm_id: &str, note: Option<&Subscribed>) -> Result<(), Verdict> {
         Ok(self.store.note_subscribed(podm_id, note).await?)
+    }
+
+    /// Puts a Pod Manager's limits into force.
+    ///
+    /// # Errors
+    /// A retry when Redis is away.
+    pub async fn set_limits(&self, podm: &Podm) -> Result<(), Verdict> {
+        Ok(self.store.set_limits(&podm.uuid, &podm.policy).await?)
+    }
+
+    /// Forgets limits and circuit of a Pod Manager that is gone.
+    ///
+    /// # Errors
+    /// A retry when Redis is away.
+    pub async fn forget_gates(&self, podm_id: &str) -> Result<(), Verdict> {
+        Ok(self.store.forget_gates(podm_id).await?)
     }
 
     /// Forgets everything that a Pod Manager measured and told.

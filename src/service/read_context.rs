@@ -8,6 +8,7 @@ use crate::model::event::PodmEvent;
 use crate::model::kind;
 use crate::model::problem::Problem;
 use crate::podm::Pool;
+use crate::store::gates::Entry;
 use crate::store::readings::Latest;
 use crate::store::records::Collection;
 use crate::store::{Store, StoreError};
@@ -97,7 +98,7 @@ impl ReadContext {
     /// Runs a read of a Pod Manager under a place in its gate for reads, waiting for one until the deadline.
     ///
     /// # Errors
-    /// 503 when there was no place in time, or Redis is away; else what `read` answers; 504 when it took too long.
+    /// 503 at once while its circuit is open, and when there was no place in time, or Redis is away; else what `read` answers; 504 when it took too long.
     pub async fn at_podm<T>(
         &self,
         podm_id: &str,
@@ -109,8 +110,13 @@ impl ReadContext {
         let mut pause = Duration::from_millis(5);
         loop {
             let entered = self.store.gate_enter(bucket, &gate, &holder, kind::PODM_READS, self.left()).await;
-            if entered.map_err(|e| unavailable(&e))? {
-                break;
+            match entered.map_err(|e| unavailable(&e))? {
+                Entry::In => break,
+                Entry::Full => {}
+                Entry::Shut(time) => {
+                    let detail = format!("Pod Manager {podm_id} does not answer, or asked to be left alone; it is not asked now");
+                    return Err(Problem::unavailable(detail).again_after(time));
+                }
             }
             if self.left() < pause {
                 return Err(Problem::unavailable(format!(

@@ -5,14 +5,15 @@ use utoipa::ToSchema;
 
 use super::record::TaskRecord;
 use super::{Store, StoreError, keys};
+use crate::model::circuit::{Circuit, CircuitState};
 use crate::model::state::State;
 use crate::model::v1time::rfc3339;
 
 /// One reason.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Reason {
-    /// Word for programs: `running ended queued_behind paused no_worker gate_full delayed scheduled retry quarantine parked
-    /// cancelling last_error`.
+    /// Word for programs: `running ended queued_behind over_share paused no_worker gate_full circuit_open draining retry_budget
+    /// no_capacity scheduled retry quarantine parked cancelling last_error`.
     pub code: String,
     /// One line for people.
     pub message: String,
@@ -58,6 +59,11 @@ impl Store {
                 let before = self.before(task).await?;
                 position = Some(before);
                 add("queued_behind", format!("{before} entries stand before it in {}", task.lane));
+                if task.lane.priority != task.def.priority {
+                    let asked = task.def.priority.as_str();
+                    let whose = "its caller, or its Pod Manager, has its share of the queue";
+                    add("over_share", format!("{whose}: it queues in {} in place of {asked}", task.lane));
+                }
             }
             State::Running => {
                 let worker = task.field("worker").unwrap_or("a worker");
@@ -67,19 +73,15 @@ impl Store {
             State::Retrying if task.field("out").is_some() => {
                 add("quarantine", format!("a request to the Pod Manager may still be running; due {until} ({why})"));
             }
+            State::Retrying if task.def.kind == "node.place" => {
+                add("no_capacity", format!("no Pod Manager takes it now; it is placed anew at {until}: {why}"));
+            }
             State::Retrying => add("retry", format!("the last attempt failed; due {until}: {why}")),
             State::Parked => add("parked", format!("its handler looks again at {until}: {why}")),
             State::Waiting => {
-                let gate = why.strip_prefix("gate ").unwrap_or(&why).to_owned();
-                let default = if gate.starts_with("node:") { 1 } else { crate::model::kind::PODM_CHANGES };
-                let view = self.gate(task.id.bucket(), &gate, default).await?;
-                let (held, limit) = (view.holders.len(), view.limit);
-                if u64::from(limit) > u64::try_from(held).unwrap_or(u64::MAX) {
-                    add("gate_full", format!("earlier tasks stand before it at gate {gate}, {} in line", view.waiting));
-                } else {
-                    add("gate_full", format!("gate {gate} is full ({held} of {limit}), {} wait at it", view.waiting));
-                }
-                holders = view.holders;
+                let (reason, held_by) = self.waiting(task, &why, &until).await?;
+                reasons.push(reason);
+                holders = held_by;
             }
             State::Cancelling => {
                 let message = match &due {
@@ -121,6 +123,42 @@ impl Store {
             holders,
             deadline_at: rfc3339(task.deadline_ms()),
         })
+    }
+
+    /// What a waiting task waits for, and who has it.
+    async fn waiting(&self, task: &TaskRecord, why: &str, until: &str) -> Result<(Reason, Vec<String>), StoreError> {
+        let reason = |code: &str, message: String| Reason { code: code.into(), message };
+        let gate = why.strip_prefix("gate ").unwrap_or(why);
+        let podm = gate.strip_prefix("podm:").and_then(|g| g.rsplit_once(':'));
+        if why == "retry budget" {
+            let message = format!("tasks of its Pod Manager fail, and retries take turns; its turn is at {until}");
+            return Ok((reason("retry_budget", message), Vec::new()));
+        }
+        if let Some((podm, "drain")) = podm {
+            let message = format!("Pod Manager {podm} is being drained: it begins no changes but deletions");
+            return Ok((reason("draining", message), Vec::new()));
+        }
+        let default = if podm.is_none() { 1 } else { crate::model::kind::PODM_CHANGES };
+        let view = self.gate(task.id.bucket(), gate, default).await?;
+        if let Some((podm, _)) = podm {
+            let Circuit { state, until, why, .. } = self.circuit(podm).await?;
+            let why = why.unwrap_or_default();
+            let message = match (state, until) {
+                (CircuitState::Closed, _) => None,
+                (_, Some(until)) => Some(format!("the circuit to Pod Manager {podm} is open until {until}: {why}")),
+                (_, None) => Some(format!("the circuit to Pod Manager {podm} is half-open, one task tries it: {why}")),
+            };
+            if let Some(message) = message {
+                return Ok((reason("circuit_open", message), view.holders));
+            }
+        }
+        let (held, limit, line) = (view.holders.len(), view.limit, view.waiting);
+        let message = if u64::from(limit) > u64::try_from(held).unwrap_or(u64::MAX) {
+            format!("earlier tasks stand before it at gate {gate}, {line} in line")
+        } else {
+            format!("gate {gate} is full ({held} of {limit}), {line} wait at it")
+        };
+        Ok((reason("gate_full", message), view.holders))
     }
 
     /// How many undelivered entries stand before the task's, counted up to 10,000.

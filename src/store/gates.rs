@@ -1,12 +1,15 @@
-//! Gates: how many at once may change or read a Pod Manager, and one at a time for a node.
+//! Gates: how many at once may change or read a Pod Manager, and one at a time for a node; and the circuit breaker in front of them.
 //!
 //! A stored task passes its gates inside `claim` and gives them back inside `settle`; nothing here concerns those. This file serves
-//! sync reads, which are no stored tasks: they hold a place under a name of their own, and wait for one in their process.
+//! sync reads, which are no stored tasks: they hold a place under a name of their own, and wait for one in their process. It tells the
+//! breakers what came of requests, and sets the limits that the scripts read.
 
 use std::time::Duration;
 
 use super::{Store, StoreError, keys};
 use crate::ids::Bucket;
+use crate::model::kind::{PODM_CHANGES, PODM_READS};
+use crate::model::podm::Policy;
 
 /// One gate as an operator sees it.
 #[derive(Debug, Clone, serde::Serialize)]
@@ -21,8 +24,19 @@ pub struct GateView {
     pub waiting: u64,
 }
 
+/// What came of asking for a place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Entry {
+    /// The place is taken.
+    In,
+    /// There is none now.
+    Full,
+    /// The circuit is open, or the Pod Manager asked to be left alone: nobody is let in for so long.
+    Shut(Duration),
+}
+
 impl Store {
-    /// Takes a place in a gate for a sync read, at most for `lasts`. `false`: it is full.
+    /// Takes a place in a gate for a sync read, at most for `lasts`.
     ///
     /// # Errors
     /// When Redis is away.
@@ -36,12 +50,16 @@ impl Store {
         holder: &str,
         limit: u32,
         lasts: Duration,
-    ) -> Result<bool, StoreError> {
+    ) -> Result<Entry, StoreError> {
         let holder = format!("sync:{holder}");
         let (limit, lasts) = (limit.to_string(), lasts.as_millis().to_string());
         let args = ["acquire", gate, &holder, &limit, &lasts];
-        let entered: u8 = self.call(&self.scripts().gate, bucket, &args[..]).await?;
-        Ok(entered == 1)
+        let reply: i64 = self.call(&self.scripts().gate, bucket, &args[..]).await?;
+        Ok(match reply {
+            1 => Entry::In,
+            0 => Entry::Full,
+            shut => Entry::Shut(Duration::from_millis(shut.unsigned_abs())),
+        })
     }
 
     /// Gives a place back.
@@ -50,7 +68,8 @@ impl Store {
     /// When Redis is away; the place then lapses by itself.
     pub async fn gate_leave(&self, bucket: Bucket, gate: &str, holder: &str) -> Result<(), StoreError> {
         let holder = format!("sync:{holder}");
-        let args = ["release", gate, &holder];
+        let limit = if gate.ends_with(":r") { PODM_READS } else { PODM_CHANGES }.to_string();
+        let args = ["release", gate, &holder, &limit];
         let _left: u8 = self.call(&self.scripts().gate, bucket, &args[..]).await?;
         Ok(())
     }
@@ -69,7 +88,7 @@ impl Store {
         Ok(GateView { name: name.to_owned(), limit: limit.unwrap_or(default_limit), holders, waiting })
     }
 
-    /// How many hold a place in a gate now.
+    /// How many hold a place in a gate now, or wait for one.
     ///
     /// # Errors
     /// When Redis is away.
@@ -80,5 +99,71 @@ impl Store {
             .query_async(&mut self.redis().shared())
             .await?;
         Ok(held + waiting)
+    }
+
+    /// Puts an operator's limits for a Pod Manager into force, for who waits as well.
+    ///
+    /// # Errors
+    /// When Redis is away.
+    pub async fn set_limits(&self, podm_id: &str, policy: &Policy) -> Result<(), StoreError> {
+        let text = |n: Option<u32>| n.map(|n| n.to_string()).unwrap_or_default();
+        let drain = if policy.draining { "1" } else { "" };
+        self.limits(podm_id, &text(policy.max_changes), &text(policy.max_reads), drain).await
+    }
+
+    /// Forgets limits and circuit of a Pod Manager that is gone.
+    ///
+    /// # Errors
+    /// When Redis is away.
+    pub async fn forget_gates(&self, podm_id: &str) -> Result<(), StoreError> {
+        self.limits(podm_id, "", "", "forget").await
+    }
+
+    async fn limits(&self, podm_id: &str, changes: &str, reads: &str, drain: &str) -> Result<(), StoreError> {
+        let default = PODM_CHANGES.to_string();
+        let args = [podm_id, changes, reads, drain, &default];
+        let bucket = self.options().buckets.of_name(podm_id);
+        let _ok: String = self.call(&self.scripts().limits, bucket, &args[..]).await?;
+        Ok(())
+    }
+}
+
+/// Tells the circuit breakers what came of requests: all that the code that speaks to Pod Managers may do to the store.
+#[derive(Clone)]
+pub struct Gatekeeper(Store);
+
+impl Gatekeeper {
+    /// For the breakers of this store.
+    #[must_use]
+    pub fn new(store: &Store) -> Self {
+        Self(store.clone())
+    }
+
+    /// Tells how many requests to a Pod Manager were answered, how many were not, and how long it wants to be left alone; `true`: its
+    /// circuit is open or half-open.
+    ///
+    /// # Errors
+    /// When Redis is away.
+    pub async fn report(
+        &self,
+        podm_id: &str,
+        good: u32,
+        bad: u32,
+        later: Option<Duration>,
+        why: &str,
+    ) -> Result<bool, StoreError> {
+        let later = later.map(|l| l.as_millis().to_string()).unwrap_or_default();
+        let why: String = why.chars().filter(|c| !c.is_control()).take(200).collect();
+        let args = [
+            podm_id.to_owned(),
+            good.to_string(),
+            bad.to_string(),
+            later,
+            why,
+            format!("{PODM_CHANGES} {PODM_READS}"),
+        ];
+        let bucket = self.0.options().buckets.of_name(podm_id);
+        let (state, _failures): (String, u32) = self.0.call(&self.0.scripts().breaker, bucket, &args[..]).await?;
+        Ok(state != "closed")
     }
 }

@@ -16,6 +16,7 @@ pub mod keys;
 pub mod listing;
 pub mod meta;
 pub mod podm_events;
+pub mod podm_states;
 pub mod queues;
 pub mod readings;
 pub mod record;

@@ -7,8 +7,9 @@ use super::records::Collection;
 use super::tasks::{Enqueued, NewTask};
 use super::{Store, StoreError};
 use crate::ids::{TaskId, new_record_id};
-use crate::model::kind::Kind;
+use crate::model::kind::{Gates, Kind};
 use crate::model::node::Node;
+use crate::model::podm::Podm;
 use crate::model::problem::Problem;
 use crate::model::task::{Definition, MAX_PARAMS_BYTES};
 use crate::model::topic::Lane;
@@ -139,6 +140,7 @@ impl Store {
             let missing = || refused(Problem::not_found(format!("Composed node '{node_id}' not found in database.")));
             def.podm_id = Some(node.ok_or_else(missing)?.podm_id);
         }
+        self.may_begin(kind, def).await?;
         match kind.name {
             "node.compose" | "node.place" | "node.manage" => {
                 def.node_id.get_or_insert_with(new_record_id);
@@ -147,6 +149,24 @@ impl Store {
                 def.podm_id.get_or_insert_with(new_record_id);
             }
             _ => {}
+        }
+        Ok(())
+    }
+}
+
+impl Store {
+    /// Refuses what a cordoned or drained Pod Manager does not begin; what is stored already waits, or is refused by its handler.
+    async fn may_begin(&self, kind: &Kind, def: &Definition) -> Result<(), SubmitError> {
+        let Some(podm_id) = def.podm_id.as_ref().filter(|_| kind.gates != Gates::None) else { return Ok(()) };
+        let Some(podm) = self.record::<Podm>(Collection::Podm, podm_id).await? else { return Ok(()) };
+        if kind.name == "node.compose"
+            && let Some(problem) = podm.takes_no_nodes()
+        {
+            return Err(refused(problem));
+        }
+        if podm.policy.draining && !kind.drains {
+            let detail = format!("Pod Manager {} is being drained: it begins no changes but deletions", podm.name);
+            return Err(refused(Problem::conflict(detail)));
         }
         Ok(())
     }

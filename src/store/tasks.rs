@@ -6,7 +6,7 @@ use super::record::TaskRecord;
 use super::{Store, StoreError, keys};
 use crate::ids::{Bucket, TaskId};
 use crate::model::state::State;
-use crate::model::task::Definition;
+use crate::model::task::{ANONYMOUS, Definition};
 use crate::model::topic::Lane;
 
 /// Seconds that the id of a deleted task with an Idempotency-Key stays taken: as long as the key's record.
@@ -117,6 +117,7 @@ impl Store {
                 text(timeout.map(|s| s * 1000)),
                 task.gates.clone(),
                 if task.idempotent { "1".into() } else { String::new() },
+                principal(&task.def),
             ]);
         }
         let replies: Vec<String> = self.call(&self.scripts().enqueue, bucket, args).await?;
@@ -208,4 +209,11 @@ impl Store {
         };
         Ok(replies.iter().map(read).collect())
     }
+}
+
+/// Who asked, in a few letters, for a fair share of the queue. Where nobody has a name there is nobody to be fair to.
+fn principal(def: &Definition) -> String {
+    use aws_lc_rs::digest::{SHA256, digest};
+    let Some(caller) = def.caller.as_deref().filter(|c| *c != ANONYMOUS) else { return String::new() };
+    digest(&SHA256, caller.as_bytes()).as_ref().iter().take(6).map(|b| format!("{b:02x}")).collect()
 }

@@ -3,6 +3,7 @@
 //! Each loop is one file with a pass that does one bounded step; any number of schedulers may run them at once, since every step is an
 //! atomic script call that finds nothing left to do the second time. A pass that fails is tried again at its next turn.
 
+pub mod circuits;
 pub mod expire;
 pub mod gauges;
 pub mod podms;
@@ -24,6 +25,7 @@ use crate::observe::health;
 use crate::podm::Pool;
 use crate::secret::SecretKey;
 use crate::shutdown::{Shutdown, sleep_or_stop};
+use crate::store::gates::Gatekeeper;
 use crate::store::meta::MetaError;
 use crate::store::{Store, StoreError};
 
@@ -42,6 +44,7 @@ pub async fn run(
     shutdown: &Shutdown,
 ) -> Result<(), MetaError> {
     store.agree_on_meta().await?;
+    pool.report_to(Gatekeeper::new(&store));
     promote::spawn(&store, shutdown);
     reclaim::spawn(&store, shutdown);
     repair::spawn(&store, shutdown);
@@ -49,6 +52,7 @@ pub async fn run(
     expire::spawn(&store, config.api.sync_timeout.unsigned_abs(), shutdown);
     schedules::spawn(&store, shutdown);
     gauges::spawn(&store, shutdown);
+    circuits::spawn(&store, shutdown);
     podms::spawn(&store, key, config.podm.clone(), shutdown);
     probe::spawn(&store, pool, shutdown);
     telemetry::spawn(&store, &config.telemetry, shutdown);

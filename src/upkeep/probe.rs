@@ -8,7 +8,7 @@ use futures_util::stream;
 use serde_json::json;
 
 use crate::model::podm::{Podm, PodmStatus};
-use crate::podm::Pool;
+use crate::podm::{Cause, Pool};
 use crate::shutdown::Shutdown;
 use crate::store::records::Collection;
 use crate::store::{Store, StoreError};
@@ -53,6 +53,8 @@ async fn look(pool: &Pool, podm: &Podm) -> PodmStatus {
     let asked = async { pool.connect(podm, None)?.probe().await };
     match tokio::time::timeout(LIMIT, asked).await {
         Ok(Ok(_)) => PodmStatus::Online,
+        // It asked to be left alone, so it is there; or was when it last said so.
+        Ok(Err(error)) if matches!(error.cause, Cause::NotNow(_)) => podm.status,
         Ok(Err(error)) => {
             tracing::debug!(podm = %podm.name, %error, "not online");
             PodmStatus::Offline

@@ -18,7 +18,7 @@ use crate::store::{Store, StoreError};
 /// Between two looks.
 const PAUSE: Duration = Duration::from_secs(15);
 /// Pod Managers with a label of their own; the rest are `other`.
-const NAMED: usize = 50;
+pub(super) const NAMED: usize = 50;
 
 type Shown = HashSet<(usize, Vec<String>)>;
 

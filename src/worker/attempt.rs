@@ -24,6 +24,8 @@ use crate::store::record::Body;
 const UNKNOWN_AGAIN: Duration = Duration::from_secs(5);
 /// Tries of an undo, beyond the task's attempts, before it is given up and left to the sweeper.
 const UNDO_TRIES: u32 = 10;
+/// How long a request under way may still be answered once a cancel was asked for. One that is cut off costs a quarantine.
+const ANSWER_GRACE: Duration = Duration::from_secs(5);
 /// How long a handler may take to end after its task's time is over.
 const OVERDUE_GRACE: Duration = Duration::from_secs(60);
 
@@ -217,9 +219,16 @@ impl Attempt<'_> {
             stop.cancel();
             tokio::time::sleep(self.worker.drain).await;
         };
+        let given_up = async {
+            self.cancel.cancelled().await;
+            tokio::time::sleep(ANSWER_GRACE).await;
+            self.lease.cut();
+            std::future::pending::<()>().await;
+        };
         let too_late = async {
             tokio::time::sleep_until(overdue).await;
             stop.cancel();
+            self.lease.cut();
             tokio::time::sleep(OVERDUE_GRACE).await;
         };
         tokio::select! {
@@ -227,6 +236,7 @@ impl Attempt<'_> {
             returned = handler => End::Returned(returned),
             () = self.lease.lost() => End::Lost,
             () = drained => End::Drained,
+            () = given_up => End::Overdue,
             () = too_late => End::Overdue,
         }
     }

@@ -24,6 +24,7 @@ use crate::observe::health;
 use crate::podm::Pool;
 use crate::shutdown::Shutdown;
 use crate::store::Store;
+use crate::store::gates::Gatekeeper;
 use crate::store::meta::MetaError;
 use running::Running;
 
@@ -52,6 +53,7 @@ pub struct Worker {
 /// When the deployment was started with other settings, or Redis is away.
 pub async fn run(config: &Config, store: Store, pool: Pool, shutdown: &Shutdown) -> Result<Arc<Worker>, MetaError> {
     store.agree_on_meta().await?;
+    pool.report_to(Gatekeeper::new(&store));
     let grace = config.grace.unsigned_abs();
     let worker = Arc::new(Worker {
         id: format!("{}-{}", host(), &crate::ids::new_record_id()[..8]),

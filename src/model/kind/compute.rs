@@ -14,6 +14,7 @@ use crate::model::topic::Topic;
 pub(super) const KINDS: &[Kind] = &[
     Kind {
         gates: Gates::Node,
+        drains: true,
         needs_podm: true,
         check: check_compose,
         schema: schema::<params::Compose>,
@@ -22,6 +23,7 @@ pub(super) const KINDS: &[Kind] = &[
     },
     Kind {
         gates: Gates::Node,
+        drains: true,
         needs_node: true,
         ..kind("node.delete", Topic::Compute, "Decomposes a node and returns its hardware")
     },

@@ -54,6 +54,8 @@ pub struct Kind {
     pub gates: Gates,
     /// One line for people.
     pub about: &'static str,
+    /// Whether it is let through at a Pod Manager that is being drained: it gives hardware back, or refuses by itself.
+    pub drains: bool,
     /// Whether `podm_id` must be given.
     pub needs_podm: bool,
     /// Whether `node_id` must be given.
@@ -88,7 +90,7 @@ impl Kind {
         all().find(|k| k.name == name)
     }
 
-    /// The gates of a task, `name=limit …`, as the scripts read them.
+    /// The gates of a task, `name=limit …`, as the scripts read them; `out` at the end: a drained Pod Manager does not keep it out.
     #[must_use]
     pub fn gates_of(&self, def: &Definition) -> String {
         let mut gates = Vec::new();
@@ -97,6 +99,9 @@ impl Kind {
         }
         if let (Gates::Node | Gates::Podm, Some(podm)) = (self.gates, &def.podm_id) {
             gates.push(format!("{}={PODM_CHANGES}", podm_gate(podm, true)));
+            if self.drains {
+                gates.push("out".to_owned());
+            }
         }
         gates.join(" ")
     }
@@ -114,6 +119,7 @@ const fn kind(name: &'static str, topic: Topic, about: &'static str) -> Kind {
         topic,
         mode: Mode::Async,
         gates: Gates::None,
+        drains: false,
         about,
         needs_podm: false,
         needs_node: false,
@@ -257,6 +263,8 @@ mod tests {
         def.node_id = Some("n".into());
         def.podm_id = Some("p".into());
         let gates = Kind::find("node.delete").unwrap().gates_of(&def);
+        assert_eq!(gates, "node:n=1 podm:p:w=4 out");
+        let gates = Kind::find("node.action").unwrap().gates_of(&def);
         assert_eq!(gates, "node:n=1 podm:p:w=4");
     }
 }

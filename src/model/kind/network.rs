@@ -45,6 +45,7 @@ pub(super) const KINDS: &[Kind] = &[
     },
     Kind {
         gates: Gates::Podm,
+        drains: true,
         needs_podm: true,
         check: check_delete,
         schema: schema::<params::VlanDelete>,

@@ -38,6 +38,13 @@ pub(super) const KINDS: &[Kind] = &[
         admin: true,
         ..kind("podm.delete", Topic::Scheduler, "Decomposes a Pod Manager's nodes and forgets it")
     },
+    Kind {
+        needs_podm: true,
+        check: check::<params::PodmCordon>,
+        schema: schema::<params::PodmCordon>,
+        result_schema: schema::<crate::model::podm::Podm>,
+        ..kind("podm.cordon", Topic::Scheduler, "Cordons a Pod Manager, drains it, or lets it take nodes again")
+    },
     Kind { needs_podm: true, ..kind("podm.probe", Topic::Scheduler, "Asks a Pod Manager whether it is there") },
     sync("podm.list", Topic::Scheduler, "Lists Pod Managers"),
     Kind {
@@ -57,6 +64,7 @@ fn check_podm_create(value: &Value) -> Result<(), Problem> {
 fn check_podm_update(value: &Value) -> Result<(), Problem> {
     let podm: params::PodmUpdate = read(value)?;
     name(value)?;
+    crate::model::podm::check_policy(podm.labels.as_ref(), podm.weight, &[podm.max_changes, podm.max_reads])?;
     let Some(given) = podm.authentication else { return Ok(()) };
     if given.iter().any(|a| a.auth_items.password == crate::model::podm::MASK) {
         return Err(Problem::validation(

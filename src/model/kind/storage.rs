@@ -38,6 +38,7 @@ pub(super) const KINDS: &[Kind] = &[
     },
     Kind {
         gates: Gates::Node,
+        drains: true,
         needs_node: true,
         check: check::<params::Device>,
         schema: schema::<params::Device>,
@@ -66,6 +67,7 @@ pub(super) const KINDS: &[Kind] = &[
     },
     Kind {
         gates: Gates::Podm,
+        drains: true,
         needs_podm: true,
         check: check::<params::VolumeDelete>,
         schema: schema::<params::VolumeDelete>,

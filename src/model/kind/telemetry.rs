@@ -27,6 +27,7 @@ pub(super) const KINDS: &[Kind] = &[
     },
     Kind {
         gates: Gates::Podm,
+        drains: true,
         needs_podm: true,
         admin: true,
         ..kind("subscription.delete", Topic::Telemetry, "Ends this deployment's subscription at a Pod Manager")

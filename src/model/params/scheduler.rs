@@ -1,5 +1,7 @@
 //! Parameters of the scheduler service.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -45,4 +47,30 @@ pub struct PodmUpdate {
     /// Free text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resource_uri: Option<String>,
+    /// What placement may ask for, all of it: 32 at most.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub labels: Option<BTreeMap<String, String>>,
+    /// How gladly placement takes it, beside others with 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 0, maximum = 100)]
+    pub weight: Option<f64>,
+    /// Changes at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1, maximum = 256)]
+    pub max_changes: Option<u32>,
+    /// Reads at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1, maximum = 256)]
+    pub max_reads: Option<u32>,
+}
+
+/// `podm.cordon`.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PodmCordon {
+    /// It takes no new nodes.
+    pub cordoned: bool,
+    /// It begins no changes but those that give hardware back; only together with `cordoned`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub draining: bool,
 }

@@ -59,6 +59,10 @@ pub async fn run(ctx: &Context) -> Result<Value, Verdict> {
     let params: Compose = ctx.params()?;
     let node_id = ctx.node_id()?.to_owned();
     let podm = ctx.podm_record().await?;
+    // Cordoned since the task was accepted, or since it was placed here; what has begun goes on.
+    if let Some(problem) = podm.takes_no_nodes().filter(|_| ctx.saved::<Saved>().is_none()) {
+        return Err(problem.into());
+    }
     let requirements = requirements(ctx, &params).await?;
     let driver = hardware::connect(ctx, &podm)?;
     let mut saga = Saga { ctx, driver: driver.as_ref(), saved: ctx.saved().unwrap_or_default() };

@@ -2,6 +2,7 @@
 
 pub mod children;
 pub mod node_place;
+pub mod podm_cordon;
 pub mod podm_create;
 pub mod podm_delete;
 pub mod podm_probe;
@@ -16,6 +17,7 @@ use super::{Handler, Reader, handler, reader};
 pub fn handler_of(kind: &str) -> Option<Handler> {
     Some(match kind {
         "node.place" => handler!(node_place),
+        "podm.cordon" => handler!(podm_cordon),
         "podm.create" => handler!(podm_create),
         "podm.update" => handler!(podm_update),
         "podm.delete" => handler!(podm_delete),

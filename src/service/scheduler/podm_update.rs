@@ -43,8 +43,13 @@ pub async fn run(ctx: &Context) -> Result<Value, Verdict> {
     podm.description = params.description.or(podm.description);
     podm.location = params.location.or(podm.location);
     podm.resource_uri = params.resource_uri.or(podm.resource_uri);
+    podm.policy.labels = params.labels.unwrap_or(podm.policy.labels);
+    podm.policy.weight = params.weight.or(podm.policy.weight);
+    podm.policy.max_changes = params.max_changes.or(podm.policy.max_changes);
+    podm.policy.max_reads = params.max_reads.or(podm.policy.max_reads);
     podm.updated_at = v1(ctx.now_ms());
     ctx.put(Collection::Podm, &id, &podm).await?;
+    ctx.set_limits(&podm).await?;
     if changed {
         ctx.pool().forget(&id);
     }

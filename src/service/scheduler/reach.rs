@@ -22,7 +22,7 @@ pub(super) async fn status(ctx: &Context, podm: &Podm) -> Result<PodmStatus, Ver
 fn is_our_fault(error: &RedfishError) -> bool {
     match &error.cause {
         Cause::Refused(r) => matches!(r.status, 401 | 403),
-        Cause::Forbidden(_) | Cause::Credentials(_) | Cause::Driver(_) | Cause::LeaseOver => true,
+        Cause::Forbidden(_) | Cause::Credentials(_) | Cause::Driver(_) | Cause::LeaseOver | Cause::NotNow(_) => true,
         _ => false,
     }
 }

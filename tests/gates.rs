@@ -1,0 +1,379 @@
+//! Circuit breakers, retry budgets, limits, drains and fair shares: the scripts, driven by hand.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on should say so")]
+
+mod support;
+
+use std::time::Duration;
+
+use support::engine::Engine;
+use support::wait;
+use valence::ids::{Bucket, TaskId};
+use valence::model::circuit::CircuitState;
+use valence::model::podm::Policy;
+use valence::store::claims::{Claimed, Outcome};
+use valence::store::gates::{Entry, Gatekeeper};
+use valence::store::tasks::NewTask;
+
+const GATE: &str = "podm:p1:w=4";
+
+fn gated(e: &Engine, gates: &str) -> NewTask {
+    NewTask { gates: gates.into(), ..e.new_task("noop") }
+}
+
+async fn put(e: &Engine, n: usize, gates: &str) -> Vec<TaskId> {
+    let mut ids = Vec::new();
+    for _ in 0..n {
+        ids.push(e.put(gated(e, gates)).await);
+    }
+    ids
+}
+
+async fn report(e: &Engine, good: u32, bad: u32, later: Option<Duration>) -> bool {
+    Gatekeeper::new(&e.store).report("p1", good, bad, later, "answered 503").await.unwrap()
+}
+
+/// Opens the circuit.
+async fn open(e: &Engine) {
+    for _ in 0..4 {
+        assert!(!report(e, 0, 1, None).await, "four failures are not enough");
+    }
+    assert!(report(e, 0, 1, None).await);
+}
+
+/// As if the time that the circuit stays open had passed, and with it the due time of whoever was to come then.
+async fn let_it_pass(e: &Engine) {
+    let until: u64 = e.server.command(&["HGET", "vl:{b00}:breaker:p1", "until"]).await;
+    let _set: i64 = e.server.command(&["HSET", "vl:{b00}:breaker:p1", "until", "1"]).await;
+    let due: Vec<String> = e.server.command(&["ZRANGEBYSCORE", "vl:{b00}:delayed", "-inf", &until.to_string()]).await;
+    for id in due {
+        let _set: i64 = e.server.command(&["ZADD", "vl:{b00}:delayed", "1", &id]).await;
+    }
+    e.promote().await;
+}
+
+async fn reason(e: &Engine, id: TaskId) -> (String, String) {
+    let explained = e.store.explain(&e.task(id).await, true).await.unwrap();
+    let first = explained.reasons.first().expect("a reason").clone();
+    (first.code, first.message)
+}
+
+async fn due_in(e: &Engine, id: TaskId) -> Duration {
+    let due = e.task(id).await.due_ms.expect("it is delayed");
+    Duration::from_millis(due.saturating_sub(e.store.clock().now_ms()))
+}
+
+async fn complete(e: &Engine, claimed: Vec<Claimed>) {
+    for one in claimed {
+        e.settle(&one, Outcome::Completed).await;
+    }
+}
+
+#[tokio::test]
+async fn an_open_circuit_lets_tasks_wait_without_a_slot_or_an_attempt_and_reads_hear_of_it_at_once() {
+    let e = Engine::start(1).await;
+    open(&e).await;
+    let ids = put(&e, 3, GATE).await;
+    assert!(e.claim_n("w1", 10).await.is_empty());
+    for id in &ids {
+        assert_eq!(e.state(*id).await, "waiting");
+        assert_eq!(e.task(*id).await.field("attempt"), None);
+        let (code, message) = reason(&e, *id).await;
+        assert_eq!(code, "circuit_open");
+        assert!(message.contains("open until") && message.contains("answered 503"), "{message}");
+    }
+    assert!(due_in(&e, ids[0]).await <= Duration::from_secs(5), "the first comes when the circuit half-opens");
+    assert!(due_in(&e, ids[1]).await > Duration::from_secs(20), "the others do not all come at once");
+    let entered = e.store.gate_enter(Bucket(0), "podm:p1:r", "read", 8, Duration::from_secs(9)).await.unwrap();
+    assert!(matches!(entered, Entry::Shut(time) if time <= Duration::from_secs(5)), "{entered:?}");
+    let other = e.put(gated(&e, "podm:p2:w=4")).await;
+    assert_eq!(e.claim("w1").await.id, other, "another Pod Manager's tasks go on");
+}
+
+#[tokio::test]
+async fn a_half_open_circuit_lets_one_in_whoever_asks_and_its_success_wakes_the_others() {
+    let e = Engine::start(1).await;
+    open(&e).await;
+    put(&e, 6, GATE).await;
+    assert!(e.claim_n("w1", 10).await.is_empty());
+    let_it_pass(&e).await;
+    assert_eq!(e.store.circuit("p1").await.unwrap().state, CircuitState::HalfOpen);
+    put(&e, 4, GATE).await;
+    let (a, b) = tokio::join!(e.claim_n("w1", 10), e.claim_n("w2", 10));
+    assert_eq!(a.len() + b.len(), 1);
+    let entered = e.store.gate_enter(Bucket(0), "podm:p1:r", "read", 8, Duration::from_secs(9)).await.unwrap();
+    assert!(matches!(entered, Entry::Shut(_)), "{entered:?}");
+    assert!(!report(&e, 1, 0, None).await);
+    assert_eq!(e.store.circuit("p1").await.unwrap().state, CircuitState::Closed);
+    let mut held: Vec<Claimed> = a.into_iter().chain(b).collect();
+    let mut done = 0;
+    while !held.is_empty() {
+        done += held.len();
+        complete(&e, held).await;
+        held = e.claim_n("w1", 10).await;
+        assert!(held.len() <= 4);
+    }
+    assert_eq!(done, 10, "nobody waits for a fallback");
+    e.assert_at_rest().await;
+}
+
+#[tokio::test]
+async fn a_failed_probe_opens_the_circuit_for_longer_and_the_next_in_line_tries_then() {
+    let e = Engine::start(1).await;
+    open(&e).await;
+    let ids = put(&e, 2, GATE).await;
+    assert!(e.claim_n("w1", 10).await.is_empty());
+    let_it_pass(&e).await;
+    let probe = e.claim("w1").await;
+    assert!(report(&e, 0, 1, None).await);
+    let rest = ids.into_iter().find(|id| *id != probe.id).unwrap();
+    let due = due_in(&e, rest).await;
+    assert!(due > Duration::from_secs(6) && due <= Duration::from_secs(11), "{due:?}");
+    assert!(report(&e, 5, 0, None).await, "news of requests sent before does not close it");
+}
+
+#[tokio::test]
+async fn a_probe_that_ends_without_news_leaves_its_place_to_the_next() {
+    let e = Engine::start(1).await;
+    open(&e).await;
+    put(&e, 2, GATE).await;
+    assert!(e.claim_n("w1", 10).await.is_empty());
+    let_it_pass(&e).await;
+    let probe = e.claim("w1").await;
+    assert!(e.claim_n("w2", 10).await.is_empty());
+    e.settle(&probe, Outcome::Completed).await;
+    let next = e.claim("w2").await;
+    assert_ne!(next.id, probe.id);
+}
+
+#[tokio::test]
+async fn a_cancelled_head_of_the_line_leaves_the_next_to_try_when_the_circuit_half_opens() {
+    let e = Engine::start(1).await;
+    open(&e).await;
+    let ids = put(&e, 2, GATE).await;
+    assert!(e.claim_n("w1", 10).await.is_empty());
+    e.store.cancel(ids[0]).await.unwrap();
+    assert!(due_in(&e, ids[1]).await <= Duration::from_secs(5));
+}
+
+#[tokio::test]
+async fn a_pod_manager_that_mostly_answers_keeps_its_circuit_closed() {
+    let e = Engine::start(1).await;
+    for _ in 0..20 {
+        assert!(!report(&e, 2, 1, None).await);
+    }
+    assert!(!report(&e, 1, 0, None).await);
+    assert_eq!(e.store.circuit("p1").await.unwrap().state, CircuitState::Closed);
+}
+
+#[tokio::test]
+async fn what_a_pod_manager_asks_for_is_honoured_by_every_worker_and_every_read() {
+    let e = Engine::start(1).await;
+    report(&e, 0, 1, Some(Duration::from_secs(40))).await;
+    let id = put(&e, 1, GATE).await[0];
+    assert!(e.claim_n("w1", 1).await.is_empty());
+    assert!(e.claim_n("w2", 1).await.is_empty());
+    let due = due_in(&e, id).await;
+    assert!(due > Duration::from_secs(38), "not before it said: {due:?}");
+    let entered = e.store.gate_enter(Bucket(0), "podm:p1:r", "read", 8, Duration::from_secs(9)).await.unwrap();
+    assert!(matches!(entered, Entry::Shut(time) if time > Duration::from_secs(30)), "{entered:?}");
+    report(&e, 0, 1, Some(Duration::from_secs(100_000))).await;
+    let until = e.store.circuit("p1").await.unwrap().until.unwrap();
+    let at = valence::model::v1time::parse_ms(&until).unwrap();
+    assert!(at <= e.store.clock().now_ms() + 601_000, "nobody is parked for ever: {until}");
+}
+
+#[tokio::test]
+async fn retries_of_one_pod_manager_take_turns_within_its_budget_whatever_workers_there_are() {
+    let e = Engine::start(1).await;
+    put(&e, 30, "podm:p1:w=100").await;
+    let held = e.claim_n("w1", 50).await;
+    assert_eq!(held.len(), 30, "first attempts are no retries");
+    report(&e, 0, 1, None).await;
+    for one in &held {
+        e.settle(one, Outcome::Retry(Duration::ZERO)).await;
+    }
+    let (a, b) = tokio::join!(e.claim_n("w1", 50), e.claim_n("w2", 50));
+    let went = a.len() + b.len();
+    assert!((10..=12).contains(&went), "{went} went at once");
+    let mut turns = Vec::new();
+    for one in &held {
+        if e.state(one.id).await == "waiting" {
+            assert_eq!(reason(&e, one.id).await.0, "retry_budget");
+            turns.push(e.task(one.id).await.due_ms.unwrap());
+        }
+    }
+    turns.sort_unstable();
+    assert_eq!(turns.len(), 30 - went);
+    assert!(turns.windows(2).all(|w| w[1] - w[0] >= 499), "each has a turn of its own: {turns:?}");
+    complete(&e, a).await;
+    complete(&e, b).await;
+    let _moved: i64 = e.server.command(&["ZADD", "vl:{b00}:delayed", "1", &held[29].id.to_string()]).await;
+    e.promote().await;
+    assert!(e.claim_n("w1", 5).await.is_empty(), "a turn is not to be had earlier");
+}
+
+#[tokio::test]
+async fn a_new_limit_counts_at_once_for_who_waits() {
+    let e = Engine::start(1).await;
+    put(&e, 6, GATE).await;
+    let policy = |n| Policy { max_changes: Some(n), ..Policy::default() };
+    e.store.set_limits("p1", &policy(1)).await.unwrap();
+    let first = e.claim_n("w1", 10).await;
+    assert_eq!(first.len(), 1);
+    e.store.set_limits("p1", &policy(3)).await.unwrap();
+    let more = e.claim_n("w1", 10).await;
+    assert_eq!(more.len(), 2);
+    e.store.set_limits("p1", &policy(1)).await.unwrap();
+    complete(&e, more).await;
+    assert!(e.claim_n("w1", 10).await.is_empty());
+    e.store.set_limits("p1", &Policy::default()).await.unwrap();
+    assert_eq!(e.claim_n("w1", 10).await.len(), 3, "the default again");
+}
+
+#[tokio::test]
+async fn a_drained_pod_manager_begins_nothing_but_what_gives_back_and_ends_what_has_begun() {
+    let e = Engine::start(1).await;
+    let begun = put(&e, 1, GATE).await[0];
+    e.settle(&e.claim("w1").await, Outcome::Park(Duration::ZERO)).await;
+    let new = put(&e, 2, GATE).await;
+    let removal = e.put(gated(&e, "podm:p1:w=4 out")).await;
+    e.store.set_limits("p1", &Policy { draining: true, ..Policy::default() }).await.unwrap();
+    let went: Vec<TaskId> = e.claim_n("w1", 10).await.iter().map(|c| c.id).collect();
+    assert_eq!(went, [begun, removal]);
+    for id in &new {
+        assert_eq!(e.state(*id).await, "waiting");
+        assert_eq!(reason(&e, *id).await.0, "draining");
+    }
+    e.store.set_limits("p1", &Policy::default()).await.unwrap();
+    let went: Vec<TaskId> = e.claim_n("w1", 10).await.iter().map(|c| c.id).collect();
+    assert_eq!(went, new, "in the order of acceptance");
+}
+
+#[tokio::test]
+async fn a_place_that_comes_free_while_draining_goes_to_the_removal_behind_those_kept_out() {
+    let e = Engine::start(1).await;
+    put(&e, 1, "podm:p1:w=1").await;
+    let held = e.claim("w1").await;
+    let kept = put(&e, 3, "podm:p1:w=1").await;
+    let removal = e.put(gated(&e, "podm:p1:w=1 out")).await;
+    assert!(e.claim_n("w1", 10).await.is_empty());
+    e.store.set_limits("p1", &Policy { draining: true, ..Policy::default() }).await.unwrap();
+    e.settle(&held, Outcome::Completed).await;
+    let next = wait::until("the removal's turn", async || e.claim_n("w1", 1).await.pop()).await;
+    assert_eq!(next.id, removal);
+    e.settle(&next, Outcome::Completed).await;
+    for id in kept {
+        e.store.cancel(id).await.unwrap();
+    }
+    e.assert_at_rest().await;
+}
+
+async fn of(e: &Engine, caller: &str, n: usize, lane: &str, gates: &str) -> Vec<TaskId> {
+    let mut tasks = Vec::new();
+    for _ in 0..n {
+        let mut task = gated(e, gates);
+        task.lane = valence::model::topic::Lane::parse(lane).unwrap();
+        task.def.priority = task.lane.priority;
+        task.def.caller = (!caller.is_empty()).then(|| caller.to_owned());
+        tasks.push(task);
+    }
+    for some in tasks.chunks(500) {
+        e.store.enqueue_many(Bucket(0), some).await.unwrap();
+    }
+    tasks.into_iter().map(|t| t.id).collect()
+}
+
+/// How many tasks were claimed before one of these was.
+async fn before(e: &Engine, ids: &[TaskId]) -> usize {
+    let mut count = 0;
+    loop {
+        let got = e.claim_n("w1", 50).await;
+        assert!(!got.is_empty(), "it was not claimed at all");
+        if let Some(at) = got.iter().position(|c| ids.contains(&c.id)) {
+            return count + at;
+        }
+        count += got.len();
+        complete(e, got).await;
+    }
+}
+
+#[tokio::test]
+async fn thousands_of_tasks_of_one_caller_stand_before_anothers_first_only_with_their_share() {
+    let e = Engine::start(1).await;
+    let flood = of(&e, "terraform", 5_000, "compute:normal", "").await;
+    let other = of(&e, "operator", 1, "compute:normal", "").await;
+    let (code, message) = {
+        let explained = e.store.explain(&e.task(flood[4_999]).await, true).await.unwrap();
+        let second = explained.reasons.get(1).unwrap().clone();
+        (second.code, second.message)
+    };
+    assert_eq!(code, "over_share", "{message}");
+    let urgent = of(&e, "terraform", 1, "compute:high", "").await;
+    assert_eq!(before(&e, &urgent).await, 0, "its own urgent task does not stand behind its others");
+    let stood_before = before(&e, &other).await;
+    assert!(stood_before <= 200, "{stood_before} of 5,000 stood before it");
+    while let Some(one) = { e.claim_n("w1", 500).await.into_iter().next() } {
+        e.settle(&one, Outcome::Completed).await;
+    }
+}
+
+#[tokio::test]
+async fn thousands_of_tasks_of_one_pod_manager_stand_before_anothers_first_only_with_their_share() {
+    let e = Engine::start(1).await;
+    of(&e, "", 3_000, "compute:normal", "podm:p1:w=100000").await;
+    let other = of(&e, "", 1, "compute:normal", "podm:p2:w=4").await;
+    let stood_before = before(&e, &other).await;
+    assert!(stood_before <= 200, "{stood_before} of 3,000 stood before it");
+}
+
+#[tokio::test]
+async fn a_share_is_counted_exactly_and_forgotten_when_nothing_is_queued() {
+    let e = Engine::start(1).await;
+    let ids = of(&e, "a", 250, "compute:normal", GATE).await;
+    let count: i64 = e.server.command(&["HGET", "vl:{b00}:share", "compute|p:p1"]).await;
+    assert_eq!(count, 250);
+    e.store.cancel(ids[0]).await.unwrap();
+    loop {
+        let got = e.claim_n("w1", 100).await;
+        if got.is_empty() {
+            break;
+        }
+        complete(&e, got).await;
+    }
+    let left: i64 = e.server.command(&["EXISTS", "vl:{b00}:share"]).await;
+    assert_eq!(left, 0);
+    e.assert_at_rest().await;
+}
+
+#[tokio::test]
+async fn a_nodes_tasks_keep_their_order_when_some_of_them_are_over_a_share() {
+    let e = Engine::start(1).await;
+    of(&e, "a", 199, "compute:normal", "").await;
+    let first = of(&e, "b", 1, "compute:normal", "node:n1=1").await;
+    let second = of(&e, "a", 1, "compute:normal", "node:n1=1").await;
+    let third = of(&e, "a", 1, "compute:normal", "node:n1=1").await;
+    assert_eq!(e.task(third[0]).await.lane.to_string(), "compute:low");
+    let fourth = of(&e, "b", 1, "compute:normal", "node:n1=1").await;
+    let mut order = Vec::new();
+    loop {
+        let got = e.claim_n("w1", 100).await;
+        if got.is_empty() {
+            break;
+        }
+        order.extend(got.iter().map(|c| c.id).filter(|id| [&first, &second, &third, &fourth].iter().any(|v| v[0] == *id)));
+        complete(&e, got).await;
+    }
+    assert_eq!(order, [first[0], second[0], third[0], fourth[0]]);
+    e.assert_at_rest().await;
+}
+
+#[tokio::test]
+async fn a_full_gate_names_its_holders() {
+    let e = Engine::start(1).await;
+    let ids = put(&e, 2, "podm:p1:w=1").await;
+    let held = e.claim("w1").await;
+    assert!(e.claim_n("w1", 5).await.is_empty());
+    assert_eq!(reason(&e, ids[1]).await.0, "gate_full");
+    let explained = e.store.explain(&e.task(ids[1]).await, true).await.unwrap();
+    assert_eq!(explained.holders, [held.id.to_string()]);
+}
