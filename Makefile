@@ -7,9 +7,9 @@ SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
 # Commands that `make run` and `make test` need, as command:package.
 NEEDS_RUN := redis-server:redis-server
-NEEDS_TEST := promtool:prometheus jq:jq
+NEEDS_TEST := promtool:prometheus jq:jq chromium:chromium
 
-.PHONY: help setup setup-test run test control lint ci bench chaos docs console
+.PHONY: help setup setup-test run test control lint ci bench chaos docs console console-if-npm
 
 help: ## list these targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -27,14 +27,14 @@ endef
 setup: ## install what running needs: redis-server (apt-get)
 	$(call install,$(NEEDS_RUN))
 
-setup-test: ## install what the tests need besides: promtool, jq (apt-get)
+setup-test: ## install what the tests need besides: promtool, jq, chromium (apt-get)
 	$(call install,$(NEEDS_RUN) $(NEEDS_TEST))
 
-run: setup ## run everything on this machine, with simulated Pod Managers
+run: setup console-if-npm ## run everything on this machine, with simulated Pod Managers
 	$(CARGO) run --locked --bin valence -- up
 
 # nextest runs the tests where it is there; it knows no doctests, which therefore come first.
-test: setup-test control ## run all tests
+test: setup-test console control ## run all tests
 	$(CARGO) test --locked --doc
 	@if $(CARGO) nextest --version >/dev/null 2>&1; then $(CARGO) nextest run --locked; else $(CARGO) test --locked --lib --bins --tests; fi
 
@@ -63,5 +63,18 @@ chaos: setup-test ## kill processes while tasks run: SEED= TASKS= FAULTS= BUCKET
 docs: setup-test ## write docs/openapi.json anew
 	VALENCE_UPDATE_DOCS=1 $(CARGO) test --locked --test openapi
 
-console: ## build the web console
-	@echo "there is no web console yet"
+console: console/dist/index.html ## build the web console (npm); the next build of valence-api has it in it
+
+# A new file where there was none is nothing that cargo looks at: the file that embeds them is touched.
+console/dist/index.html: console/node_modules/.package-lock.json $(shell find console/src console/public console/*.* -type f 2>/dev/null)
+	cd console && npm run build
+	touch src/api/console.rs
+
+console/node_modules/.package-lock.json: console/package-lock.json
+	@command -v npm >/dev/null || { echo "npm is missing: install Node.js 20 or newer, then try again" >&2; exit 1; }
+	cd console && npm ci --no-audit --no-fund
+	touch $@
+
+# Without npm everything runs but the console, whose page then says how to build it.
+console-if-npm:
+	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory console; else echo "no npm: running without the web console"; fi

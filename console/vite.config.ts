@@ -1,7 +1,7 @@
 import { defineConfig } from "vite";
 
-// Where `npm run dev` finds an API: `valence up` on this machine.
-const api = "http://127.0.0.1:8181";
+// Where `npm run dev` finds an API: `valence up` on this machine, unless it is told another.
+const api = process.env.VALENCE_API_URL ?? "http://127.0.0.1:8181";
 
 export default defineConfig({
   base: "/console/",

@@ -5,6 +5,7 @@ import { theme } from "./theme";
 
 export interface Line { label: string; colour: string; values: (number | null)[] }
 
+const now = (): number => Date.now() / 1000;
 const style = (name: string): string => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
 export function Chart({ times, lines, label, format }: { times: number[]; lines: Line[]; label: string; format: (n: number) => string }) {
@@ -18,8 +19,9 @@ export function Chart({ times, lines, label, format }: { times: number[]; lines:
     const axis = { stroke: style("--dim"), grid: { stroke: style("--line"), width: 1 }, ticks: { show: false }, font: "12px system-ui" };
     const made = new uPlot({
       width: Math.max(200, host.clientWidth), height: 180,
-      legend: { live: false }, cursor: { drag: { x: false, y: false } },
-      scales: { y: { range: (_u, _min, max) => [0, Math.max(1, max * 1.1)] } },
+      legend: { live: false, markers: { fill: (_u, n) => style(lines[n - 1]?.colour ?? "--dim") } }, cursor: { drag: { x: false, y: false } },
+      // Never less than a minute: a first sample alone has no width.
+      scales: { x: { range: (_u, min, max) => [Math.min(min ?? now(), (max ?? now()) - 60), max ?? now()] }, y: { range: (_u, _min, max) => [0, Math.max(1, max * 1.1)] } },
       series: [{}, ...lines.map((l) => ({ label: l.label, stroke: style(l.colour), width: 2, points: { show: false } }))],
       axes: [axis, { ...axis, size: 52, values: (_u, ticks) => ticks.map(format) }],
     }, [times, ...lines.map((l) => l.values)], host);

@@ -21,13 +21,19 @@ export function Bar({ percent, label }: { percent: number; label: string }) {
   return <progress max={100} value={percent} aria-label={label}>{percent} %</progress>;
 }
 
-/** Title of a view. It takes the focus when the view opens, so that a keyboard and a screen reader begin there. */
+/** The page was only just opened: the focus is where the browser puts it, before the way to the content. */
+let opened = false;
+
+/** Title of a view. It takes the focus when another view opens, so that a keyboard and a screen reader begin there. */
 export function Title({ children, side, name }: { children: ComponentChildren; side?: ComponentChildren; name: string }) {
   const heading = useRef<HTMLHeadingElement>(null);
   useEffect(() => {
     document.title = `${name} · Valence`;
-    if (!document.querySelector("dialog[open]")) heading.current?.focus({ preventScroll: true });
   }, [name]);
+  useEffect(() => {
+    if (opened && !document.querySelector("dialog[open]")) heading.current?.focus({ preventScroll: true });
+    opened = true;
+  }, []);
   return <header class="title"><h1 tabIndex={-1} ref={heading}>{children}</h1>{side && <div class="side">{side}</div>}</header>;
 }
 
@@ -72,7 +78,7 @@ export function Table<T>({ rows, columns, keyOf, empty, caption, id }: {
 }) {
   if (rows.length === 0) return <Empty>{empty}</Empty>;
   return (
-    <table>
+    <table class="rows">
       <caption class="visually-hidden">{caption}</caption>
       <thead><tr>{columns.map((c) => <th scope="col" class={c.number ? "number" : ""}>{c.head}</th>)}</tr></thead>
       <tbody>

@@ -70,10 +70,10 @@ function Form({ flavors }: { flavors: Flavor[] }) {
 
   const chosen = flavors.find((f) => f.uuid === flavor.value);
   return (
-    <Card>
+    <Card id="compose">
       <form class="form" onSubmit={(e) => void submit(e)}>
         <label>Name<input required maxLength={255} autocomplete="off" value={name.value} onInput={(e) => { name.value = e.currentTarget.value; }} /></label>
-        <label>Description <span class="dim">optional</span><input maxLength={1000} autocomplete="off" value={description.value} onInput={(e) => { description.value = e.currentTarget.value; }} /></label>
+        <label><span>Description (optional)</span><input maxLength={1000} autocomplete="off" value={description.value} onInput={(e) => { description.value = e.currentTarget.value; }} /></label>
         <label>Flavor
           <select value={flavor.value} onChange={(e) => { flavor.value = e.currentTarget.value; }}>
             {flavors.map((f) => <option value={f.uuid}>{f.name}</option>)}

@@ -25,7 +25,7 @@ export function Podms({ wanted }: { wanted: string | undefined }) {
         return <>
           {list.length > 6 && <form class="filters" onSubmit={(e) => e.preventDefault()}><label>Find<input type="search" value={text.value} onInput={(e) => { text.value = e.currentTarget.value; }} /></label></form>}
           {wanted && !found && <Empty>Pod Manager {wanted} is not registered (any more).</Empty>}
-          <p class="dim">{amount(list.filter((s) => s.level === 2).length, "is", "are")} stuck, {list.filter((s) => s.level === 1).length} slow, {list.filter((s) => s.level === 0).length} well. The worst stand first.</p>
+          <p class="dim lead">{list.filter((s) => s.level === 2).length} stuck, {list.filter((s) => s.level === 1).length} slow, {list.filter((s) => s.level === 0).length} well. The worst stand first.</p>
           <div class="podms">{shown.map((s) => <One key={s.podm.uuid} s={s} wanted={s.podm.uuid === wanted} reload={reload} />)}</div>
           {shown.length === 0 && <Empty>None fits.</Empty>}
         </>;

@@ -4,7 +4,7 @@ import { newKey, post, remove } from "../api";
 import { ago, clock, moment, short, span } from "../format";
 import { onChange } from "../live";
 import { go, taskLink } from "../router";
-import { type Explanation, type HistoryItem, type Task, hasEnded } from "../types";
+import { type Explanation, type HistoryItem, type State, type Task, hasEnded } from "../types";
 import { Bar, Card, Json, Show, StateChip, Title, act, ask } from "../ui";
 import { useLoad, useNow } from "../use";
 import { useNames } from "./names";
@@ -86,7 +86,7 @@ function Body({ task, why }: { task: Task; why: Explanation | null }) {
             <p class="dim">{task.error.code}{task.error.at && ` · ${moment(task.error.at)}`} · {task.error.retryable ? "trying again may help" : "trying again will not help by itself"}</p>
           </Card>
         )}
-        <Card title="Timeline"><Timeline items={task.history} ended={ended} now={now} /></Card>
+        <Card title="Timeline"><Timeline items={task.history} state={task.state} now={now} /></Card>
       </div>
       <div>
         <Card title="Facts">
@@ -100,27 +100,32 @@ function Body({ task, why }: { task: Task; why: Explanation | null }) {
 }
 
 /** What happened, with the time until the next thing happened: where the time went is seen at a glance. */
-function Timeline({ items, ended, now }: { items: HistoryItem[]; ended: boolean; now: number }) {
+function Timeline({ items, state, now }: { items: HistoryItem[]; state: State; now: number }) {
+  const ended = hasEnded(state);
   const at = items.map((i) => Date.parse(i.at));
-  const longest = Math.max(1, ...at.map((t, n) => (at[n + 1] ?? (ended ? t : now)) - t));
+  const until = (n: number) => at[n + 1] ?? (ended ? at[n] ?? now : now);
+  const longest = Math.max(1, ...at.map((t, n) => until(n) - t));
+  // Waiting at a gate is not written into the history: a task that does so would seem queued.
+  const elsewhere = items.length > 0 && items.at(-1)?.state !== state;
   return (
     <ol class="timeline">
       {items.map((item, n) => {
-        const from = at[n] ?? now, last = n === items.length - 1;
-        const took = (at[n + 1] ?? (ended ? from : now)) - from;
+        const last = n === items.length - 1;
+        const took = until(n) - (at[n] ?? now);
         return (
-          <li class={last ? "last" : ""}>
+          <li class={last && !elsewhere ? "last" : ""}>
             <time dateTime={item.at} title={moment(item.at)}>{clock(item.at)}</time>
             <div>
               <StateChip state={item.state} />{" "}
               {item.attempt !== undefined && <span class="dim">attempt {item.attempt} </span>}
               {item.worker && <span class="dim mono">{item.worker}</span>}
               {item.detail && <p>{item.detail}</p>}
-              {!(last && ended) && <div class="took"><meter min={0} max={longest} value={took} aria-label={`${item.state} for ${span(took)}`} /><span class="dim">{span(took)}{last ? " so far" : ""}</span></div>}
+              {!(last && ended) && <div class="took"><meter min={0} max={longest} value={took} aria-label={`${span(took)} until the next`} /><span class="dim">{span(took)}{last && !elsewhere ? " so far" : ""}</span></div>}
             </div>
           </li>
         );
       })}
+      {elsewhere && <li class="last"><time>now</time><div><StateChip state={state} /></div></li>}
     </ol>
   );
 }
