@@ -9,7 +9,7 @@ SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 NEEDS_RUN := redis-server:redis-server
 NEEDS_TEST := promtool:prometheus jq:jq chromium:chromium
 
-.PHONY: help setup setup-test run test control lint ci bench chaos docs console console-if-npm
+.PHONY: help setup setup-test run test control lint ci bench chaos docs pictures console console-if-npm
 
 help: ## list these targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -63,6 +63,9 @@ chaos: setup-test ## kill processes while tasks run: SEED= TASKS= FAULTS= BUCKET
 docs: setup-test ## write docs/openapi.json anew
 	VALENCE_UPDATE_DOCS=1 $(CARGO) test --locked --test openapi
 
+pictures: setup-test console ## draw docs/pictures anew: the console, and the dashboards' data
+	VALENCE_PICTURES=1 $(CARGO) test --locked --test console --test dashboards -- operator live
+
 console: console/dist/index.html ## build the web console (npm); the next build of valence-api has it in it
 
 # A new file where there was none is nothing that cargo looks at: the file that embeds them is touched.
@@ -77,4 +80,4 @@ console/node_modules/.package-lock.json: console/package-lock.json
 
 # Without npm everything runs but the console, whose page then says how to build it.
 console-if-npm:
-	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory console; else echo "no npm: running without the web console"; fi
+	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory console || echo "the web console cannot be built: running without it"; else echo "no npm: running without the web console"; fi

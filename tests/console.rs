@@ -6,6 +6,7 @@ mod support;
 use std::path::Path;
 use std::process::Command;
 
+use serde_json::json;
 use support::deployment::{Deployment, Shape};
 use support::front::Front;
 use support::saga::Plant;
@@ -108,6 +109,31 @@ async fn an_operator_works_with_it_in_a_real_browser() {
     let sims = deployment.sims.join(",");
     let env = [("VALENCE_CONSOLE_URL", deployment.apis[0].as_str()), ("VALENCE_SIM_URLS", &sims)];
     tokio::task::block_in_place(|| in_a_browser("console.test.mjs", &env));
+    if std::env::var_os("VALENCE_PICTURES").is_some() {
+        pictures(&deployment).await;
+    }
+}
+
+/// `make pictures`: one Pod Manager hangs, tasks wait for it.
+async fn pictures(deployment: &Deployment) {
+    let podms = deployment.get("/v1/pod_managers").await;
+    let podm = |name: &str| podms.as_array().unwrap().iter().find(|p| p["name"] == name).unwrap()["uuid"].clone();
+    let hang = deployment.http.put(format!("{}/sim/faults", deployment.sims[1])).json(&json!([{"hang": true}]));
+    assert!(hang.send().await.unwrap().status().is_success());
+    for n in 1..=7 {
+        let task = json!({"kind": "node.compose", "podm_id": podm("podm1"), "params": {"name": format!("db{n}")}});
+        deployment.submit_task(&task).await;
+    }
+    deployment.submit("sleep", json!({"ms": 4000, "steps": 20})).await;
+    wait::until("tasks wait", async || {
+        let waiting = deployment.get("/v1/tasks?state=waiting").await;
+        if waiting["tasks"].as_array().unwrap().is_empty() { Err(waiting) } else { Ok(()) }
+    })
+    .await;
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut draw = Command::new("node");
+    draw.arg(root.join("console/pictures/console.mjs")).arg(&deployment.apis[0]).arg(root.join("docs/pictures"));
+    assert!(tokio::task::block_in_place(|| draw.status()).unwrap().success());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -23,7 +23,7 @@ export function Chart({ times, lines, label, format }: { times: number[]; lines:
       // Never less than a minute: a first sample alone has no width.
       scales: { x: { range: (_u, min, max) => [Math.min(min ?? now(), (max ?? now()) - 60), max ?? now()] }, y: { range: (_u, _min, max) => [0, Math.max(1, max * 1.1)] } },
       series: [{}, ...lines.map((l) => ({ label: l.label, stroke: style(l.colour), width: 2, points: { show: false } }))],
-      axes: [axis, { ...axis, size: 52, values: (_u, ticks) => ticks.map(format) }],
+      axes: [{ ...axis, space: 90, values: (_u, ticks) => ticks.map((t) => new Date(t * 1000).toLocaleTimeString("en-GB")) }, { ...axis, size: 52, values: (_u, ticks) => ticks.map(format) }],
     }, [times, ...lines.map((l) => l.values)], host);
     plot.current = made;
     const watch = new ResizeObserver(() => made.setSize({ width: Math.max(200, host.clientWidth), height: 180 }));

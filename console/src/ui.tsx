@@ -129,9 +129,13 @@ export function Toast() {
 export function Dialog({ title, close, children }: { title: string; close: () => void; children: ComponentChildren }) {
   const dialog = useRef<HTMLDialogElement>(null);
   useEffect(() => {
-    const before = document.activeElement;
-    dialog.current?.showModal();
-    return () => { if (before instanceof HTMLElement && before.isConnected) before.focus(); };
+    const before = document.activeElement, shown = dialog.current;
+    shown?.showModal();
+    return () => {
+      // As long as it is open, nothing else takes the focus.
+      shown?.close();
+      if (before instanceof HTMLElement && before.isConnected) before.focus();
+    };
   }, []);
   return (
     <dialog ref={dialog} aria-label={title} onCancel={(e) => { e.preventDefault(); close(); }}>

@@ -269,7 +269,7 @@ test("a node is composed and a task cancelled with the keyboard alone, and the f
   await page.getByRole("dialog").waitFor();
   await press("Escape");
   await page.getByRole("dialog").waitFor({ state: "detached" });
-  assert.equal((await at()).text, "Cancel", "the focus goes back to where it was");
+  await until("the focus goes back to where it was", async () => (await at()).text === "Cancel");
   await press("Enter");
   await tabTo("the answer", (e) => e.text === "Cancel the task");
   await press("Enter");
