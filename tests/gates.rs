@@ -360,7 +360,9 @@ async fn a_nodes_tasks_keep_their_order_when_some_of_them_are_over_a_share() {
         if got.is_empty() {
             break;
         }
-        order.extend(got.iter().map(|c| c.id).filter(|id| [&first, &second, &third, &fourth].iter().any(|v| v[0] == *id)));
+        order.extend(
+            got.iter().map(|c| c.id).filter(|id| [&first, &second, &third, &fourth].iter().any(|v| v[0] == *id)),
+        );
         complete(&e, got).await;
     }
     assert_eq!(order, [first[0], second[0], third[0], fourth[0]]);
