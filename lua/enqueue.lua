@@ -19,7 +19,9 @@ local replies, live, stands = {}, {}, {}
 
 -- Whether somebody has its share of the task's lane already, with the tasks before it in this call.
 local function over_share(t)
-  for _, field in ipairs(shares_of(t)) do
+  local fields = shares_of(t)
+  for i = 1, #fields do
+    local field = fields[i]
     stands[field] = stands[field] or tonumber(call('HGET', P .. 'share', field) or '') or 0
     if stands[field] + (shares[field] or 0) >= FAIR_SHARE then return true end
   end
@@ -29,9 +31,8 @@ end
 -- From high to normal, from normal to low: where it takes nobody's turn.
 local function find_lane(t)
   if not (t.by or t.gates) then return end
-  for _, below in ipairs({ 'normal', 'low' }) do
-    if match(t.lane, ':low$') or not over_share(t) then return end
-    t.lane = match(t.lane, '^[^:]+:') .. (match(t.lane, ':high$') and 'normal' or below)
+  while sub(t.lane, -4) ~= ':low' and over_share(t) do
+    t.lane = match(t.lane, '^[^:]+:') .. (sub(t.lane, -5) == ':high' and 'normal' or 'low')
   end
 end
 

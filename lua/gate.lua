@@ -1,12 +1,12 @@
 #!lua flags=allow-oom
--- gate: a place in a gate for work that is no stored task (a sync read).
+-- gate: a place in a gate for what is no stored task: a sync read, or a process's session at a Pod Manager.
 --
 -- KEYS[1]   bucket prefix
 -- ARGV[2]   'acquire' or 'release'
 -- ARGV[3]   gate name
 -- ARGV[4]   holder, beginning with 'sync:'
 -- ARGV[5]   limit unless the gate has one of its own
--- ARGV[6]   ms the place lasts without a release (acquire)
+-- ARGV[6]   ms the place lasts without a release (acquire); asked again by its holder, so long from then on
 -- Returns   1 when the place is taken or given back, 0 when the gate is full, -n when nobody is let in for n ms (open circuit)
 -- Cost      4 keys
 -- Callers   store::gates
@@ -15,6 +15,10 @@ if ARGV[2] == 'release' then
   end_probe(name, holder)
   if call('ZREM', gate_key(name), holder) == 1 then wake(name, ARGV[5]) end
   flush()
+  return 1
+end
+if call('ZSCORE', gate_key(name), holder) then
+  call('ZADD', gate_key(name), NOW + ARGV[6], holder)
   return 1
 end
 local free, most, shut = room(name, ARGV[5])

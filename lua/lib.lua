@@ -77,16 +77,26 @@ local function bump(lane, what, n)
   of_lane[what] = (of_lane[what] or 0) + n
 end
 
--- Whose share of the queue a task takes: fields of `share`, or none. The high lane counts by itself.
+-- Whose share of the queue a task takes: fields of `share`, or none. The high lane counts by itself. Found once for all that are alike.
+local NOBODY, fields_of = {}, {}
 local function shares_of(t)
   local podm = t.gates and match(t.gates, 'podm:(%S+):w=')
-  if not (t.by or podm) then return {} end
-  local topic = match(t.lane, '^(.+:)high$') or match(t.lane, '^[^:]+')
-  return { t.by and topic .. '|c:' .. t.by or topic .. '|p:' .. podm, t.by and podm and topic .. '|p:' .. podm or nil }
+  if not (t.by or podm) then return NOBODY end
+  local alike = t.lane .. '|' .. (t.by or '') .. '|' .. (podm or '')
+  local fields = fields_of[alike]
+  if not fields then
+    local topic = match(t.lane, '^(.+:)high$') or match(t.lane, '^[^:]+')
+    fields = {}
+    if t.by then fields[1] = topic .. '|c:' .. t.by end
+    if podm then fields[#fields + 1] = topic .. '|p:' .. podm end
+    fields_of[alike] = fields
+  end
+  return fields
 end
 
 local function share(t, n)
-  for _, field in ipairs(shares_of(t)) do shares[field] = (shares[field] or 0) + n end
+  local fields = shares_of(t)
+  for i = 1, #fields do shares[fields[i]] = (shares[fields[i]] or 0) + n end
 end
 
 -- Books a move from one state to another: counters, and one event that names the claim it happened under.
@@ -180,12 +190,26 @@ local function breaker_key(podm)
   return P .. 'breaker:' .. podm
 end
 
+-- Read once a call: Pod Managers without anything on record that keeps anybody out, limits, gates without places that have lapsed.
+local calm, limits, swept = {}, {}, {}
+
+-- A field of `limits`, or false.
+local function limit_of(name)
+  if limits[name] == nil then limits[name] = call('HGET', P .. 'limits', name) end
+  return limits[name]
+end
+
 -- What the circuit breaker in front of a gate says: at most so many may come in (nil: it does not care), and until when nobody may (ms).
 -- Open, nobody; half-open, one probe; and nobody before the time that the Pod Manager asked for.
 local function breaker_of(name)
   local podm = podm_of(name)
   if not podm then return nil end
+  if calm[podm] then return nil end
   local b = call('HMGET', breaker_key(podm), 'until', 'probe_end', 'later')
+  if not (b[1] or b[2] or b[3]) then
+    calm[podm] = true
+    return nil
+  end
   local open, probe_end, later = tonumber(b[1]), tonumber(b[2]), tonumber(b[3])
   if later and later > NOW then return 0, math.max(later, open or 0) end
   if not open then return nil end
@@ -201,7 +225,7 @@ end
 -- A probe that ends without news leaves its place to the next.
 local function end_probe(name, holder)
   local podm = podm_of(name)
-  if podm and call('HGET', breaker_key(podm), 'probe') == holder then
+  if podm and not calm[podm] and call('HGET', breaker_key(podm), 'probe') == holder then
     call('HDEL', breaker_key(podm), 'probe', 'probe_end')
   end
 end
@@ -211,8 +235,11 @@ local function room(name, limit)
   local most, shut = breaker_of(name)
   if most == 0 then return 0, most, shut end
   local gate = gate_key(name)
-  call('ZREMRANGEBYSCORE', gate, '-inf', NOW)
-  limit = tonumber(call('HGET', P .. 'limits', name) or '') or tonumber(limit)
+  if not swept[name] then
+    call('ZREMRANGEBYSCORE', gate, '-inf', NOW)
+    swept[name] = true
+  end
+  limit = tonumber(limit_of(name)) or tonumber(limit)
   local free = limit - call('ZCARD', gate)
   if free <= 0 then
     for _, holder in ipairs(call('ZRANGE', gate, 0, -1)) do
@@ -234,7 +261,7 @@ end
 -- Whether a Pod Manager that is being drained lets the task in: what has begun ends, and what gives hardware back goes on.
 local function kept_out(t, podm)
   if t.claims or t.ckpt or t.cancel or t.ending or match(t.gates, ' out$') then return false end
-  return call('HGET', P .. 'limits', 'podm:' .. podm .. ':drain')
+  return limit_of('podm:' .. podm .. ':drain')
 end
 
 -- The first line that the task has to stand in, or nil; then until when nobody gets in there (ms), when that is known.

@@ -20,7 +20,11 @@ impl Lease {
     /// A lease of `length` that was asked for at `asked`.
     #[must_use]
     pub fn new(asked: Instant, length: Duration) -> Self {
-        Self { until: Arc::new(Mutex::new(asked + length)), lost: CancellationToken::new(), cut: CancellationToken::new() }
+        Self {
+            until: Arc::new(Mutex::new(asked + length)),
+            lost: CancellationToken::new(),
+            cut: CancellationToken::new(),
+        }
     }
 
     /// Takes over an extension that was asked for at `asked`.

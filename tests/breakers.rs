@@ -74,7 +74,11 @@ async fn a_black_hole_opens_its_circuit_holds_up_nobody_else_and_is_taken_back_b
         let begun = Instant::now();
         let node = plant.run("node.compose", json!({"name": "m"}), Some(&plant.lab.uuids[1]), None).await;
         assert_eq!(node.state.as_str(), "completed", "{:?}", node.body);
-        assert!(begun.elapsed() < Duration::from_secs(2), "the other Pod Manager is as quick as ever: {:?}", begun.elapsed());
+        assert!(
+            begun.elapsed() < Duration::from_secs(2),
+            "the other Pod Manager is as quick as ever: {:?}",
+            begun.elapsed()
+        );
     }
     assert_eq!(circuit(&plant, 1).await, CircuitState::Closed);
     let waiting = wait::until("somebody waits at the circuit", async || {
@@ -136,7 +140,10 @@ async fn a_cancel_ends_a_request_that_hangs_and_its_effect_is_looked_for_after_t
     let worker = patient(&plant).await;
     plant.register_all().await;
     // It allocates, and never says so.
-    plant.lab.faults(json!([{ "method": "POST", "path_prefix": "/redfish/v1/Nodes", "hang": true, "cut": "after" }])).await;
+    plant
+        .lab
+        .faults(json!([{ "method": "POST", "path_prefix": "/redfish/v1/Nodes", "hang": true, "cut": "after" }]))
+        .await;
     let id = composes(&plant, 0, 1).await[0];
     wait::until("the node is there", async || plant.lab.nodes().await.len() == 1).await;
     plant.lab.faults(json!([])).await;
@@ -180,12 +187,19 @@ async fn an_operator_limits_cordons_and_drains_a_pod_manager_and_sees_how_it_sta
     let path = format!("/v1/pod_managers/{podm}");
 
     let (status, row) = front
-        .ask(Method::PATCH, &path, Some(json!({"labels": {"zone": "a"}, "weight": 2.5, "max_changes": 2, "max_reads": 3})))
+        .ask(
+            Method::PATCH,
+            &path,
+            Some(json!({"labels": {"zone": "a"}, "weight": 2.5, "max_changes": 2, "max_reads": 3})),
+        )
         .await;
     assert_eq!((status.as_u16(), &row["labels"]["zone"], &row["weight"]), (200, &json!("a"), &json!(2.5)), "{row}");
     let (status, state) = front.get(&format!("{path}/state")).await;
     assert_eq!(status.as_u16(), 200);
-    assert_eq!((&state["podm_id"], &state["name"], &state["driver"]), (&json!(podm), &json!("lab-0"), &json!("redfishv1")));
+    assert_eq!(
+        (&state["podm_id"], &state["name"], &state["driver"]),
+        (&json!(podm), &json!("lab-0"), &json!("redfishv1"))
+    );
     assert_eq!(state["circuit"], json!({"state": "closed", "failures": 0}));
     assert_eq!(state["gates"][0], json!({"name": "changes", "limit": 2, "in_flight": 0, "waiting": 0, "holders": []}));
     assert_eq!((&state["gates"][1]["name"], &state["gates"][1]["limit"]), (&json!("reads"), &json!(3)));

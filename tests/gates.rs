@@ -255,6 +255,8 @@ async fn a_place_that_comes_free_while_draining_goes_to_the_removal_behind_those
     put(&e, 1, "podm:p1:w=1").await;
     let held = e.claim("w1").await;
     let kept = put(&e, 3, "podm:p1:w=1").await;
+    let last = kept[2].created_ms();
+    wait::until("the removal is accepted after them", async || e.store.clock().now_ms() > last).await;
     let removal = e.put(gated(&e, "podm:p1:w=1 out")).await;
     assert!(e.claim_n("w1", 10).await.is_empty());
     e.store.set_limits("p1", &Policy { draining: true, ..Policy::default() }).await.unwrap();
@@ -378,4 +380,37 @@ async fn a_full_gate_names_its_holders() {
     assert_eq!(reason(&e, ids[1]).await.0, "gate_full");
     let explained = e.store.explain(&e.task(ids[1]).await, true).await.unwrap();
     assert_eq!(explained.holders, [held.id.to_string()]);
+}
+
+#[tokio::test]
+async fn every_other_reason_is_told_as_it_is() {
+    let e = Engine::start(1).await;
+    let told = async |id: TaskId, served: bool| {
+        let explained = e.store.explain(&e.task(id).await, served).await.unwrap();
+        explained.reasons.first().unwrap().clone()
+    };
+    let second = e.put(gated(&e, "")).await;
+    let queued = e.put(gated(&e, "")).await;
+    assert_eq!(told(queued, true).await.code, "queued_behind");
+    assert!(told(queued, true).await.message.contains("1 entries"), "{:?}", told(queued, true).await);
+    assert_eq!(told(queued, false).await.code, "no_worker");
+    e.store.pause(valence::model::topic::Topic::Compute, true).await.unwrap();
+    assert_eq!(told(queued, true).await.code, "paused");
+    e.store.pause(valence::model::topic::Topic::Compute, false).await.unwrap();
+    let held = e.claim("w1").await;
+    assert_eq!((held.id, told(second, true).await.code.as_str()), (second, "running"));
+    e.settle(&held, Outcome::Park(Duration::from_secs(30))).await;
+    assert_eq!(told(second, true).await.code, "parked");
+    let held = e.claim("w1").await;
+    e.settle(&held, Outcome::Retry(Duration::from_secs(30))).await;
+    let reason = told(queued, true).await;
+    assert!(reason.code == "retry" && reason.message.contains("because"), "{reason:?}");
+    let later = NewTask { delay_ms: Some(60_000), ..gated(&e, "") };
+    assert_eq!(told(e.put(later).await, true).await.code, "scheduled");
+    let placed = NewTask { ..e.new_task("node.place") };
+    let placed = e.put(placed).await;
+    let held = e.claim("w1").await;
+    e.settle(&held, Outcome::Retry(Duration::from_secs(30))).await;
+    let reason = told(placed, true).await;
+    assert!(reason.code == "no_capacity" && reason.message.contains("because"), "{reason:?}");
 }

@@ -192,3 +192,31 @@ async fn neither_token_nor_password_is_logged_at_trace_or_stands_in_an_error() {
         assert!(!said.contains(canary) && !logged.contains(canary), "{canary}");
     }
 }
+
+#[tokio::test]
+async fn all_processes_together_open_only_so_many_sessions_and_the_others_use_basic_auth() {
+    let lab = Lab::start(SimConfig { max_sessions: 100, ..SimConfig::default() }).await;
+    let server = support::redis::TestRedis::start().await;
+    let store = server.open(support::engine::options(1)).await;
+    let record = lab.record();
+    let pools: Vec<Pool> = (0..12)
+        .map(|_| {
+            let pool = pool(&lab, |_| {});
+            pool.report_to(valence::store::gates::Gatekeeper::new(&store));
+            pool
+        })
+        .collect();
+    for pool in &pools {
+        pool.connect(&record, None).unwrap().probe().await.unwrap();
+    }
+    assert_eq!(open(&lab).await, 8);
+    let shutdown = Shutdown::new();
+    pools[0].keep(&shutdown);
+    shutdown.stop();
+    shutdown.join(Duration::from_secs(10)).await.unwrap();
+    wait::until("one is logged out", async || open(&lab).await == 7).await;
+    let late = pool(&lab, |_| {});
+    late.report_to(valence::store::gates::Gatekeeper::new(&store));
+    late.connect(&record, None).unwrap().probe().await.unwrap();
+    assert_eq!(open(&lab).await, 8, "its place went to the next");
+}

@@ -285,10 +285,10 @@ async fn an_attach_is_refused_in_the_wrong_state_and_retried_when_the_machine_is
     assert!(error.problem().detail.contains("Assembled or Failed"), "{error}");
     let node = assembled(driver.as_ref()).await;
     let prefix = format!("{node}/Actions/ComposedNode.Attach");
-    lab.faults(json!([{"method": "POST", "path_prefix": prefix, "status": 503, "retry_after_s": 30, "count": 1}]))
-        .await;
+    lab.faults(json!([{"method": "POST", "path_prefix": prefix, "status": 503, "retry_after_s": 1, "count": 1}])).await;
     let error = storage.attach(&node, &device).await.unwrap_err();
-    assert_eq!(error.verdict(), Advice::Retry { after: Some(Duration::from_secs(30)) });
+    assert_eq!(error.verdict(), Advice::Retry { after: Some(Duration::from_secs(1)) });
+    wait::until("it may be asked again", async || driver.probe().await.map(drop)).await;
     lab.faults(json!([{"method": "POST", "path_prefix": prefix, "cut": "after", "count": 1}])).await;
     assert_eq!(storage.attach(&node, &device).await.unwrap_err().verdict(), Advice::Look);
     assert!(storage.device(&device).await.unwrap().unwrap().allocated);

@@ -14,8 +14,7 @@ use crate::model::params::{PodmCreate, PodmUpdate};
 use crate::model::podm::Podm;
 
 /// Fields of the row that a PATCH may carry and that it does not change.
-const FIXED: [&str; 8] =
-    ["uuid", "url", "driver", "status", "cordoned", "draining", "created_at", "updated_at"];
+const FIXED: [&str; 8] = ["uuid", "url", "driver", "status", "cordoned", "draining", "created_at", "updated_at"];
 
 /// Pod Managers.
 #[derive(utoipa::ToSchema)]

@@ -101,7 +101,8 @@ pub(super) async fn run(command: PodmCommand, api: &Client, out: &mut Output<'_>
             answer["state"] = api.get(&["v1", "pod_managers", &id, "state"], &[]).await?;
             let state: PodmState = read("GET /v1/pod_managers/{uuid}/state", answer["state"].clone())?;
             let standing = standing(&state);
-            let mut rows: Vec<(&str, String)> = properties(&answer).into_iter().filter(|(k, _)| *k != "state").collect();
+            let mut rows: Vec<(&str, String)> =
+                properties(&answer).into_iter().filter(|(k, _)| *k != "state").collect();
             rows.extend(standing);
             Ok(out.card(&answer, rows)?)
         }

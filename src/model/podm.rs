@@ -161,7 +161,9 @@ pub fn check_policy(
         !k.is_empty() && k.len() <= name && v.len() <= value && !k.contains([':', '=']) && !k.contains(char::is_control)
     };
     if labels.is_some_and(|l| l.len() > most || !l.iter().all(|(k, v)| fits(k, v))) {
-        let why = format!("at most {most} are wanted, names of 1 to {name} bytes without ':' and '=', values of at most {value}");
+        let why = format!(
+            "at most {most} are wanted, names of 1 to {name} bytes without ':' and '=', values of at most {value}"
+        );
         return bad("labels", why);
     }
     if weight.is_some_and(|w| !(0.0..=MOST_WEIGHT).contains(&w)) {

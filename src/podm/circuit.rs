@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::error::Cause;
+use crate::ids::new_token;
 use crate::store::gates::Gatekeeper;
 
 /// Between two words about successes alone.
@@ -21,10 +22,14 @@ const LONGEST_ASKED: Duration = Duration::from_secs(600);
 /// Why a request was cut off whose task is to end.
 pub(super) const CUT: &str = "given up: the task is to end";
 
+/// How long a process's place among the sessions at a Pod Manager lasts without being kept: some looks for unused ones.
+const SESSION_PLACE: Duration = Duration::from_secs(180);
+
 /// What a process knows of its Pod Managers.
-#[derive(Default)]
 pub struct Circuits {
     gates: OnceLock<Gatekeeper>,
+    /// A name for this process, where it holds places.
+    process: String,
     known: Mutex<HashMap<String, Known>>,
 }
 
@@ -37,6 +42,12 @@ struct Known {
     trouble: bool,
     /// It asked to be left alone until then.
     later: Option<Instant>,
+}
+
+impl Default for Circuits {
+    fn default() -> Self {
+        Self { gates: OnceLock::new(), process: new_token(), known: Mutex::default() }
+    }
 }
 
 impl Circuits {
@@ -86,6 +97,21 @@ impl Watch {
             k.later = k.later.filter(|at| *at > Instant::now());
             k.later.map(|at| at.saturating_duration_since(Instant::now()))
         })
+    }
+
+    /// Takes, or keeps, this process's place among the sessions there. Without Redis, nobody is kept from logging in.
+    pub(super) async fn session_place(&self) -> bool {
+        let Some(gates) = self.circuits.gates.get() else { return true };
+        gates.session_enter(&self.podm, &self.circuits.process, SESSION_PLACE).await.unwrap_or(true)
+    }
+
+    /// Gives that place back.
+    pub(super) async fn leave_session(&self) {
+        if let Some(gates) = self.circuits.gates.get()
+            && let Err(error) = gates.session_leave(&self.podm, &self.circuits.process).await
+        {
+            tracing::debug!(podm = self.podm, %error, "place of a session not given back; it lapses");
+        }
     }
 
     /// A request is about to be sent.

@@ -8,6 +8,7 @@ use std::time::Duration;
 use secrecy::SecretString;
 use serde_json::json;
 
+use super::circuit::Watch;
 use super::error::{Cause, RedfishError};
 use super::http::{Client, ROOT};
 use super::session::{Login, Session};
@@ -21,6 +22,11 @@ pub(super) struct Door(pub(super) Client);
 impl Door {
     pub(super) fn podm(&self) -> &str {
         self.0.podm()
+    }
+
+    /// The place of this process among those that have sessions there.
+    pub(super) const fn watch(&self) -> &Watch {
+        self.0.watch()
     }
 
     /// The error where only sessions are allowed and none is to be had.

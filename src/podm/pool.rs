@@ -134,8 +134,8 @@ impl Pool {
         };
         let account = self.account(podm).map_err(|e| fail(Cause::Credentials(e.to_string())))?;
         let client = |account, auth, lease| {
-            let watch = inner.circuits.watch(&podm.uuid);
-            Client::new(http.clone(), podm.name.clone(), &url, account, auth, lease, watch, inner.max_body_bytes)
+            Client::new(http.clone(), podm.name.clone(), &url, account, auth, lease, inner.max_body_bytes)
+                .watched(inner.circuits.watch(&podm.uuid))
         };
         let slot = inner.sessions.slot(podm, || Door(client(account.clone(), Auth::Nothing, None)));
         Ok(client(account, slot.map_or(Auth::Basic, Auth::Session), lease))

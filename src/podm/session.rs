@@ -2,7 +2,8 @@
 //!
 //! A [`Slot`] belongs to one Pod Manager and one set of credentials; changed credentials make another, and the old one is logged out. A
 //! Pod Manager that offers no sessions, refuses one or answers without a token is spoken to with Basic auth for a while: a full table
-//! is no failure. Only credentials that are refused at the login are.
+//! is no failure. Only credentials that are refused at the login are. All processes together open only so many sessions at one Pod Manager:
+//! each holds a place in Redis while it has one.
 //!
 //! Invariants: one login at a time, carried to its end whoever waits for it, so that no session is made and forgotten; the token is never
 //! logged and stands in no error.
@@ -135,7 +136,15 @@ impl Slot {
         if let Some(known) = self.known(refused) {
             return Ok(known);
         }
-        let outcome = login::log_in(&self.door).await;
+        // Where only sessions are allowed, it is the Pod Manager's to refuse one.
+        let outcome = if self.door.watch().session_place().await || self.mode == AuthMode::Session {
+            login::log_in(&self.door).await
+        } else {
+            Ok(Login::Without("other processes have all sessions that it is given".into()))
+        };
+        if !matches!(outcome, Ok(Login::Open(_))) {
+            self.door.watch().leave_session().await;
+        }
         let word = match &outcome {
             Ok(Login::Open(_)) => "session",
             Ok(Login::Without(_)) => "basic",
@@ -158,6 +167,7 @@ impl Slot {
                 };
                 if late {
                     login::log_out(&self.door, &session, LOGOUT_LIMIT).await;
+                    self.door.watch().leave_session().await;
                     return Ok(Proof::Basic);
                 }
                 tracing::debug!(podm = self.door.podm(), "logged in");
@@ -200,7 +210,10 @@ impl Slot {
         let _turn = self.turn.lock().await;
         if let Some(session) = self.take(idle) {
             login::log_out(&self.door, &session, LOGOUT_LIMIT).await;
+            self.door.watch().leave_session().await;
             tracing::debug!(podm = self.door.podm(), "logged out");
+        } else if idle.is_some() && self.token().is_some() && !self.door.watch().session_place().await {
+            tracing::debug!(podm = self.door.podm(), "its place was lost, the session is used on");
         }
     }
 }

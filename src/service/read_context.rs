@@ -114,7 +114,9 @@ impl ReadContext {
                 Entry::In => break,
                 Entry::Full => {}
                 Entry::Shut(time) => {
-                    let detail = format!("Pod Manager {podm_id} does not answer, or asked to be left alone; it is not asked now");
+                    let detail = format!(
+                        "Pod Manager {podm_id} does not answer, or asked to be left alone; it is not asked now"
+                    );
                     return Err(Problem::unavailable(detail).again_after(time));
                 }
             }

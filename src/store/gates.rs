@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::{Store, StoreError, keys};
 use crate::ids::Bucket;
-use crate::model::kind::{PODM_CHANGES, PODM_READS};
+use crate::model::kind::{PODM_CHANGES, PODM_READS, PODM_SESSIONS};
 use crate::model::podm::Policy;
 
 /// One gate as an operator sees it.
@@ -128,6 +128,10 @@ impl Store {
     }
 }
 
+fn sessions_gate(podm_id: &str) -> String {
+    format!("podm:{podm_id}:s")
+}
+
 /// Tells the circuit breakers what came of requests: all that the code that speaks to Pod Managers may do to the store.
 #[derive(Clone)]
 pub struct Gatekeeper(Store);
@@ -137,6 +141,23 @@ impl Gatekeeper {
     #[must_use]
     pub fn new(store: &Store) -> Self {
         Self(store.clone())
+    }
+
+    /// Takes, or keeps, a place among the sessions at a Pod Manager for a process, for so long. `false`: others have them all.
+    ///
+    /// # Errors
+    /// When Redis is away.
+    pub async fn session_enter(&self, podm_id: &str, process: &str, lasts: Duration) -> Result<bool, StoreError> {
+        let (bucket, gate) = (self.0.options().buckets.of_name(podm_id), sessions_gate(podm_id));
+        Ok(self.0.gate_enter(bucket, &gate, process, PODM_SESSIONS, lasts).await? == Entry::In)
+    }
+
+    /// Gives the place back.
+    ///
+    /// # Errors
+    /// When Redis is away; the place then lapses by itself.
+    pub async fn session_leave(&self, podm_id: &str, process: &str) -> Result<(), StoreError> {
+        self.0.gate_leave(self.0.options().buckets.of_name(podm_id), &sessions_gate(podm_id), process).await
     }
 
     /// Tells how many requests to a Pod Manager were answered, how many were not, and how long it wants to be left alone; `true`: its
@@ -154,14 +175,8 @@ impl Gatekeeper {
     ) -> Result<bool, StoreError> {
         let later = later.map(|l| l.as_millis().to_string()).unwrap_or_default();
         let why: String = why.chars().filter(|c| !c.is_control()).take(200).collect();
-        let args = [
-            podm_id.to_owned(),
-            good.to_string(),
-            bad.to_string(),
-            later,
-            why,
-            format!("{PODM_CHANGES} {PODM_READS}"),
-        ];
+        let args =
+            [podm_id.to_owned(), good.to_string(), bad.to_string(), later, why, format!("{PODM_CHANGES} {PODM_READS}")];
         let bucket = self.0.options().buckets.of_name(podm_id);
         let (state, _failures): (String, u32) = self.0.call(&self.0.scripts().breaker, bucket, &args[..]).await?;
         Ok(state != "closed")

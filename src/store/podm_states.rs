@@ -102,11 +102,8 @@ impl Store {
 
     /// Tasks of a Pod Manager that have begun and have not ended.
     async fn under_way(&self, podm_id: &str) -> Result<u64, StoreError> {
-        let filter = Filter {
-            status: Some(Status::InProgress),
-            podm_id: Some(podm_id.to_owned()),
-            ..Filter::default()
-        };
+        let filter =
+            Filter { status: Some(Status::InProgress), podm_id: Some(podm_id.to_owned()), ..Filter::default() };
         let page = self.list(&filter, MOST_COUNTED, None).await?;
         let begun = page.tasks.iter().filter(|t| t.field("claims").is_some()).count();
         Ok(u64::try_from(begun).unwrap_or(u64::MAX))

@@ -83,6 +83,10 @@ pub const PODM_CHANGES: u32 = 4;
 /// Reads of one Pod Manager that run at once, unless it has a limit of its own (DESIGN section 8).
 pub const PODM_READS: u32 = 8;
 
+/// Sessions that all processes together have open at one Pod Manager: half of what small session tables hold (16), so that others can still
+/// log in.
+pub const PODM_SESSIONS: u32 = 8;
+
 impl Kind {
     /// The kind of that name.
     #[must_use]
