@@ -81,7 +81,8 @@ async function follow(stop: AbortSignal): Promise<void> {
       // A position that the server does not know any more: from now on, and everything read anew.
       if (response.status === 400) last = "";
       if (!response.ok || !response.body) throw new Error(`HTTP ${response.status}`);
-      if (failures > 0) handOn(null);
+      // Resumed, nothing is missed; without a position, what happened meanwhile is.
+      if (failures > 0 && !last) handOn(null);
       failures = 0;
       link.value = "live";
       await read(response.body);
