@@ -18,6 +18,9 @@ use support::wait;
 const ACCIDENTS: [&str; 3] =
     ["valence_tasks_fenced_total", "valence_tasks_reclaimed_total", "valence_events_received_total"];
 
+/// How long a picture's load lasts: as long as the time it shows.
+const PICTURED: Duration = Duration::from_secs(80);
+
 /// Units of Grafana that are used.
 const UNITS: [&str; 8] = ["short", "s", "ops", "reqps", "bytes", "percentunit", "celsius", "watt"];
 
@@ -371,7 +374,12 @@ async fn load(d: &Deployment, podms: &[String], round: usize) {
         d.submit("sleep", params).await;
     }
     d.submit_task(&json!({"kind": "sleep", "params": {"ms": 1, "steps": 1}, "delay_s": 1})).await;
-    d.get("/v1/nodes").await;
+    // What is there goes again, so that there is always room.
+    for node in d.get("/v1/nodes").await.as_array().unwrap() {
+        let node = format!("{}/v1/nodes/{}", d.apis[0], node["uuid"].as_str().unwrap());
+        let deleted = d.http.delete(node).header("prefer", "respond-async").send().await.unwrap();
+        assert!(matches!(deleted.status().as_u16(), 202 | 404 | 409), "{deleted:?}");
+    }
     d.get("/v1/queues").await;
 }
 
@@ -407,11 +415,11 @@ async fn every_expression_has_data_on_a_live_deployment_under_load() {
     }
 }
 
-/// `make pictures`: some minutes of load, then each dashboard drawn from its JSON and what this Prometheus has.
+/// `make pictures`: a while of load, then each dashboard drawn from its JSON and what this Prometheus has.
 async fn pictures(d: &Deployment, podms: &[String], prometheus: &Prometheus) {
     let begun = std::time::Instant::now();
     let mut round = 1000;
-    while begun.elapsed() < Duration::from_secs(150) {
+    while begun.elapsed() < PICTURED {
         load(d, podms, round).await;
         round += 1;
         tokio::time::sleep(Duration::from_millis(400)).await;

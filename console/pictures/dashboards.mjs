@@ -6,8 +6,8 @@ import { basename, join } from "node:path";
 import { start } from "../test/browser.mjs";
 
 const [prometheus, from, to] = process.argv.slice(2);
-const SPAN_S = 180;
-const STEP_S = 2;
+const SPAN_S = 80;
+const STEP_S = 1;
 const end = Math.floor(Date.now() / 1000 / STEP_S) * STEP_S;
 const VARIABLES = [["$__rate_interval", "30s"], ["$job", ".+"], ["$instance", ".+"], ["$topic", "compute"]];
 const fill = (text) => VARIABLES.reduce((all, [name, value]) => all.replaceAll(name, value), text);
@@ -87,7 +87,7 @@ function draw({ title, panels }) {
         width: body.clientWidth, height: body.clientHeight - 22, legend: { show: false }, cursor: { show: false },
         scales: { y: { range: (_u, low, high) => (panel.unit === "celsius" ? [Math.floor(low - 1), Math.ceil(high + 1)] : [0, high > 0 ? high * 1.1 : 1]) } },
         series: [{}, ...shown.map((l) => ({ stroke: colour(l), width: 1.6, points: { show: false }, ...(panel.stacked && { fill: `${colour(l)}55` }) }))],
-        axes: [{ ...axis, values: (_u, at) => at.map((t) => new Date(t * 1000).toISOString().slice(14, 19)) }, { ...axis, size: 68, values: (_u, ticks) => ticks.map((n) => format(n, panel.unit)) }],
+        axes: [{ ...axis, values: (_u, at) => at.map((t) => new Date(t * 1000).toISOString().slice(14, 19)), space: 60 }, { ...axis, size: 68, values: (_u, ticks) => ticks.map((n) => format(n, panel.unit)) }],
       }, [panel.times, ...shown.map((l) => l.values)], body);
       const legend = body.appendChild(make("p", "legend"));
       for (const line of panel.lines.slice(0, 7)) { const name = legend.appendChild(make("span", "", line.name)); name.style.setProperty("--colour", colour(line)); }
