@@ -8,6 +8,8 @@ SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 # Commands that `make run` and `make test` need, as command:package.
 NEEDS_RUN := redis-server:redis-server
 NEEDS_TEST := promtool:prometheus jq:jq chromium:chromium
+# Python programs of others that tests run, each in a venv of its own: tests/python/NAME.txt makes target/venv/NAME.
+VENVS := ironic sushy
 
 .PHONY: help setup setup-test run test control lint ci bench chaos docs pictures console console-if-npm
 
@@ -27,8 +29,20 @@ endef
 setup: ## install what running needs: redis-server (apt-get)
 	$(call install,$(NEEDS_RUN))
 
-setup-test: ## install what the tests need besides: promtool, jq, chromium (apt-get)
+setup-test: setup-packages $(VENVS:%=target/venv/%/ready) ## install what the tests need besides (apt-get; pip, below target/)
+
+.PHONY: setup-packages
+setup-packages:
 	$(call install,$(NEEDS_RUN) $(NEEDS_TEST))
+
+# Debian keeps what makes a venv in a package of its own. The file `ready` is there once everything is.
+target/venv/%/ready: tests/python/%.txt
+	@python3 -c 'import ensurepip, venv' 2>/dev/null || { $(SUDO) apt-get update -qq && \
+	  $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends python3-venv; }
+	@echo "installing $< into $(@D)"
+	@rm -rf $(@D) && python3 -m venv $(@D)
+	@$(@D)/bin/pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
 
 run: setup console-if-npm ## run everything on this machine, with simulated Pod Managers
 	$(CARGO) run --locked --bin valence -- up

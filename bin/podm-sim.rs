@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::Parser as _;
 use valence::observe::log::{LogFormat, init};
 use valence::shutdown::Shutdown;
-use valence::sim::{self, SimArgs, SimError};
+use valence::sim::{self, SimArgs};
 
 /// How long connections may go on after the stop signal.
 const GRACE: Duration = Duration::from_secs(5);
@@ -19,10 +19,7 @@ async fn main() -> ExitCode {
     let shutdown = Shutdown::on_signals();
     let running = match sim::run(args.into(), &shutdown).await {
         Ok(running) => running,
-        Err(error) => {
-            let code = if matches!(error, SimError::Flavour(_)) { 2 } else { 1 };
-            return fail(&anyhow::Error::from(error), code);
-        }
+        Err(error) => return fail(&anyhow::Error::from(error)),
     };
     for url in running.urls() {
         // Whoever reads the lines may have left: the PODMs serve all the same.
@@ -30,12 +27,12 @@ async fn main() -> ExitCode {
     }
     match shutdown.join(GRACE).await {
         Ok(()) => ExitCode::SUCCESS,
-        Err(why) => fail(&anyhow::anyhow!(why), 1),
+        Err(why) => fail(&anyhow::anyhow!(why)),
     }
 }
 
 /// Says on stderr why the process ends.
-fn fail(error: &anyhow::Error, code: u8) -> ExitCode {
+fn fail(error: &anyhow::Error) -> ExitCode {
     let _reader_left = writeln!(std::io::stderr().lock(), "podm-sim: {error:#}");
-    ExitCode::from(code)
+    ExitCode::FAILURE
 }

@@ -2,6 +2,8 @@
 //!
 //! docs/valence.example.toml shows every key with its unit, default and reason; a test reads it back.
 
+mod ironic;
+
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -14,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use crate::ids::Buckets;
 use crate::model::topic::Topic;
 use crate::observe::log::LogFormat;
+pub use ironic::IronicConfig;
 
 /// All settings of a process.
 #[derive(Debug, Clone, Deserialize, Serialize)]
@@ -43,6 +46,8 @@ pub struct Config {
     pub redfish: RedfishConfig,
     /// Readings and events of Pod Managers.
     pub telemetry: TelemetryConfig,
+    /// The provisioning service that nodes are registered with.
+    pub ironic: IronicConfig,
     /// Logs.
     pub log: LogConfig,
     /// Pod Managers that are registered when missing.
@@ -211,6 +216,7 @@ impl Default for Config {
             scheduler: SchedulerConfig::default(),
             redfish: RedfishConfig::default(),
             telemetry: TelemetryConfig::default(),
+            ironic: IronicConfig::default(),
             log: LogConfig::default(),
             podm: Vec::new(),
         }
@@ -415,6 +421,7 @@ impl Config {
             !open || self.api.listen.ip().is_loopback(),
             "api.listen: without api.tokens_file only a loopback address is served; --insecure-no-auth serves everybody",
         );
+        wrong.extend(self.ironic.problems());
         if wrong.is_empty() { Ok(()) } else { Err(ConfigError(wrong)) }
     }
 
@@ -473,7 +480,7 @@ mod tests {
     #[test]
     fn passwords_do_not_show() {
         let mut config: Config = toml::from_str(
-            "[[podm]]\nname = 'a'\nurl = 'https://h'\nusername = 'u'\npassword = 'canary'\n[redis]\nurl = 'redis://u:canary@h'",
+            "[[podm]]\nname = 'a'\nurl = 'https://h'\nusername = 'u'\npassword = 'canary'\n[ironic]\npassword = 'canary'\n[redis]\nurl = 'redis://u:canary@h'",
         )
         .unwrap();
         config.redis.url = "redis://u:canary@h:1".into();

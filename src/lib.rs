@@ -4,13 +4,13 @@
 //! stream of its topic; a [`worker`] claims it, runs its [`service`] handler, which speaks Redfish through [`podm`], and settles
 //! it. [`upkeep`] promotes what is due, reclaims what a dead worker held and repairs what was lost.
 //!
-//! Two rules carry most of the weight: only [`store`] knows Redis, only [`podm`] knows hardware. Modules import downwards:
+//! Two rules carry most of the weight: only [`store`] knows Redis, only [`podm`] knows hardware ([`ironic`] is another service). Modules import downwards:
 //!
 //! ```text
 //! bin → api | worker | upkeep | ctl | sim
 //! api    → store, model            worker → service, store, model
-//! upkeep → store, podm, model      service → podm, store through service::context
-//! podm   → model, store::gates     store → model
+//! upkeep → store, podm, model      service → podm, ironic, store through service::context
+//! podm   → model, store::gates     ironic, store → model
 //! sim    → model                   ctl → model (speaks HTTP only; ctl::up starts the others)
 //! ```
 
@@ -21,6 +21,7 @@ pub mod config;
 pub mod ctl;
 pub mod daemon;
 pub mod ids;
+pub mod ironic;
 pub mod lease;
 pub mod model;
 pub mod observe;

@@ -1,7 +1,7 @@
 //! Sealing of PODM credentials: AES-256-GCM under a key from a file, the record's id as associated data.
 //!
 //! Sealed text is `v1.<key id>.<base64 of nonce, ciphertext and tag>`; the key id tells keys apart when they are rotated. The API seals
-//! before it enqueues; only a driver's HTTP client unseals.
+//! before it enqueues; only a driver's HTTP client unseals, and a handler that hands credentials on (to Ironic) or passes a sealed body on.
 
 use std::path::Path;
 

@@ -393,6 +393,31 @@ async fn half_sent_headers_and_connections_too_many_are_cut_off() {
 }
 
 #[tokio::test]
+async fn a_connection_may_be_idle_between_requests_longer_than_a_header_may_take() {
+    let header = std::time::Duration::from_millis(200);
+    let change = |c: &mut valence::config::Config| c.api.header_timeout = jiff::SignedDuration::from_millis(200);
+    let api = TestApi::start_with(change).await;
+    let mut stream = tokio::net::TcpStream::connect(api.address).await.unwrap();
+    for _ in 0..2 {
+        stream.write_all(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+        let mut first = [0; 12];
+        stream.read_exact(&mut first).await.unwrap();
+        assert_eq!(&first, b"HTTP/1.1 200");
+        let answered = std::time::Instant::now();
+        // The rest of the answer, and then nothing: neither a byte nor the end.
+        let mut rest = [0; 4096];
+        while let Ok(read) = tokio::time::timeout(header * 6, stream.read(&mut rest)).await {
+            assert_ne!(read.unwrap(), 0, "closed after {:?}", answered.elapsed());
+        }
+    }
+    stream.write_all(b"GET /healthz HT").await.unwrap();
+    let began = std::time::Instant::now();
+    // A reset is an end like any other.
+    let _end = stream.read_to_end(&mut Vec::new()).await;
+    assert!(began.elapsed() < header * 25, "{:?}", began.elapsed());
+}
+
+#[tokio::test]
 async fn a_preflight_hears_what_it_asks_for_and_any_path_has_options() {
     let api = TestApi::start().await;
     let request = api

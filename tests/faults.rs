@@ -13,10 +13,10 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use support::matrix::{self, Case};
-use support::pool;
 use support::saga::Plant;
+use support::{blocks, pool};
 use valence::ids::TaskId;
-use valence::sim::SimConfig;
+use valence::sim::{ComposeBy, SimConfig, SimFlavour};
 use valence::store::record::TaskRecord;
 
 fn quick() -> SimConfig {
@@ -24,8 +24,7 @@ fn quick() -> SimConfig {
 }
 
 async fn registered(plant: &Plant) -> String {
-    let id = plant.submit_def(plant.registration(0, "lab-0", &plant.lab.url)).await;
-    assert_eq!(plant.drive(id, &[]).await.state.as_str(), "completed");
+    plant.enrol().await;
     String::new()
 }
 
@@ -127,6 +126,156 @@ fn detach() -> Case {
             Box::pin(async { pool::assert_true(plant, usize::from(task.state.as_str() != "completed")).await })
         },
     }
+}
+
+fn eem() -> SimConfig {
+    SimConfig { flavour: SimFlavour::Eem, systems: 2, ..SimConfig::default() }
+}
+
+/// A node of an ExpEther Manager with two devices.
+async fn equipped(plant: &Plant) -> TaskId {
+    let params = json!({"name": "n", "properties": {"pci_device": {"type": ["SSD", "NIC"]}}});
+    plant.submit("node.compose", params, Some(&plant.lab.uuids[0]), None).await
+}
+
+fn compose_with_devices() -> Case {
+    Case {
+        name: "node.compose with devices",
+        sim: eem,
+        prepare: |plant| Box::pin(registered(plant)),
+        submit: |plant, _| Box::pin(equipped(plant)),
+        invariant: |plant, _, task| {
+            Box::pin(async {
+                let done = task.state.as_str() == "completed";
+                pool::assert_machine(plant, if done { 2 } else { 0 }, usize::from(done)).await;
+            })
+        },
+    }
+}
+
+fn delete_with_devices() -> Case {
+    Case {
+        name: "node.delete with devices",
+        sim: eem,
+        prepare: |plant| {
+            Box::pin(async {
+                registered(plant).await;
+                let id = equipped(plant).await;
+                plant.drive(id, &[]).await.body.result["uuid"].as_str().unwrap().to_owned()
+            })
+        },
+        submit: |plant, node| Box::pin(plant.submit("node.delete", Value::Null, None, Some(node))),
+        invariant: |plant, _, task| {
+            Box::pin(async {
+                assert_eq!(task.state.as_str(), "completed", "{:?}", task.body);
+                pool::assert_machine(plant, 0, 0).await;
+            })
+        },
+    }
+}
+
+#[tokio::test]
+async fn a_compose_with_devices_ends_whole_or_leaves_nothing() {
+    assert!(matrix::run(&compose_with_devices()).await > 0);
+}
+
+#[tokio::test]
+async fn a_deletion_leaves_no_device_with_a_machine() {
+    assert!(matrix::run(&delete_with_devices()).await > 0);
+}
+
+#[tokio::test]
+async fn an_attach_to_a_machine_is_done_or_leaves_nothing() {
+    assert!(matrix::run(&Case { name: "device.attach, eem", sim: eem, invariant: machine_has, ..attach() }).await > 0);
+}
+
+#[tokio::test]
+async fn a_detach_from_a_machine_is_done_or_changes_nothing() {
+    assert!(matrix::run(&Case { name: "device.detach, eem", sim: eem, invariant: machine_lost, ..detach() }).await > 0);
+}
+
+fn machine_has<'a>(plant: &'a Plant, _: &'a str, task: &'a TaskRecord) -> matrix::Step<'a, ()> {
+    Box::pin(pool::assert_machine(plant, usize::from(task.state.as_str() == "completed"), 1))
+}
+
+fn machine_lost<'a>(plant: &'a Plant, _: &'a str, task: &'a TaskRecord) -> matrix::Step<'a, ()> {
+    Box::pin(pool::assert_machine(plant, usize::from(task.state.as_str() != "completed"), 1))
+}
+
+/// One choice of blocks, so that every cell makes the same calls.
+fn of_blocks() -> SimConfig {
+    SimConfig { flavour: SimFlavour::Composition, systems: 1, ..quick() }
+}
+
+/// The same on a Pod Manager that composes of blocks: what is reserved is looked at too.
+fn compose_of_blocks() -> Case {
+    Case {
+        name: "node.compose of blocks",
+        sim: of_blocks,
+        invariant: |plant, _, task| {
+            Box::pin(blocks::assert_true(plant, usize::from(task.state.as_str() == "completed")))
+        },
+        ..compose()
+    }
+}
+
+fn compose_by_constraints() -> Case {
+    Case {
+        name: "node.compose by constraints",
+        sim: || SimConfig { compose_by: vec![ComposeBy::Constrained], ..of_blocks() },
+        ..compose_of_blocks()
+    }
+}
+
+fn compose_by_manifest() -> Case {
+    Case {
+        name: "node.compose by manifest",
+        sim: || SimConfig { compose_by: vec![ComposeBy::Action], ..of_blocks() },
+        ..compose_of_blocks()
+    }
+}
+
+fn delete_of_blocks() -> Case {
+    Case {
+        name: "node.delete of blocks",
+        sim: of_blocks,
+        invariant: |plant, _, task| {
+            Box::pin(async {
+                assert_eq!(task.state.as_str(), "completed", "{:?}", task.body);
+                blocks::assert_true(plant, 0).await;
+            })
+        },
+        ..delete()
+    }
+}
+
+fn reset_of_blocks() -> Case {
+    Case { name: "node.action Reset of blocks", sim: of_blocks, ..reset() }
+}
+
+#[tokio::test]
+async fn a_compose_of_blocks_ends_whole_or_leaves_nothing() {
+    assert!(matrix::run(&compose_of_blocks()).await > 0);
+}
+
+#[tokio::test]
+async fn a_compose_by_constraints_ends_whole_or_leaves_nothing() {
+    assert!(matrix::run(&compose_by_constraints()).await > 0);
+}
+
+#[tokio::test]
+async fn a_compose_by_manifest_ends_whole_or_leaves_nothing() {
+    assert!(matrix::run(&compose_by_manifest()).await > 0);
+}
+
+#[tokio::test]
+async fn a_deletion_frees_every_block() {
+    assert!(matrix::run(&delete_of_blocks()).await > 0);
+}
+
+#[tokio::test]
+async fn a_reset_of_a_composed_system_is_done_when_it_says_so() {
+    assert!(matrix::run(&reset_of_blocks()).await > 0);
 }
 
 #[tokio::test]

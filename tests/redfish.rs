@@ -4,13 +4,15 @@
 mod support;
 
 use std::collections::HashSet;
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use support::podm::Lab;
+use support::saga::Plant;
+use support::sushy::Sushy;
 use support::trees;
-use valence::model::params::{Boot, ResetType};
-use valence::podm::{Begun, Driver, Wanted};
+use valence::podm::{Begun, Driver, Owner, RedfishError, Wanted};
 use valence::sim::SimConfig;
 
 const TAG: &str = "valence:test:019abcde-0000-7000-8000-000000000000";
@@ -59,41 +61,91 @@ async fn what_no_server_has_is_refused() {
     assert_eq!(error.status(), Some(409));
 }
 
+/// Every tree of standard Redfish that is at hand.
+fn recorded() -> Vec<PathBuf> {
+    let Some(fixtures) = trees::fixtures() else { return Vec::new() };
+    let all = ["dmtf", "sunfish"].map(|of| std::fs::read_dir(fixtures.join(of)).unwrap());
+    all.into_iter().flatten().map(|e| e.unwrap().path()).filter(|tree| tree.join("index.json").is_file()).collect()
+}
+
+/// What the reads of a service found: systems, racks, storages, interfaces and switches, readings.
+async fn read(driver: &dyn Driver) -> Result<[usize; 5], RedfishError> {
+    driver.probe().await?;
+    let systems = driver.systems(None).await?;
+    let racks = driver.racks().await?;
+    for node in driver.nodes().await? {
+        driver.full_node(&node.path).await?;
+        driver.parts(&node.path).await?;
+    }
+    let (storages, network) = (driver.storage().unwrap().storages().unwrap(), driver.network().unwrap());
+    let mut stored = storages.list(None).await?.unwrap().len();
+    let mut wired = 0;
+    for switch in network.switches().await? {
+        wired += 1 + network.ports(&switch.path).await?.len();
+    }
+    for system in &systems {
+        let owner = Owner::System(system.shown["id"].as_str().unwrap());
+        stored += storages.list(Some(owner)).await?.unwrap().len();
+        for interface in network.interfaces(owner).await?.unwrap() {
+            wired += 1;
+            if let Some(vlans) = &interface.vlans {
+                network.vlans(vlans).await?;
+            }
+        }
+    }
+    let telemetry = driver.telemetry().unwrap();
+    telemetry.subscriptions().await?;
+    Ok([systems.len(), racks.len(), stored, wired, telemetry.readings().await?.all.len()])
+}
+
 #[tokio::test]
 async fn every_recorded_tree_of_standard_redfish_is_understood() {
-    let Some(fixtures) = trees::fixtures() else { return };
-    for tree in std::fs::read_dir(fixtures.join("dmtf")).unwrap().map(|e| e.unwrap().path()) {
-        if !tree.join("Systems").is_dir() {
-            continue;
-        }
+    let mut found = [0; 5];
+    for tree in recorded() {
         let lab = Lab::start(SimConfig { tree: Some(tree.clone()), ..SimConfig::default() }).await;
         let driver = driver_of(&lab);
         let here = tree.display();
-        driver.probe().await.unwrap_or_else(|e| panic!("{here}: {e}"));
-        let systems = driver.systems(None).await.unwrap_or_else(|e| panic!("{here}: {e}"));
-        for node in driver.nodes().await.unwrap_or_else(|e| panic!("{here}: {e}")) {
-            driver.full_node(&node.path).await.unwrap_or_else(|e| panic!("{here}: {e}"));
+        let counts = read(driver.as_ref()).await.unwrap_or_else(|e| panic!("{here}: {e}"));
+        println!("{here}: systems, racks, storages, interfaces, readings: {counts:?}");
+        for (all, here) in found.iter_mut().zip(counts) {
+            *all += here;
         }
         match driver.offers(&wanted(json!({})), &HashSet::new()).await {
-            Ok(offers) => println!("{here}: {} systems, offers {offers:?}", systems.len()),
+            Ok(offers) => println!("{here}: offers {offers:?}"),
             Err(e) => assert_eq!(e.status(), Some(409), "{here}: {e}"),
         }
+    }
+    if !recorded().is_empty() {
+        let least = [20, 0, 10, 10, 50];
+        assert!(found.iter().zip(least).all(|(found, least)| *found >= least), "{found:?}");
     }
 }
 
 #[tokio::test]
-async fn a_real_server_is_reset_and_booted() {
-    let Ok(url) = std::env::var("VALENCE_SUSHY_URL") else {
-        println!("skipped: no sushy-emulator (VALENCE_SUSHY_URL)");
-        return;
-    };
-    let lab = Lab::start(SimConfig::default()).await;
-    let mut record = lab.record();
-    (record.driver, record.url) = ("redfish".into(), url);
-    let driver = lab.pool.connect(&record, None).unwrap();
-    let system = driver.systems(None).await.unwrap().remove(0);
-    let node = driver.node_by_index(system.shown["id"].as_str().unwrap()).await.unwrap().path;
-    driver.reset(&node, ResetType::On).await.unwrap();
-    let boot: Boot = serde_json::from_value(json!({"Enabled": "Once", "Target": "Pxe"})).unwrap();
-    driver.set_boot(&node, &boot).await.unwrap();
+async fn a_server_of_another_make_is_listed_composed_reset_and_booted() {
+    let Some(sushy) = Sushy::start().await else { return };
+    let plant = Plant::bare(SimConfig::default(), true).await;
+    let mut def = plant.registration(0, "sushy", &sushy.url);
+    def.params["driver"] = json!("redfish");
+    let registered = plant.done(plant.submit_def(def).await).await;
+    assert_eq!(registered.body.result["status"], "Online", "{:?}", registered.body);
+    let systems = plant.read("system.list", json!({})).await.unwrap();
+    assert_eq!(systems["items"].as_array().unwrap().len(), 1, "{systems}");
+
+    let task = plant.compose(json!({"name": "n"})).await;
+    assert_eq!(task.state.as_str(), "completed", "{:?}", task.body);
+    let node = task.body.result["uuid"].as_str().unwrap().to_owned();
+    let shown = async || plant.read("node.get", json!({"id": node})).await.unwrap();
+    // It shows a change of power only after seconds; the task is completed when it does.
+    for (kind, power) in [("On", "On"), ("ForceOff", "Off")] {
+        let task = plant.run("node.action", json!({"Reset": {"Type": kind}}), None, Some(&node)).await;
+        assert_eq!(task.state.as_str(), "completed", "{:?}", task.body);
+        assert_eq!(shown().await["node_power_state"], power);
+    }
+    let boot = json!({"Boot": {"Enabled": "Once", "Target": "Pxe"}});
+    assert_eq!(plant.run("node.action", boot, None, Some(&node)).await.state.as_str(), "completed");
+    assert_eq!(shown().await["boot_source"], "Pxe");
+    let deleted = plant.run("node.delete", Value::Null, None, Some(&node)).await;
+    assert_eq!(deleted.state.as_str(), "completed", "{:?}", deleted.body);
+    assert_eq!(plant.read("system.list", json!({})).await.unwrap()["items"].as_array().unwrap().len(), 1);
 }

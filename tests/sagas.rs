@@ -80,8 +80,7 @@ async fn a_compose_survives_any_answer_that_is_lost() {
 #[tokio::test]
 async fn a_compose_whose_worker_dies_at_any_moment_leaves_one_node() {
     let plant = Plant::bare(SimConfig { systems: 40, latency: Duration::from_millis(4), ..quick() }, false).await;
-    let create = plant.submit_def(plant.registration(0, "lab-0", &plant.lab.url)).await;
-    plant.drive(create, &[]).await;
+    plant.enrol().await;
     let podm = plant.lab.uuids[0].clone();
     let mut nodes = Vec::new();
     for ms in (2..90).step_by(5) {

@@ -490,16 +490,6 @@ async fn many_podms_differ_and_stop_at_once_even_with_a_hung_client() {
     assert!(hung.await.unwrap().is_err());
 }
 
-#[tokio::test]
-async fn only_the_rsd_flavour_starts() {
-    for flavour in [SimFlavour::Composition, SimFlavour::Eem] {
-        let started = sim::run(SimConfig { flavour, ..SimConfig::default() }, &Shutdown::new()).await;
-        assert!(matches!(started, Err(sim::SimError::Flavour(_))));
-    }
-    let refused = Command::new(env!("CARGO_BIN_EXE_podm-sim")).args(["--flavour", "eem"]).output().unwrap();
-    assert_eq!(refused.status.code(), Some(2));
-}
-
 /// The binary, killed without mercy at the end.
 struct Binary {
     child: Child,
@@ -554,4 +544,41 @@ async fn nodes_survive_a_kill() {
     assert_eq!((&nodes[0]["nodes"][0]["name"], &nodes[0]["nodes"][0]["state"]), (&json!("one"), &json!("Allocated")));
     let next = http.post(format!("{}{ALLOCATE}", second.url)).json(&json!({})).send().await.unwrap();
     assert_eq!(path_of(&next), format!("{NODES}/4"), "numbers are not used twice");
+}
+
+#[tokio::test]
+async fn an_expether_manager_joins_devices_and_machines_by_groups() {
+    let sim = Sim::start(SimConfig { flavour: SimFlavour::Eem, systems: 4, ..SimConfig::default() }).await;
+    let put = |path: String, group: Value| sim.on(0, Method::PUT, &path).json(&json!({ "group_id": group })).send();
+    let ids = async |query: &str| -> Vec<String> {
+        let listed = sim.json(query).await;
+        listed["devices"].as_array().unwrap().iter().map(|d| d["id"].as_str().unwrap().to_owned()).collect()
+    };
+    assert!(sim.json("/api_version").await["api_version"].is_string());
+    let (machines, all) = (ids("/devices?status=eesv").await, ids("/devices?status=eeio").await);
+    assert_eq!((machines.len(), all.len()), (4, 8));
+    let picked = put(format!("/devices/{}/group_id", machines[0]), Value::Null).await.unwrap();
+    let group = picked.json::<Value>().await.unwrap()["group_id"].as_str().unwrap().to_owned();
+    put(format!("/devices/{}/group_id", all[0]), json!(group)).await.unwrap();
+    assert_eq!(ids(&format!("/devices?status=eeio&group_id={group}")).await, [all[0].clone()]);
+    assert_eq!(sim.json("/sim/nodes").await[0]["nodes"][0]["devices"], json!([all[0]]));
+    put(format!("/devices/{}/group_id", all[0]), json!("4000")).await.unwrap();
+    assert_eq!(sim.json("/sim/nodes").await[0]["stolen"], 1);
+    sim.on(0, Method::DELETE, &format!("/devices/{}/group_id", all[0])).send().await.unwrap();
+    assert_eq!(sim.json(&format!("/devices/{}", all[0])).await["device"]["group_id"], "4093");
+    for bad in [json!("0"), json!("4093"), json!(17)] {
+        assert_eq!(put(format!("/devices/{}/group_id", all[0]), bad).await.unwrap().status(), StatusCode::BAD_REQUEST);
+    }
+    let detail = sim.json("/devices/detail?status=eeio").await;
+    for (field, values) in [("type", ["10g", "40g"]), ("notification_status0", ["down", "up"])] {
+        let text = |d: &Value| d[field].as_str().or_else(|| d[field][0].as_str()).unwrap().to_owned();
+        let seen: BTreeSet<String> = detail["devices"].as_array().unwrap().iter().map(text).collect();
+        assert_eq!(seen.into_iter().collect::<Vec<_>>(), values);
+    }
+    let missing = sim.get("/devices/0x0").await;
+    assert_eq!(missing.status(), StatusCode::NOT_FOUND);
+    assert_eq!(missing.json::<Value>().await.unwrap()["code"], "40400");
+    let stranger = sim.http.get(format!("{}/api_version", sim.urls[0])).send().await.unwrap();
+    assert_eq!(stranger.status(), StatusCode::UNAUTHORIZED);
+    assert_eq!(stranger.json::<Value>().await.unwrap()["code"], "40100");
 }

@@ -135,3 +135,39 @@ async fn a_body_that_is_passed_on_is_stored_sealed_and_shown_nowhere() {
     }
     assert!(seen > 3);
 }
+
+#[tokio::test]
+async fn a_proxied_body_that_is_not_said_to_be_json_is_refused_and_nothing_is_sent() {
+    let (plant, front) = one().await;
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let asked = client.post(format!("{}/Nodes/Actions/Allocate", front.url)).body(r#"{"Name": "n"}"#);
+    let answer = asked.header("content-type", "text/plain").send().await.unwrap();
+    assert_eq!(answer.status().as_u16(), 415);
+    let said: Value = answer.json().await.unwrap();
+    assert_eq!(said.as_object().unwrap().len(), 5, "{said}");
+    assert_eq!((plant.lab.posts().await, plant.lab.nodes().await.len()), (0, 0));
+}
+
+#[tokio::test]
+async fn the_openstack_client_lists_creates_shows_and_deletes_pod_managers() {
+    let plant = Plant::bare(two(), true).await;
+    let front = Front::over(&plant).await;
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    // `make setup-test` puts requests there, beside Ironic.
+    let mut client = std::process::Command::new(root.join("target/venv/ironic/bin/python"));
+    client.arg(root.join("tests/support/valenceclient.py")).args([&front.url, &plant.lab.url, support::podm::PASSWORD]);
+    let ended = tokio::task::spawn_blocking(move || client.output().expect("make setup-test")).await.unwrap();
+    assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
+    let steps: Value = serde_json::from_slice(&ended.stdout).unwrap();
+    let (made, id) = (&steps[1], steps[1][0].as_str().unwrap());
+    assert_eq!(
+        (&steps[0], &made[1], &made[2], &made[3], &made[4]),
+        (&json!([]), &json!("p"), &json!(plant.lab.url), &json!("redfishv1"), &json!("Online"),)
+    );
+    assert_eq!((&steps[2], &steps[3]), (&json!([made]), made));
+    let gone = format!("Pod Manager {id} not found in database.");
+    assert_eq!(
+        steps.as_array().unwrap()[4..],
+        [json!("duplicated name or url !"), json!("DELETED"), json!(gone), json!([])]
+    );
+}

@@ -112,11 +112,6 @@ pub(crate) fn no_such_path() -> Problem {
     framework(404, "NotFound", "nothing is served under this path")
 }
 
-/// 501 for what v1 has and this version has not.
-pub(crate) fn not_implemented() -> Problem {
-    framework(501, "NotImplemented", "this version does not serve the path yet")
-}
-
 /// A parameter of the path or the query that is not what it must be.
 pub(crate) fn bad_field(name: &str, value: &str, why: &str) -> Problem {
     let shown: String = value.chars().take(100).collect();

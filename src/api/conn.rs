@@ -1,12 +1,13 @@
 //! A connection that remembers when it last moved a byte and whether a request is being answered on it.
 //!
-//! hyper limits how long a header may take, and nothing else: a client that connects and says nothing, or that never reads its
-//! answer, would hold its place for ever. The accept loop asks [`Activity::is_stale`] now and then.
+//! hyper limits how long a header may take, counted from the answer before it: that ends connections that are merely idle, too. A client
+//! that connects and says nothing, sends half a header, or never reads its answer would hold its place for ever. The accept loop asks
+//! [`Activity::is_stale`] now and then.
 
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -21,7 +22,16 @@ pub(crate) struct Activity {
     moved_ms: AtomicU64,
     requests: AtomicU64,
     in_flight: AtomicUsize,
+    /// When the first byte of a header came that is not whole yet; 0 between requests.
+    header_ms: AtomicU64,
+    /// Whether anything was read.
+    greeted: AtomicBool,
+    /// HTTP/2, whose frames come between requests, too.
+    multiplexed: AtomicBool,
 }
+
+/// What an HTTP/2 client says first.
+const PREFACE: &[u8] = b"PRI ";
 
 impl Activity {
     pub(crate) fn new() -> Arc<Self> {
@@ -30,29 +40,56 @@ impl Activity {
             moved_ms: AtomicU64::new(0),
             requests: AtomicU64::new(0),
             in_flight: AtomicUsize::new(0),
+            header_ms: AtomicU64::new(0),
+            greeted: AtomicBool::new(false),
+            multiplexed: AtomicBool::new(false),
         })
     }
 
+    fn now_ms(&self) -> u64 {
+        u64::try_from(self.opened.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
     fn moved(&self) {
-        let ms = u64::try_from(self.opened.elapsed().as_millis()).unwrap_or(u64::MAX);
-        self.moved_ms.store(ms, Ordering::Relaxed);
+        self.moved_ms.store(self.now_ms(), Ordering::Relaxed);
+    }
+
+    /// Bytes came: between requests they begin a header.
+    fn read(&self, bytes: &[u8]) {
+        if bytes.is_empty() {
+            return;
+        }
+        if !self.greeted.swap(true, Ordering::Relaxed) && bytes.starts_with(PREFACE) {
+            self.multiplexed.store(true, Ordering::Relaxed);
+        }
+        if self.in_flight.load(Ordering::Relaxed) == 0 && !self.multiplexed.load(Ordering::Relaxed) {
+            // Its first byte counts, so a header that drips does not last longer.
+            let _begun = self.header_ms.compare_exchange(0, self.now_ms().max(1), Ordering::Relaxed, Ordering::Relaxed);
+        }
     }
 
     /// Counts a request until the guard is dropped.
     pub(crate) fn request(self: &Arc<Self>) -> Answering {
         self.requests.fetch_add(1, Ordering::Relaxed);
+        self.header_ms.store(0, Ordering::Relaxed);
         self.in_flight.fetch_add(1, Ordering::Relaxed);
         Answering(self.clone())
     }
 
-    /// Whether the connection should be closed: no request within `first`, or nothing moving for [`IDLE`].
-    pub(crate) fn is_stale(&self, first: Duration) -> bool {
+    /// Whether the connection should be closed: no request within twice `header`, a header that takes longer than that, or nothing
+    /// moving for [`IDLE`].
+    pub(crate) fn is_stale(&self, header: Duration) -> bool {
         if self.in_flight.load(Ordering::Relaxed) > 0 {
             return false;
         }
         let open = self.opened.elapsed();
         let still = open.saturating_sub(Duration::from_millis(self.moved_ms.load(Ordering::Relaxed)));
-        (self.requests.load(Ordering::Relaxed) == 0 && open > first) || still > IDLE
+        let silent = self.requests.load(Ordering::Relaxed) == 0 && open > header * 2;
+        let half = match self.header_ms.load(Ordering::Relaxed) {
+            0 => false,
+            begun => open.saturating_sub(Duration::from_millis(begun)) > header,
+        };
+        silent || half || still > IDLE
     }
 }
 
@@ -87,7 +124,9 @@ impl<S> Watched<S> {
 
 impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
         let poll = Pin::new(&mut self.inner).poll_read(cx, buf);
+        self.activity.read(buf.filled().get(before..).unwrap_or_default());
         self.note(poll)
     }
 }

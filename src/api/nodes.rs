@@ -13,7 +13,7 @@ use super::{networks, storages, submit, systems, v1};
 use crate::ids::is_record_id;
 use crate::model::flavor::Requirements;
 use crate::model::kind;
-use crate::model::node::BriefNode;
+use crate::model::node::{BriefNode, Node};
 use crate::model::params::{Action, VlanAssign};
 use crate::model::podm::Podm;
 use crate::model::problem::Problem;
@@ -58,6 +58,18 @@ pub(crate) struct ManageBody {
     podm_id: Option<String>,
 }
 
+/// Arguments of Ironic's node, laid over those that Valence knows.
+#[derive(Deserialize, ToSchema)]
+#[expect(dead_code, reason = "read for its checks; the task carries the body")]
+pub(crate) struct RegisterBody {
+    /// How Ironic reaches the hardware, laid over Valence's own words key by key.
+    #[serde(default)]
+    driver_info: serde_json::Map<String, Value>,
+    /// Everything else, such as `extra` or `resource_class`.
+    #[serde(flatten)]
+    rest: serde_json::Map<String, Value>,
+}
+
 /// Composed nodes.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "a shape for the document")]
@@ -96,8 +108,10 @@ pub(crate) fn resource() -> Resource {
         )
         .query(&[text("interface_id", "one interface; all of the node's when absent")])
         .prefer()
-        .post("/{uuid}/register", "Registers a node with Ironic", later)
-        .hidden()
+        .post("/{uuid}/register", "Registers a node with Ironic", register)
+        .takes::<RegisterBody>()
+        .answers::<Node>(200)
+        .prefer()
 }
 
 async fn list(call: Call) -> Answer {
@@ -191,7 +205,11 @@ async fn action(call: Call) -> Answer {
     v1::act(&call, task, v1::nothing).await
 }
 
-/// Not served yet: 501 in five keys, instead of pretending that the path is unknown.
-async fn later(_call: Call) -> Answer {
-    Err(super::answer::not_implemented().into())
+async fn register(call: Call) -> Answer {
+    known_form(&call)?;
+    let body = call.needed_json()?;
+    let _object: RegisterBody = read(&body)?;
+    let mut task = v1::change("node.register", json!({"body": body}));
+    task.node_id = Some(call.param(0).to_owned());
+    v1::act(&call, task, v1::result).await
 }

@@ -2,6 +2,8 @@
 //!
 //! Reads are sync tasks, changes tasks; both pass the Pod Manager's gates. The answer is the Pod Manager's own.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::{Value, json};
 use warp::http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, X_CONTENT_TYPE_OPTIONS};
 use warp::http::{HeaderValue, StatusCode};
@@ -46,8 +48,13 @@ async fn read(call: Call) -> Answer {
 
 async fn write(call: Call) -> Answer {
     let mut params = json!({"method": call.method.as_str(), "path": target(&call)});
-    // Without a JSON content type there is no body, as everywhere in v1.
-    if let (Some(body), Some(map)) = (call.json()?, params.as_object_mut()) {
+    let body = call.json()?;
+    // Elsewhere in v1 there is no body without a JSON content type. Here a change would be sent that is not the one that was asked for.
+    if body.is_none() && !call.body.is_empty() {
+        let detail = "only JSON is passed on, and its Content-Type must say so";
+        return Err(Problem::unsupported_media_type(detail).into());
+    }
+    if let (Some(body), Some(map)) = (body, params.as_object_mut()) {
         map.insert("body".into(), body);
     }
     let mut task = v1::change("proxy.write", params);
@@ -78,7 +85,9 @@ fn passed_on(result: &Value) -> Answer {
         let detail = "the Pod Manager's answer is too large to be passed on";
         return Err(Problem::bad_gateway(detail).into());
     };
-    let mut response = warp::reply::with_status(body.to_owned(), status).into_response();
+    let bytes = if result["base64"] == true { BASE64.decode(body).ok() } else { Some(body.as_bytes().to_vec()) };
+    let bytes = bytes.ok_or_else(|| Problem::internal("the stored answer cannot be read"))?;
+    let mut response = warp::reply::with_status(bytes, status).into_response();
     response.headers_mut().remove(CONTENT_TYPE);
     for pair in result["headers"].as_array().into_iter().flatten() {
         let (name, value) = (pair[0].as_str().unwrap_or_default(), pair[1].as_str().unwrap_or_default());

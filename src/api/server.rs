@@ -29,7 +29,7 @@ const MAX_HEADERS: usize = 100;
 /// Most bytes of one request's headers.
 const MAX_HEADER_BYTES: usize = 64 * 1024;
 /// How often a connection is looked at for standing still.
-const LOOK: Duration = Duration::from_secs(5);
+const LOOK: Duration = Duration::from_secs(1);
 /// What a connection too many hears.
 const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nRetry-After: 2\r\n\
 Connection: close\r\nContent-Length: 163\r\n\r\n{\"request_id\": \"00000000-0000-0000-0000-000000000000\", \"code\": \"Service Unavailable\", \
@@ -39,7 +39,7 @@ Connection: close\r\nContent-Length: 163\r\n\r\n{\"request_id\": \"00000000-0000
 struct Server {
     routes: BoxedFilter<(Response,)>,
     builder: Builder<TokioExecutor>,
-    first: Duration,
+    header: Duration,
     stop: CancellationToken,
     /// Fires when a stop has taken long enough.
     abort: CancellationToken,
@@ -54,12 +54,7 @@ pub(crate) async fn run(
 ) -> Result<(), Infallible> {
     let header_timeout = config.api.header_timeout.unsigned_abs();
     let mut builder = Builder::new(TokioExecutor::new());
-    builder
-        .http1()
-        .timer(TokioTimer::new())
-        .header_read_timeout(header_timeout)
-        .max_headers(MAX_HEADERS)
-        .max_buf_size(MAX_HEADER_BYTES);
+    builder.http1().timer(TokioTimer::new()).max_headers(MAX_HEADERS).max_buf_size(MAX_HEADER_BYTES);
     builder
         .http2()
         .timer(TokioTimer::new())
@@ -67,7 +62,7 @@ pub(crate) async fn run(
         .max_concurrent_streams(256)
         .keep_alive_interval(Duration::from_secs(20));
     let abort = CancellationToken::new();
-    let server = Arc::new(Server { routes, builder, first: header_timeout * 2, stop: stop.clone(), abort });
+    let server = Arc::new(Server { routes, builder, header: header_timeout, stop: stop.clone(), abort });
     let places = Arc::new(Semaphore::new(config.api.max_connections));
     let connections = TaskTracker::new();
     loop {
@@ -137,7 +132,7 @@ impl Server {
         let io = TokioIo::new(Watched::new(stream, activity.clone()));
         let mut connection = std::pin::pin!(self.builder.serve_connection(io, service));
         let mut stopping = false;
-        let mut look = tokio::time::interval(LOOK);
+        let mut look = tokio::time::interval(LOOK.min(self.header.max(Duration::from_millis(10))));
         loop {
             tokio::select! {
                 ended = connection.as_mut() => {
@@ -152,7 +147,7 @@ impl Server {
                 }
                 () = self.abort.cancelled() => break,
                 _ = look.tick() => {
-                    if activity.is_stale(self.first) {
+                    if activity.is_stale(self.header) {
                         break;
                     }
                 }

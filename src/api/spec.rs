@@ -192,8 +192,8 @@ fn labels(labels: &BTreeMap<String, String>) -> Result<(), Problem> {
     Ok(())
 }
 
-/// The definition with every password, and every body that is passed on, sealed for the Pod Manager it belongs to; a new one gets its id
-/// here.
+/// The definition with every password, and every body that is passed on, sealed for the Pod Manager, or the node, it belongs to; a
+/// new Pod Manager gets its id here.
 ///
 /// # Errors
 /// 503 when there is a password and no key.
@@ -201,7 +201,9 @@ fn sealed(key: Option<&SecretKey>, mut def: Definition) -> Result<Definition, Pr
     if def.kind == "podm.create" {
         def.podm_id.get_or_insert_with(new_record_id);
     }
-    let owner = def.podm_id.clone().unwrap_or_default();
+    // A registration's Pod Manager is not known yet, its node is.
+    let owner = if def.kind == "node.register" { &def.node_id } else { &def.podm_id };
+    let owner = owner.clone().unwrap_or_default();
     let seal = |clear: &str| {
         let key = key.ok_or_else(|| {
             Problem::unavailable(
@@ -219,7 +221,7 @@ fn sealed(key: Option<&SecretKey>, mut def: Definition) -> Result<Definition, Pr
             }
         }
         // Nobody knows where in it a secret stands.
-        "proxy.write" => {
+        "proxy.write" | "node.register" => {
             if let Some(body) = def.params.get_mut("body") {
                 *body = seal(&body.to_string())?;
             }

@@ -20,7 +20,9 @@ pub(crate) fn path_of(id: TaskId) -> String {
 pub(crate) fn task(record: &TaskRecord) -> Task {
     let mut task = record.to_task();
     task.params = mask(&task.params);
-    if let Some(body) = task.params.get_mut("body").filter(|_| task.kind == "proxy.write") {
+    if let Some(body) =
+        task.params.get_mut("body").filter(|_| matches!(task.kind.as_str(), "proxy.write" | "node.register"))
+    {
         *body = MASK.into();
     }
     if task.kind.starts_with("podm.") {

@@ -1,5 +1,7 @@
 //! `valence node`: compose, look at, reset, boot and delete composed nodes.
 
+use std::io::Read as _;
+
 use clap::{Args, Subcommand, ValueEnum};
 use reqwest::Method;
 use serde_json::{Map, Value, json};
@@ -10,6 +12,8 @@ use super::follow::{self, Wait};
 use super::output::{Output, properties, rows};
 use super::watch::{Watch, repeat};
 
+/// Most that is read of a body on standard input; the API takes no more.
+const MOST_BODY_BYTES: u64 = 1024 * 1024;
 const COLUMNS: [&str; 5] = ["uuid", "name", "podm_id", "index", "resource_uri"];
 const HEAD: [&str; 5] = ["UUID", "NAME", "PODM", "INDEX", "RESOURCE"];
 
@@ -61,6 +65,17 @@ pub enum NodeCommand {
         /// For every boot, not only the next
         #[arg(long)]
         continuous: bool,
+        /// Wait for the end.
+        #[command(flatten)]
+        wait: Wait,
+    },
+    /// Register a node with Ironic
+    Register {
+        /// Node uuid
+        id: String,
+        /// JSON object with arguments of Ironic's node, such as '{"resource_class": "gold"}'; `-` reads it from standard input
+        #[arg(long, value_name = "JSON", default_value = "{}")]
+        body: String,
         /// Wait for the end.
         #[command(flatten)]
         wait: Wait,
@@ -160,6 +175,11 @@ pub(super) async fn run(command: NodeCommand, api: &Client, out: &mut Output<'_>
             let body = json!({"Boot": {"Enabled": enabled, "Target": target}});
             act(api, &id, &body, wait, &format!("node {id} boots from {target} ({enabled})"), out).await
         }
+        NodeCommand::Register { id, body, wait } => {
+            let body = json_given(&body)?;
+            let task = api.change(Method::POST, &["v1", "nodes", &id, "register"], Some(&body)).await?;
+            done(follow::maybe(api, &task, wait, out).await?, &format!("node {id} is registered with Ironic"), out)
+        }
     }
 }
 
@@ -189,6 +209,17 @@ pub(super) fn done(result: Option<Value>, said: &str, out: &mut Output<'_>) -> R
         Some(_) => Ok(out.line(said)?),
         None => Ok(()),
     }
+}
+
+/// The JSON of an option, or of standard input.
+fn json_given(text: &str) -> Result<Value, CtlError> {
+    let mut read = String::new();
+    if text == "-" {
+        let all = std::io::stdin().take(MOST_BODY_BYTES).read_to_string(&mut read);
+        all.map_err(|e| CtlError::Usage(format!("--body: standard input cannot be read: {e}")))?;
+    }
+    let text = if text == "-" { &read } else { text };
+    serde_json::from_str(text).map_err(|e| CtlError::Usage(format!("--body is not JSON: {e}")))
 }
 
 /// The v1 body of a compose; its numbers are strings.

@@ -12,6 +12,9 @@ pub struct DriverInfo {
     pub description: &'static str,
     /// What can be asked of it: `compose`, `devices`, `storage`, `network`, `telemetry`.
     pub can: &'static [&'static str],
+    /// Whether it may be spoken to in sessions; else every request proves who sends it.
+    #[serde(skip)]
+    pub sessions: bool,
 }
 
 /// Intel Rack Scale Design.
@@ -19,6 +22,7 @@ pub const REDFISHV1: DriverInfo = DriverInfo {
     name: "redfishv1",
     description: "Intel Rack Scale Design: nodes are allocated and assembled by the Pod Manager",
     can: &["compose", "devices", "storage", "network", "telemetry"],
+    sessions: true,
 };
 
 /// DMTF's standard Redfish.
@@ -26,7 +30,24 @@ pub const REDFISH: DriverInfo = DriverInfo {
     name: "redfish",
     description: "standard Redfish: nodes are composed of resource blocks, or are servers as they stand",
     can: &["compose", "storage", "network", "telemetry"],
+    sessions: true,
+};
+
+/// NEC ExpEther.
+pub const EXPETHER: DriverInfo = DriverInfo {
+    name: "expether",
+    description: "NEC ExpEther Manager: nodes are machines as they stand, with PCIe devices of a pool attached over Ethernet",
+    can: &["compose", "devices"],
+    sessions: false,
 };
 
 /// Every driver.
-pub const DRIVERS: [DriverInfo; 2] = [REDFISHV1, REDFISH];
+pub const DRIVERS: [DriverInfo; 3] = [REDFISHV1, REDFISH, EXPETHER];
+
+impl DriverInfo {
+    /// The driver of a name.
+    #[must_use]
+    pub fn find(name: &str) -> Option<&'static Self> {
+        DRIVERS.iter().find(|known| known.name == name)
+    }
+}

@@ -25,6 +25,9 @@ pub enum Cause {
     /// It answered with a status that is no success.
     #[error("answered {}: {}", .0.status, .0.detail)]
     Refused(Box<Refusal>),
+    /// It cannot do what is asked of it, as was found before anything was sent: the error as a client sees it.
+    #[error("{}", .0.detail)]
+    Impossible(Box<Problem>),
     /// No connection: nothing was sent.
     #[error("cannot be reached: {0}")]
     Unreachable(String),
@@ -109,7 +112,8 @@ impl RedfishError {
             Cause::Unreachable(_) | Cause::Unanswered(_) => Advice::Retry { after: None },
             Cause::NotNow(left) => Advice::Retry { after: Some(*left) },
             Cause::LeaseOver => Advice::Stop,
-            Cause::TooLarge(_)
+            Cause::Impossible(_)
+            | Cause::TooLarge(_)
             | Cause::Forbidden(_)
             | Cause::Malformed(_)
             | Cause::Credentials(_)
@@ -129,6 +133,7 @@ impl RedfishError {
             }
             Cause::Refused(r) if r.status < 400 => Problem::bad_gateway(text),
             Cause::Refused(r) => Problem::podm(r.status, &r.code, &r.title, r.detail.clone()),
+            Cause::Impossible(problem) => (**problem).clone(),
             Cause::NotNow(left) => Problem::unavailable(text).again_after(*left),
             Cause::Unreachable(_) | Cause::LeaseOver => Problem::unavailable(text),
             Cause::Unanswered(_) => Problem::timeout(text),

@@ -29,7 +29,8 @@ impl Refusal {
     #[must_use]
     pub fn read(status: u16, retry_after: Option<Duration>, body: &Value) -> Self {
         let words = reqwest::StatusCode::from_u16(status).ok().and_then(|s| s.canonical_reason()).unwrap_or("Error");
-        let error = &body["error"];
+        // An ExpEther Manager has code and message without an object around them.
+        let error = if body["error"].is_null() { body } else { &body["error"] };
         let messages = messages(&error["@Message.ExtendedInfo"]);
         let text = |v: &Value| v.as_str().filter(|s| !s.is_empty()).map(cut);
         let title = text(&error["message"]);
@@ -81,6 +82,12 @@ mod tests {
             assert!(refusal.detail.contains("500"), "{}", refusal.detail);
         }
         assert_eq!(Refusal::read(400, None, &json!("no")).detail, "no");
+    }
+
+    #[test]
+    fn an_error_need_not_stand_in_an_object() {
+        let refusal = Refusal::read(404, None, &json!({"code": "40400", "message": "no such device"}));
+        assert_eq!((refusal.code.as_str(), refusal.detail.as_str()), ("40400", "no such device"));
     }
 
     #[test]

@@ -70,6 +70,8 @@ pub enum Change<'a> {
     Post(Option<&'a Value>),
     /// PATCH, with the version it is meant for when that is known.
     Patch(&'a Value, Option<&'a str>),
+    /// PUT.
+    Put(&'a Value),
     /// DELETE.
     Delete,
 }
@@ -207,6 +209,7 @@ impl Client {
         let (method, name, body, version) = match change {
             Change::Post(body) => (Method::POST, "POST", body, None),
             Change::Patch(body, version) => (Method::PATCH, "PATCH", Some(body), version),
+            Change::Put(body) => (Method::PUT, "PUT", Some(body), None),
             Change::Delete => (Method::DELETE, "DELETE", None, None),
         };
         let response = self.send(method, name, &path, body, version).await?;
@@ -387,7 +390,8 @@ impl Client {
         Ok(bytes)
     }
 
-    fn refused(
+    /// The error of an answer that is a refusal, without our secrets.
+    pub(super) fn refused(
         &self,
         name: &'static str,
         path: &str,

@@ -20,6 +20,7 @@ use super::login::Door;
 use super::session::Sessions;
 use crate::config::RedfishConfig;
 use crate::lease::Lease;
+use crate::model::driver::DriverInfo;
 use crate::model::podm::Podm;
 use crate::secret::{SecretError, SecretKey};
 use crate::shutdown::Shutdown;
@@ -137,7 +138,9 @@ impl Pool {
             Client::new(http.clone(), podm.name.clone(), &url, account, auth, lease, inner.max_body_bytes)
                 .watched(inner.circuits.watch(&podm.uuid))
         };
-        let slot = inner.sessions.slot(podm, || Door(client(account.clone(), Auth::Nothing, None)));
+        let has_sessions = DriverInfo::find(&podm.driver).is_none_or(|driver| driver.sessions);
+        let door = || Door(client(account.clone(), Auth::Nothing, None));
+        let slot = if has_sessions { inner.sessions.slot(podm, door) } else { None };
         Ok(client(account, slot.map_or(Auth::Basic, Auth::Session), lease))
     }
 
@@ -146,15 +149,24 @@ impl Pool {
     /// # Errors
     /// Without the key that sealed it.
     pub fn unseal(&self, podm: &Podm, sealed: &str) -> Result<SecretString, RedfishError> {
-        let key = self.0.key.as_ref().ok_or(SecretError::NoKey);
-        let opened = key.and_then(|key| key.unseal(&podm.uuid, sealed));
-        opened.map_err(|e| about(podm, Cause::Credentials(e.to_string())))
+        self.unseal_for(&podm.uuid, sealed).map_err(|e| about(podm, Cause::Credentials(e.to_string())))
     }
 
-    fn account(&self, podm: &Podm) -> Result<Option<Account>, SecretError> {
+    /// Opens what the API has sealed for whatever it is about, by its id.
+    ///
+    /// # Errors
+    /// Without the key that sealed it.
+    pub fn unseal_for(&self, owner: &str, sealed: &str) -> Result<SecretString, SecretError> {
+        self.0.key.as_ref().ok_or(SecretError::NoKey)?.unseal(owner, sealed)
+    }
+
+    /// A Pod Manager's credentials, unsealed.
+    ///
+    /// # Errors
+    /// Without the key that sealed them.
+    pub fn account(&self, podm: &Podm) -> Result<Option<Account>, SecretError> {
         let Some(items) = podm.basic() else { return Ok(None) };
-        let key = self.0.key.as_ref().ok_or(SecretError::NoKey)?;
-        let password = key.unseal(&podm.uuid, &items.password)?;
+        let password = self.unseal_for(&podm.uuid, &items.password)?;
         Ok(Some(Account { username: items.username.clone(), password }))
     }
 }

@@ -216,6 +216,40 @@ pub fn is_composed_system(system: &Resource) -> Result<bool, RedfishError> {
     }
 }
 
+/// Where a collection of systems, or a zone, announces how systems are composed.
+///
+/// *Evidence*: DMTF's newer mockups have it on the collection; DSP2050 and the older ones on each zone.
+pub const CAPABILITIES: &str = "@Redfish.CollectionCapabilities/Capabilities";
+
+/// The target of the Compose action.
+///
+/// *Evidence*: DMTF's mockup of it says `CompostionService`, where there is nothing: a target outside the service is not followed.
+///
+/// # Errors
+/// When the target is no text.
+pub fn compose_target(service: &Resource) -> Result<Option<String>, RedfishError> {
+    own_target(service, "CompositionService", "Compose")
+}
+
+/// Whether a block is in no system. One that can be shared is free only until it is in its first: a block is one node's.
+///
+/// *Evidence*: composition emulators show blocks as Unused of which systems are made, and compose them again; so the systems are asked too.
+///
+/// # Errors
+/// When a field is wrong.
+pub fn is_free_block(block: &Resource, composed: &[Resource]) -> Result<bool, RedfishError> {
+    let is_there =
+        !matches!(block.text("Status/State")?.as_deref(), Some("Absent" | "Disabled" | "UnavailableOffline"));
+    let is_unused = matches!(block.text("CompositionStatus/CompositionState")?.as_deref(), None | Some("Unused"));
+    let same = |link: &String| link.trim_end_matches('/') == block.path.trim_end_matches('/');
+    for system in composed {
+        if system.links("Links/ResourceBlocks")?.iter().any(same) {
+            return Ok(false);
+        }
+    }
+    Ok(is_there && is_unused)
+}
+
 /// Whether a block is reserved by another client.
 ///
 /// *Evidence*: DMTF's interface emulator has the text "false".
@@ -292,6 +326,31 @@ mod tests {
         assert_eq!(target("/n/2/Actions/ComposedNode.Reset"), "/n/1/Actions/ComposedNode.Reset");
         assert_eq!(target("/n/1/Actions/Own"), "/n/1/Actions/Own");
         assert_eq!(target("/systems/1/Actions/ComposedNode.Reset"), "/systems/1/Actions/ComposedNode.Reset");
+    }
+
+    #[test]
+    fn a_block_is_free_when_neither_it_nor_a_system_says_otherwise() {
+        let block = |status: Value| resource("/b/1", json!({ "CompositionStatus": status }));
+        let unused = block(json!({"CompositionState": "Unused"}));
+        assert!(is_free_block(&unused, &[]).unwrap());
+        assert!(is_free_block(&block(Value::Null), &[]).unwrap());
+        for state in ["Composed", "ComposedAndAvailable", "Composing", "Failed", "Unavailable"] {
+            assert!(!is_free_block(&block(json!({ "CompositionState": state })), &[]).unwrap(), "{state}");
+        }
+        let system = resource("/s/1", json!({"Links": {"ResourceBlocks": [{"@odata.id": "/b/1/"}]}}));
+        assert!(!is_free_block(&unused, &[system]).unwrap());
+        assert!(!is_reserved(&block(json!({"Reserved": "false"}))) && is_reserved(&block(json!({"Reserved": "True"}))));
+    }
+
+    #[test]
+    fn a_misspelt_compose_action_is_found() {
+        let target = |target: &str| {
+            let body = json!({"Actions": {"#CompositionService.Compose": {"target": target}}});
+            compose_target(&resource("/redfish/v1/CompositionService", body)).unwrap().unwrap()
+        };
+        let right = "/redfish/v1/CompositionService/Actions/CompositionService.Compose";
+        assert_eq!(target("/redfish/v1/CompostionService/Actions/CompositionService.Compose"), right);
+        assert_eq!(target(right), right);
     }
 
     #[test]

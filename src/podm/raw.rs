@@ -1,5 +1,7 @@
 //! Requests that are passed on to a Pod Manager as they are, under the same limits, guard, session and lease as every other.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use reqwest::Method;
 use serde_json::Value;
 
@@ -36,8 +38,11 @@ pub struct RawAnswer {
     pub status: u16,
     /// Its headers.
     pub headers: Vec<(String, String)>,
-    /// Its body.
+    /// Its body; in base64 when it is no text.
     pub body: String,
+    /// Whether it is no text.
+    #[serde(default)]
+    pub base64: bool,
 }
 
 impl Client {
@@ -65,7 +70,11 @@ impl Client {
             .filter(|(name, _)| !NOT_PASSED.contains(&name.as_str()) && !name.as_str().starts_with("access-control-"))
             .filter_map(|(name, value)| Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned())))
             .collect();
-        let body = String::from_utf8_lossy(&self.bytes(name, &path, response).await?).into_owned();
-        Ok(RawAnswer { status, headers, body })
+        let bytes = self.bytes(name, &path, response).await?;
+        let (body, base64) = match String::from_utf8(bytes) {
+            Ok(text) => (text, false),
+            Err(error) => (BASE64.encode(error.as_bytes()), true),
+        };
+        Ok(RawAnswer { status, headers, body, base64 })
     }
 }

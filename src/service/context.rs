@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Verdict;
 use crate::ids::{Bucket, TaskId};
+use crate::ironic::Ironic;
 use crate::lease::Lease;
 use crate::model::kind::{self, Kind};
 use crate::model::podm::Podm;
@@ -30,6 +31,7 @@ use crate::store::tasks::NewTask;
 pub struct Context {
     store: Store,
     pool: Pool,
+    ironic: Ironic,
     claimed: Claimed,
     def: Definition,
     lease: Lease,
@@ -52,7 +54,15 @@ impl Context {
     ) -> Self {
         let latest = Mutex::new(claimed.checkpoint.clone());
         let cancel = CancellationToken::new();
-        Self { store, pool, claimed, def, lease, stop, cancel, outstanding: AtomicBool::new(false), latest }
+        let (ironic, outstanding) = (Ironic::default(), AtomicBool::new(false));
+        Self { store, pool, ironic, claimed, def, lease, stop, cancel, outstanding, latest }
+    }
+
+    /// With an Ironic; without this there is none.
+    #[must_use]
+    pub fn with_ironic(mut self, ironic: Ironic) -> Self {
+        self.ironic = ironic;
+        self
     }
 
     /// The token that this attempt fires when it hears first, at a checkpoint, that a cancel was asked for.
@@ -68,7 +78,7 @@ impl Context {
         let latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let claimed = Claimed { mode, checkpoint: latest, ..self.claimed.clone() };
         let (store, pool, def) = (self.store.clone(), self.pool.clone(), self.def.clone());
-        Self::new(store, pool, claimed, def, self.lease.for_undo(), stop)
+        Self::new(store, pool, claimed, def, self.lease.for_undo(), stop).with_ironic(self.ironic.clone())
     }
 
     /// The task's id.
@@ -237,6 +247,12 @@ impl Context {
     #[must_use]
     pub fn pool(&self) -> &Pool {
         &self.pool
+    }
+
+    /// The provisioning service.
+    #[must_use]
+    pub fn ironic(&self) -> &Ironic {
+        &self.ironic
     }
 
     /// Reads a record.

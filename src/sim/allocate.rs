@@ -52,6 +52,7 @@ fn place(view: &mut View<'_>, system: usize, wanted: Wanted) -> String {
         will_fail: false,
         remote_gib: wanted.remote_gib,
         vlans: wanted.interfaces.into_iter().map(|i| i.vlans).collect(),
+        blocks: Vec::new(),
     };
     kept.nodes.insert(id, node);
     let here = kept.nodes.values().filter(|n| n.system == system).count();

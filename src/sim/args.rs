@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::config::{RsdVersion, SimConfig, SimFlavour};
+use super::config::{ComposeBy, Deviation, RsdVersion, SimConfig, SimFlavour};
 
 /// Simulated Redfish Pod Managers, one or thousands in a process.
 ///
@@ -18,7 +18,7 @@ pub struct SimArgs {
     /// How many PODMs
     #[arg(long, default_value_t = 1)]
     podms: usize,
-    /// What the PODMs speak (only rsd is played so far)
+    /// What the PODMs speak
     #[arg(long, value_enum, default_value = "rsd")]
     flavour: SimFlavour,
     /// Generation of the Intel API that is advertised
@@ -36,7 +36,7 @@ pub struct SimArgs {
     /// Answer without authentication
     #[arg(long)]
     no_auth: bool,
-    /// New volumes keep neither name nor description
+    /// New volumes and composed systems keep neither name nor description
     #[arg(long)]
     forgetful: bool,
     /// Sessions that may be open at once, per PODM
@@ -78,6 +78,12 @@ pub struct SimArgs {
     /// Annotate allowed values in the old way, @DMTF.AllowableValues
     #[arg(long)]
     dmtf_annotations: bool,
+    /// How systems can be composed, in the composition flavour
+    #[arg(long, value_enum, value_delimiter = ',', default_value = "specific,constrained,action")]
+    compose_by: Vec<ComposeBy>,
+    /// How the composition flavour differs from the specification
+    #[arg(long, value_enum, value_delimiter = ',')]
+    deviations: Vec<Deviation>,
     /// UUIDs, serial numbers and MAC addresses follow from it
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -108,6 +114,8 @@ impl From<SimArgs> for SimConfig {
             boot_204: args.boot_204,
             strict_schema: args.strict_schema,
             dmtf_annotations: args.dmtf_annotations,
+            compose_by: args.compose_by,
+            deviations: args.deviations,
             seed: args.seed,
         }
     }

@@ -3,8 +3,9 @@
 use serde_json::{Value, json};
 
 use super::answer::Answer;
+use super::config::SimFlavour;
 use super::hardware::{Hardware, Place};
-use super::view::{View, collection, healthy, link, links, resource, with};
+use super::view::{View, collection, healthy, link, links, resource, standard, with};
 use super::{pool, sensors, storage};
 
 const PATH: &str = "/redfish/v1/Chassis";
@@ -58,6 +59,7 @@ fn chassis(view: &View<'_>, place: Place) -> Value {
         Place::Rack(n) => vec![format!("/redfish/v1/EthernetSwitches/Switch{n}")],
         _ => Vec::new(),
     };
+    let systems = systems.into_iter().flat_map(|n| view.systems_on(n));
     let mut body = with(
         resource(&place.path(), "Chassis.v1_3_0.Chassis", &id, &id),
         json!({
@@ -74,7 +76,7 @@ fn chassis(view: &View<'_>, place: Place) -> Value {
             "Status": healthy(),
             "Links": {
                 "Contains": links(hardware.children(place).into_iter().map(Place::path)),
-                "ComputerSystems": links(systems.iter().map(|n| format!("/redfish/v1/Systems/System{n}"))),
+                "ComputerSystems": links(systems),
                 "Drives": links(drives),
                 "ManagedBy": links(&managers),
                 "Oem": { "Intel_RackScale": {
@@ -89,7 +91,8 @@ fn chassis(view: &View<'_>, place: Place) -> Value {
         body["Links"]["ContainedBy"] = link(parent.path());
     }
     // The published Intel schemas are older than sensors.
-    if matches!(place, Place::Sled(_)) && !view.config.strict_schema {
+    if matches!(place, Place::Sled(_)) && (!view.config.strict_schema || view.config.flavour == SimFlavour::Composition)
+    {
         body["@odata.type"] = Value::from("#Chassis.v1_9_0.Chassis");
         body["Sensors"] = link(format!("{}/Sensors", place.path()));
     }
@@ -97,7 +100,7 @@ fn chassis(view: &View<'_>, place: Place) -> Value {
         body["Power"] = link(format!("{}/Power", place.path()));
         body["Thermal"] = link(format!("{}/Thermal", place.path()));
     }
-    body
+    if view.config.flavour == SimFlavour::Composition { standard(body) } else { body }
 }
 
 /// The Intel extension: where the chassis stands.

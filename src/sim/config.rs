@@ -10,9 +10,9 @@ pub enum SimFlavour {
     /// Intel Rack Scale Design: `/redfish/v1/Nodes`, Allocate, Assemble.
     #[default]
     Rsd,
-    /// DMTF CompositionService. Not played yet.
+    /// DMTF CompositionService: resource blocks, zones, composed systems.
     Composition,
-    /// NEC ExpEther Manager. Not played yet.
+    /// NEC ExpEther Manager: `devices`, `devices/<id>/group_id`.
     Eem,
 }
 
@@ -29,6 +29,36 @@ pub enum RsdVersion {
     #[default]
     #[value(name = "2.4")]
     V2_4,
+}
+
+/// A way of composing systems that a CompositionService offers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum ComposeBy {
+    /// POST of a system with the blocks it is to have.
+    Specific,
+    /// POST of a system with what it is to have.
+    Constrained,
+    /// The Compose action with a manifest.
+    Action,
+}
+
+/// How a CompositionService differs from its specification, as real ones do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Deviation {
+    /// Blocks stay Unused while systems are made of them, and can be composed twice.
+    Unused,
+    /// A system that was made is answered 200 with it, and no Location.
+    Create200,
+    /// A system that was made is answered 204 with a Location.
+    Create204,
+    /// An error to a change is answered 200 with the body `500`.
+    HiddenErrors,
+    /// `Reserved` is a text.
+    ReservedText,
+    /// Members of Systems stand under Links.
+    LinksMembers,
+    /// The target of the Compose action is misspelt.
+    MisspeltTarget,
 }
 
 /// All settings of one simulator process. [`Default`] is what `podm-sim` does without a switch.
@@ -48,7 +78,7 @@ pub struct SimConfig {
     pub user: String,
     /// Its password.
     pub password: String,
-    /// New volumes keep neither name nor description, as some storage services do.
+    /// New volumes and composed systems keep neither name nor description, as with some services.
     pub forgetful: bool,
     /// Whether requests must be authenticated.
     pub auth: bool,
@@ -78,6 +108,10 @@ pub struct SimConfig {
     pub strict_schema: bool,
     /// Allowed values are annotated `@DMTF.AllowableValues`, as before Redfish 1.0.
     pub dmtf_annotations: bool,
+    /// How systems can be composed, in the composition flavour.
+    pub compose_by: Vec<ComposeBy>,
+    /// How the composition flavour differs from the specification.
+    pub deviations: Vec<Deviation>,
     /// UUIDs, serial numbers and MAC addresses follow from it.
     pub seed: u64,
 }
@@ -107,6 +141,8 @@ impl Default for SimConfig {
             boot_204: false,
             strict_schema: false,
             dmtf_annotations: false,
+            compose_by: vec![ComposeBy::Specific, ComposeBy::Constrained, ComposeBy::Action],
+            deviations: Vec::new(),
             seed: 1,
         }
     }

@@ -5,6 +5,8 @@ use serde_json::{Value, json};
 
 use super::answer::Answer;
 use super::call::{Call, Sent};
+use super::config::SimFlavour;
+use super::eem;
 use super::fleet::Fleet;
 
 /// Answers a control request.
@@ -44,20 +46,27 @@ fn refuse(status: StatusCode, detail: &str) -> Answer {
 fn nodes(fleet: &Fleet, call: &Call) -> Value {
     let of = |podm| {
         fleet.with(podm, call, false, |view| {
+            if fleet.config.flavour == SimFlavour::Eem {
+                let (nodes, stolen) = eem::nodes(view);
+                return json!({ "podm": podm, "nodes": nodes, "stolen": stolen });
+            }
             let kept = &view.state.kept;
             let nodes = kept.nodes.iter().map(|(id, node)| {
                 json!({
-                    "index": id.to_string(),
+                    "index": node.path(*id).rsplit('/').next(),
                     "name": node.name,
                     "description": node.description,
                     "state": node.state,
                     "system": format!("System{}", node.system),
+                    "blocks": node.blocks,
                 })
             });
             json!({
                 "podm": podm,
                 "nodes": nodes.collect::<Vec<_>>(),
                 "max_nodes_per_system_ever": kept.max_nodes_per_system_ever,
+                "blocks_composed_twice_ever": kept.blocks_composed_twice_ever,
+                "reserved": kept.reserved,
             })
         })
     };

@@ -45,7 +45,14 @@ pub(super) fn changes(before: &Kept, state: &mut State, now_ms: u64) -> Vec<Outg
             "OriginOfCondition": { "@odata.id": path },
         })
     };
-    let node = |id: &u64| format!("/redfish/v1/Nodes/{id}");
+    let node = |id: &u64| {
+        let known = after.nodes.get(id).or_else(|| before.nodes.get(id));
+        known.map_or_else(String::new, |node| node.path(*id))
+    };
+    let system = |n: &usize| {
+        let composed = after.nodes.iter().find(|(_, node)| node.system == *n && !node.blocks.is_empty());
+        composed.map_or_else(|| format!("/redfish/v1/Systems/System{n}"), |(id, node)| node.path(*id))
+    };
     let mut events = std::mem::take(&mut state.subscriptions.asked);
     for (id, now) in &after.nodes {
         match before.nodes.get(id) {
@@ -67,10 +74,10 @@ pub(super) fn changes(before: &Kept, state: &mut State, now_ms: u64) -> Vec<Outg
         if was != is {
             let key = if is { "ResourcePoweredOn" } else { "ResourcePoweredOff" };
             let text = format!("System{n} is {}.", if is { "on" } else { "off" });
-            events.push(event("StatusChange", key, format!("/redfish/v1/Systems/System{n}"), text));
+            events.push(event("StatusChange", key, system(n), text));
         } else if before.systems.get(n) != after.systems.get(n) {
             let text = format!("System{n} was changed.");
-            events.push(event("ResourceUpdated", "ResourceChanged", format!("/redfish/v1/Systems/System{n}"), text));
+            events.push(event("ResourceUpdated", "ResourceChanged", system(n), text));
         }
     }
     let mut out = Vec::new();

@@ -12,8 +12,10 @@ use super::answer::{Answer, Payload};
 use super::call::Call;
 use super::faults::{Cut, Fault};
 use super::fleet::Fleet;
-use super::route;
 use super::state::now_ms;
+
+/// What a 401 says.
+const REFUSED: &str = "Invalid credentials.";
 
 /// How an exchange ends.
 #[derive(Debug)]
@@ -33,7 +35,7 @@ pub(super) async fn run(fleet: Arc<Fleet>, podm: usize, call: Call) -> Reply {
     let user = fleet.user_of(podm, &call);
     let seq = fleet.log.arrived(podm, &call, user.clone(), now_ms());
     let fault = fleet.faults.take(podm, &call);
-    let known = user.is_some() || !fleet.config.auth || route::is_open(&call);
+    let known = user.is_some() || fleet.is_open(&call);
     let reply = with_fault(&fleet, podm, call, known, fault).await;
     if let Reply::Answer(answer) | Reply::Torn(answer) = &reply {
         fleet.log.answered(seq, answer.status.as_u16());
@@ -52,13 +54,13 @@ async fn with_fault(fleet: &Arc<Fleet>, podm: usize, call: Call, known: bool, fa
             _ if fault.hang => Reply::Hang,
             Some(status) if fault.cut != Some(Cut::Before) => {
                 let text = "A fault switch of the simulator refused the request.";
-                lie(Answer::error(status, "GeneralError", text), &fault)
+                lie(fleet.refuse(status, text), &fault)
             }
             _ => Reply::Cut,
         };
     }
     let answer = match long {
-        _ if !known => Answer::unauthorized(),
+        _ if !known => fleet.refuse(StatusCode::UNAUTHORIZED, REFUSED),
         Some(runs) => fleet.start(podm, call, fault.assembly_fails, runs),
         None => fleet.act_off_thread(podm, call, fault.assembly_fails).await,
     };

@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 
 use super::answer::Answer;
 use super::call::{Call, Sent};
-use super::config::SimConfig;
+use super::config::{SimConfig, SimFlavour};
 use super::delivery::Outgoing;
 use super::events;
 use super::faults::Faults;
@@ -18,7 +18,7 @@ use super::persist::Store;
 use super::state::{State, now_ms};
 use super::tree::Tree;
 use super::view::View;
-use super::{SimError, route, sessions, tasks};
+use super::{SimError, eem, route, sessions, tasks};
 
 /// One PODM.
 pub(super) struct Podm {
@@ -90,6 +90,20 @@ impl Fleet {
         Some(done)
     }
 
+    /// Refuses a request in the shape of the flavour.
+    pub(super) fn refuse(&self, status: StatusCode, text: &str) -> Answer {
+        match (self.config.flavour, status) {
+            (SimFlavour::Eem, status) => eem::error(status, text),
+            (_, StatusCode::UNAUTHORIZED) => Answer::unauthorized(),
+            (_, status) => Answer::error(status, "GeneralError", text),
+        }
+    }
+
+    /// Whether a request is answered without credentials.
+    pub(super) fn is_open(&self, call: &Call) -> bool {
+        !self.config.auth || (self.config.flavour != SimFlavour::Eem && route::is_open(call))
+    }
+
     /// The user a request comes from.
     pub(super) fn user_of(&self, podm: usize, call: &Call) -> Option<String> {
         self.with(podm, call, false, |view| {
@@ -119,6 +133,9 @@ impl Fleet {
     }
 
     fn route(&self, view: &mut View<'_>) -> Answer {
+        if self.config.flavour == SimFlavour::Eem {
+            return eem::answer(view);
+        }
         if matches!(view.call.body, Sent::Garbage) {
             return Answer::bad("MalformedJSON", "The body of the request is not JSON.");
         }
@@ -165,7 +182,12 @@ impl Fleet {
     /// Whether a request is answered 202, and how long its operation then runs.
     pub(super) fn long_operation(&self, call: &Call, takes: Duration) -> Option<Duration> {
         let segments = call.segments();
-        let on_nodes = matches!(segments.as_slice(), ["redfish", "v1", "Nodes", ..]);
+        let composes = self.config.flavour == SimFlavour::Composition;
+        let on_nodes = match segments.as_slice() {
+            ["redfish", "v1", "Systems", ..] | ["redfish", "v1", "CompositionService", "Actions", _] => composes,
+            ["redfish", "v1", "Nodes", ..] => !composes,
+            _ => false,
+        };
         let on_volumes = matches!(
             segments.as_slice(),
             ["redfish", "v1", "Services" | "StorageServices", _, "LogicalDrives" | "Volumes", ..]
@@ -173,7 +195,8 @@ impl Fleet {
         if call.is_read() || !(on_nodes || on_volumes) || self.tree.is_some() || matches!(call.body, Sent::Garbage) {
             return None;
         }
-        let is_allocate = matches!(segments.as_slice(), [_, _, "Nodes", "Actions", _]);
+        let is_allocate =
+            matches!(segments.as_slice(), [_, _, "Nodes" | "CompositionService", "Actions", _] | [_, _, "Systems"]);
         let by_kind = self.config.task_monitors && (is_allocate || on_volumes || call.method == Method::DELETE);
         let by_time = self.config.slow.is_some_and(|slow| takes > slow);
         match (by_time, by_kind) {

@@ -33,7 +33,7 @@ fn podm(view: &View<'_>) -> Value {
 fn bmc(view: &View<'_>, number: usize) -> Value {
     let links = json!({
         "ManagerForChassis": links([Place::Sled(number).path()]),
-        "ManagerForServers": links([format!("/redfish/v1/Systems/System{number}")]),
+        "ManagerForServers": links(view.systems_on(number)),
     });
     manager(view, &format!("BMC{number}"), "BMC", links)
 }

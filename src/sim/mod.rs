@@ -1,8 +1,9 @@
 //! Simulated Pod Managers: a product of its own (`podm-sim`), and what Valence is tested against.
 //!
-//! [`run`] binds one port per PODM and serves until the stop signal. Each PODM is a whole Intel Rack Scale Redfish service:
-//! hardware computed from a seed, nodes that are allocated, assembled, reset and deleted, sessions, subscriptions, tasks. It can
-//! also serve a recorded tree. Faults are switched and requests are read back through control routes.
+//! [`run`] binds one port per PODM and serves until the stop signal. Each PODM is a whole Redfish service, of Intel
+//! Rack Scale or with DMTF's CompositionService: hardware computed from a seed, nodes that are made, reset and deleted, sessions,
+//! subscriptions, tasks. It can also be an ExpEther Manager, or serve a recorded tree. Faults are switched and requests are read back
+//! through control routes.
 //!
 //! It knows nothing of the rest of the crate, so that it cannot share its mistakes. What a request does is decided under one
 //! lock per PODM by plain functions without I/O: a [`Call`](call::Call) goes in, an [`Answer`](answer::Answer) comes out.
@@ -19,12 +20,20 @@ mod allocate;
 mod answer;
 mod args;
 mod attach;
+mod block_parts;
+mod blocks;
 mod boot;
 mod call;
+mod capabilities;
 mod chassis;
+mod compose;
+mod composed;
+mod composition;
 mod config;
+mod constraints;
 mod control;
 mod delivery;
+mod eem;
 mod events;
 mod exchange;
 mod faults;
@@ -32,6 +41,7 @@ mod fleet;
 mod hardware;
 mod log;
 mod managers;
+mod manifest;
 mod nodes;
 mod parts;
 mod persist;
@@ -62,15 +72,12 @@ use tokio::net::TcpListener;
 use crate::shutdown::Shutdown;
 
 pub use args::SimArgs;
-pub use config::{RsdVersion, SimConfig, SimFlavour};
+pub use config::{ComposeBy, Deviation, RsdVersion, SimConfig, SimFlavour};
 pub use faults::{Cut, Fault};
 
 /// Why a simulator could not start.
 #[derive(Debug, thiserror::Error)]
 pub enum SimError {
-    /// A flavour that is not played.
-    #[error("the flavour {0:?} is not simulated yet; there is rsd")]
-    Flavour(SimFlavour),
     /// More PODMs than there are ports after the first.
     #[error("there are not {podms} ports from {first} on")]
     Ports {
@@ -128,9 +135,6 @@ impl Running {
 /// # Errors
 /// [`SimError`]: nothing is left running then.
 pub async fn run(config: SimConfig, shutdown: &Shutdown) -> Result<Running, SimError> {
-    if config.flavour != SimFlavour::Rsd {
-        return Err(SimError::Flavour(config.flavour));
-    }
     let mut listeners = Vec::with_capacity(config.podms);
     for podm in 0..config.podms {
         let addr = address(config.listen, podm, config.podms)?;

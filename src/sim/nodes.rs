@@ -121,6 +121,7 @@ fn assemble(view: &mut View<'_>, id: u64) -> Answer {
 
 fn render(view: &View<'_>, id: u64, node: &Node) -> Value {
     let path = format!("{PATH}/{id}");
+    let base = parts::base(node.system);
     let profile = view.hardware.profile(node.system);
     let system = view.state.system(node.system);
     let mut reset = json!({ "target": format!("{path}/Actions/ComposedNode.Reset") });
@@ -139,9 +140,9 @@ fn render(view: &View<'_>, id: u64, node: &Node) -> Value {
             "ComposedNodeState": node.state,
             "Boot": boot::render(view, &system.boot),
             "Links": {
-                "Processors": links(parts::processor_paths(view.hardware, node.system)),
-                "Memory": links(parts::memory_paths(view.hardware, node.system)),
-                "EthernetInterfaces": links(parts::interface_paths(view.hardware, node.system)),
+                "Processors": links(parts::processor_paths(view.hardware, &base, node.system)),
+                "Memory": links(parts::memory_paths(view.hardware, &base, node.system)),
+                "EthernetInterfaces": links(parts::interface_paths(view.hardware, &base, node.system)),
                 "ManagedBy": links(["/redfish/v1/Managers/PODM"]),
             },
             "Actions": {

@@ -10,27 +10,28 @@ use super::vlans;
 
 /// Answers below `Systems/SystemN`.
 pub(super) fn answer(view: &mut View<'_>, system: usize, rest: &[&str]) -> Answer {
+    let base = base(system);
     let found = match rest {
         ["Processors"] => {
-            let path = format!("{}/Processors", base(system));
-            Some(collection(&path, "ProcessorCollection", "Processors", processor_paths(view.hardware, system)))
+            let paths = processor_paths(view.hardware, &base, system);
+            Some(collection(&format!("{base}/Processors"), "ProcessorCollection", "Processors", paths))
         }
-        ["Processors", id] => processor(view.hardware, system, id),
+        ["Processors", id] => processor(view.hardware, &base, system, id),
         ["Memory"] => {
-            let path = format!("{}/Memory", base(system));
-            Some(collection(&path, "MemoryCollection", "Memory", memory_paths(view.hardware, system)))
+            let paths = memory_paths(view.hardware, &base, system);
+            Some(collection(&format!("{base}/Memory"), "MemoryCollection", "Memory", paths))
         }
-        ["Memory", id] => memory(view.hardware, system, id),
+        ["Memory", id] => memory(view.hardware, &base, system, id),
         ["EthernetInterfaces"] => {
-            let path = format!("{}/EthernetInterfaces", base(system));
-            let paths = interface_paths(view.hardware, system);
+            let path = format!("{base}/EthernetInterfaces");
+            let paths = interface_paths(view.hardware, &base, system);
             Some(collection(&path, "EthernetInterfaceCollection", "Ethernet Interfaces", paths))
         }
-        ["EthernetInterfaces", id] => interface(view.hardware, system, id),
+        ["EthernetInterfaces", id] => interface(view.hardware, &base, system, id),
         ["EthernetInterfaces", id, "VLANs", rest @ ..] => {
             let number = within(id, "LAN", view.hardware.profile(system).nics);
             let Some(number) = number else { return view.missing() };
-            let path = format!("{}/EthernetInterfaces/{id}/VLANs", base(system));
+            let path = format!("{base}/EthernetInterfaces/{id}/VLANs");
             let first = first_vlans(view, system, number);
             return vlans::answer(view, &path, &first, rest);
         }
@@ -39,27 +40,28 @@ pub(super) fn answer(view: &mut View<'_>, system: usize, rest: &[&str]) -> Answe
     found.map_or_else(|| view.missing(), |value| view.read(value))
 }
 
-fn base(system: usize) -> String {
+/// Where a system's parts are.
+pub(super) fn base(system: usize) -> String {
     format!("/redfish/v1/Systems/System{system}")
 }
 
-fn paths(system: usize, family: &str, prefix: &str, count: u64) -> Vec<String> {
-    (1..=count).map(|n| format!("{}/{family}/{prefix}{n}", base(system))).collect()
+fn paths(base: &str, family: &str, prefix: &str, count: u64) -> Vec<String> {
+    (1..=count).map(|n| format!("{base}/{family}/{prefix}{n}")).collect()
 }
 
-/// The processors of a system.
-pub(super) fn processor_paths(hardware: &Hardware, system: usize) -> Vec<String> {
-    paths(system, "Processors", "CPU", hardware.profile(system).sockets)
+/// The processors of a machine whose parts are at `base`.
+pub(super) fn processor_paths(hardware: &Hardware, base: &str, system: usize) -> Vec<String> {
+    paths(base, "Processors", "CPU", hardware.profile(system).sockets)
 }
 
-/// The memory modules of a system.
-pub(super) fn memory_paths(hardware: &Hardware, system: usize) -> Vec<String> {
-    paths(system, "Memory", "Dimm", hardware.profile(system).dimms)
+/// Its memory modules.
+pub(super) fn memory_paths(hardware: &Hardware, base: &str, system: usize) -> Vec<String> {
+    paths(base, "Memory", "Dimm", hardware.profile(system).dimms)
 }
 
-/// The network interfaces of a system.
-pub(super) fn interface_paths(hardware: &Hardware, system: usize) -> Vec<String> {
-    paths(system, "EthernetInterfaces", "LAN", hardware.profile(system).nics)
+/// Its network interfaces.
+pub(super) fn interface_paths(hardware: &Hardware, base: &str, system: usize) -> Vec<String> {
+    paths(base, "EthernetInterfaces", "LAN", hardware.profile(system).nics)
 }
 
 /// The number behind an id such as `CPU1`.
@@ -67,10 +69,11 @@ fn within(id: &str, prefix: &str, last: u64) -> Option<usize> {
     numbered(id, prefix, usize::try_from(last).ok()?)
 }
 
-fn processor(hardware: &Hardware, system: usize, id: &str) -> Option<Value> {
+/// One of them.
+pub(super) fn processor(hardware: &Hardware, base: &str, system: usize, id: &str) -> Option<Value> {
     let profile = hardware.profile(system);
     let number = within(id, "CPU", profile.sockets)?;
-    let path = format!("{}/Processors/{id}", base(system));
+    let path = format!("{base}/Processors/{id}");
     Some(with(
         resource(&path, "Processor.v1_1_0.Processor", id, &format!("Processor {number}")),
         json!({
@@ -93,10 +96,11 @@ fn processor(hardware: &Hardware, system: usize, id: &str) -> Option<Value> {
     ))
 }
 
-fn memory(hardware: &Hardware, system: usize, id: &str) -> Option<Value> {
+/// One of them.
+pub(super) fn memory(hardware: &Hardware, base: &str, system: usize, id: &str) -> Option<Value> {
     let profile = hardware.profile(system);
     let number = within(id, "Dimm", profile.dimms)?;
-    let path = format!("{}/Memory/{id}", base(system));
+    let path = format!("{base}/Memory/{id}");
     Some(with(
         resource(&path, "Memory.v1_3_0.Memory", id, &format!("DIMM {number}")),
         json!({
@@ -118,10 +122,11 @@ fn memory(hardware: &Hardware, system: usize, id: &str) -> Option<Value> {
     ))
 }
 
-fn interface(hardware: &Hardware, system: usize, id: &str) -> Option<Value> {
+/// One of them.
+pub(super) fn interface(hardware: &Hardware, base: &str, system: usize, id: &str) -> Option<Value> {
     let profile = hardware.profile(system);
     let number = within(id, "LAN", profile.nics)?;
-    let path = format!("{}/EthernetInterfaces/{id}", base(system));
+    let path = format!("{base}/EthernetInterfaces/{id}");
     let mac = hardware.mac(&path);
     let address = format!("10.{}.{}.{}", hardware.podm % 250, system / 250 % 250, system % 250 + 1);
     Some(with(

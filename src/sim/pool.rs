@@ -5,7 +5,7 @@
 use serde_json::{Value, json};
 
 use super::answer::Answer;
-use super::config::RsdVersion;
+use super::config::{RsdVersion, SimFlavour};
 use super::hardware::numbered;
 use super::storage;
 use super::view::{View, collection, healthy, link, links, ok, resource, with};
@@ -21,7 +21,7 @@ const FABRICS: [(&str, &str, &str); 2] = [("PCIe", "PCIe", "PCIe"), ("NVMeoE", "
 
 /// Whether this generation of the Intel API has fabrics.
 pub(super) fn is_there(view: &View<'_>) -> bool {
-    view.config.rsd_version != RsdVersion::V1_2
+    view.config.flavour == SimFlavour::Rsd && view.config.rsd_version != RsdVersion::V1_2
 }
 
 /// The paths of the pooled drives.

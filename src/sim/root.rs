@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::config::RsdVersion;
+use super::config::{RsdVersion, SimFlavour};
 use super::view::{View, link, resource, with};
 
 /// The service root; where Nodes and their like stand depends on the generation of the Intel API.
@@ -12,7 +12,9 @@ pub(super) fn service_root(view: &View<'_>) -> Value {
         ("EthernetSwitches", link("/redfish/v1/EthernetSwitches")),
         ("Services", link("/redfish/v1/Services")),
     ];
-    let base = resource("/redfish/v1/", "ServiceRoot.v1_3_1.ServiceRoot", "RootService", "Simulated Pod Manager");
+    let is_intels = view.config.flavour == SimFlavour::Rsd;
+    let kind = if is_intels { "ServiceRoot.v1_3_1.ServiceRoot" } else { "ServiceRoot.v1_16_0.ServiceRoot" };
+    let base = resource("/redfish/v1/", kind, "RootService", "Simulated Pod Manager");
     let mut root = with(
         base,
         json!({
@@ -29,6 +31,10 @@ pub(super) fn service_root(view: &View<'_>) -> Value {
             "Links": { "Sessions": link("/redfish/v1/SessionService/Sessions") },
         }),
     );
+    if !is_intels {
+        root["CompositionService"] = link("/redfish/v1/CompositionService");
+        return root;
+    }
     match view.config.rsd_version {
         RsdVersion::V1_2 => {
             for (name, to) in intel {
@@ -55,10 +61,11 @@ pub(super) fn service_root(view: &View<'_>) -> Value {
 }
 
 /// The OData service document.
-pub(super) fn odata() -> Value {
+pub(super) fn odata(view: &View<'_>) -> Value {
+    let own = if view.config.flavour == SimFlavour::Rsd { "Nodes" } else { "CompositionService" };
     let of = |name: &str| json!({ "name": name, "kind": "Singleton", "url": format!("/redfish/v1/{name}") });
     let mut value = vec![json!({ "name": "Service", "kind": "Singleton", "url": "/redfish/v1/" })];
-    value.extend(["Systems", "Chassis", "Managers", "Nodes", "EventService", "SessionService", "TaskService"].map(of));
+    value.extend(["Systems", "Chassis", "Managers", own, "EventService", "SessionService", "TaskService"].map(of));
     json!({ "@odata.context": "/redfish/v1/$metadata", "value": value })
 }
 

@@ -3,8 +3,10 @@
 use serde_json::{Value, json};
 
 use super::answer::{Answer, Payload};
+use super::config::SimFlavour;
 use super::view::{View, collection};
-use super::{chassis, events, managers, nodes, pool, root, sensors, sessions, storage, switches, systems, tasks};
+use super::{chassis, composed, composition, events, managers, nodes, pool, root};
+use super::{sensors, sessions, storage, switches, systems, tasks};
 
 /// Whether a request is answered without credentials: version, root, metadata and the log-in itself.
 pub(super) fn is_open(call: &super::call::Call) -> bool {
@@ -23,27 +25,42 @@ pub(super) fn answer(view: &mut View<'_>) -> Answer {
     match segments.as_slice() {
         ["redfish"] => versions(view),
         ["redfish", "v1"] => view.read(root::service_root(view)),
-        ["redfish", "v1", "odata"] => view.read(root::odata()),
+        ["redfish", "v1", "odata"] => view.read(root::odata(view)),
         ["redfish", "v1", "$metadata"] => metadata(view),
         ["redfish", "v1", family, rest @ ..] => match *family {
             "Chassis" => chassis::answer(view, rest),
-            "Systems" => systems::answer(view, rest),
             "Managers" => managers::answer(view, rest),
-            "EthernetSwitches" => switches::answer(view, rest),
-            "Services" | "StorageServices" => storage::answer(view, family, rest),
-            "Fabrics" => pool::answer(view, rest),
             "EventService" => events::answer(view, rest),
             "TelemetryService" => sensors::reports(view, rest),
             "TaskService" => tasks::answer(view, rest),
             "SessionService" => sessions::answer(view, rest),
-            "Nodes" => nodes::answer(view, rest),
             "Registries" if rest.is_empty() => {
                 let path = "/redfish/v1/Registries";
                 let none: [&str; 0] = [];
                 view.read(collection(path, "MessageRegistryFileCollection", "Registries", none))
             }
-            _ => view.missing(),
+            family if view.config.flavour == SimFlavour::Composition => {
+                let answer = match family {
+                    "Systems" => composed::answer(view, rest),
+                    "CompositionService" => composition::answer(view, rest),
+                    _ => view.missing(),
+                };
+                composition::hidden(view, answer)
+            }
+            family => rack_scale(view, family, rest),
         },
+        _ => view.missing(),
+    }
+}
+
+/// The families that only Intel Rack Scale has, or has in its own way.
+fn rack_scale(view: &mut View<'_>, family: &str, rest: &[&str]) -> Answer {
+    match family {
+        "Systems" => systems::answer(view, rest),
+        "EthernetSwitches" => switches::answer(view, rest),
+        "Services" | "StorageServices" => storage::answer(view, family, rest),
+        "Fabrics" => pool::answer(view, rest),
+        "Nodes" => nodes::answer(view, rest),
         _ => view.missing(),
     }
 }

@@ -4,7 +4,7 @@
 //! lets time catch up. So the PODM goes on when its client has left, and also when it was killed meanwhile. [`Node`] and
 //! [`SystemState`] are what `--data-dir` keeps; sessions, tasks and subscriptions are gone after a restart, as on real ones.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
@@ -55,6 +55,26 @@ pub(super) struct Node {
     pub(super) remote_gib: u64,
     /// VLANs per network interface.
     pub(super) vlans: Vec<Vec<Vlan>>,
+    /// Ids of the blocks it is made of; none in a pod of whole systems.
+    #[serde(default)]
+    pub(super) blocks: Vec<String>,
+}
+
+impl Node {
+    /// Its path: a computer system when it was composed of blocks.
+    pub(super) fn path(&self, id: u64) -> String {
+        let is_system = !self.blocks.is_empty();
+        if is_system { format!("/redfish/v1/Systems/Composed{id}") } else { format!("/redfish/v1/Nodes/{id}") }
+    }
+}
+
+/// Blocks that the Compose action holds for a client until it applies its manifest.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Reservation {
+    pub(super) at_ms: u64,
+    pub(super) manifest: serde_json::Value,
+    /// The blocks of each stanza that composes.
+    pub(super) stanzas: Vec<Vec<String>>,
 }
 
 /// The boot override of a system.
@@ -101,6 +121,23 @@ pub(super) struct Kept {
     /// Path of a collection of VLANs → what it has; only collections that were changed.
     #[serde(default)]
     pub(super) vlans: BTreeMap<String, Vec<Vlan>>,
+    /// Id of a board of an ExpEther Manager → what changed of it.
+    #[serde(default)]
+    pub(super) eem: BTreeMap<String, super::eem::Changed>,
+    /// How often a device was taken from a machine that had it.
+    #[serde(default)]
+    pub(super) eem_stolen: usize,
+    /// Ids of blocks that a client has reserved.
+    #[serde(default)]
+    pub(super) reserved: BTreeSet<String>,
+    /// The number of the last reservation made.
+    #[serde(default)]
+    pub(super) last_reservation: u64,
+    #[serde(default)]
+    pub(super) reservations: BTreeMap<u64, Reservation>,
+    /// The most systems that any block was in at once beyond what it allows: not 0 only where a deviation permits it.
+    #[serde(default)]
+    pub(super) blocks_composed_twice_ever: usize,
 }
 
 /// All that changes on one PODM.

@@ -117,6 +117,15 @@ pub(super) fn of_system(view: &View<'_>, system: usize, family: &str, rest: &[&s
     }
 }
 
+/// A system's drives as storage at a path, in the words of the newer schema.
+pub(super) fn standard(hardware: &Hardware, system: usize, path: &str) -> Value {
+    let drives = drive_paths(hardware, system);
+    with(
+        resource(path, "Storage.v1_21_0.Storage", "1", "Storage"),
+        json!({ "Status": healthy(), "Drives@odata.count": drives.len(), "Drives": links(drives) }),
+    )
+}
+
 fn controller(hardware: &Hardware, system: usize, path: &str) -> Value {
     let drives = drive_paths(hardware, system);
     with(
@@ -140,7 +149,8 @@ fn controller(hardware: &Hardware, system: usize, path: &str) -> Value {
     )
 }
 
-fn simple(hardware: &Hardware, system: usize, path: &str) -> Value {
+/// A system's drives as simple storage at a path.
+pub(super) fn simple(hardware: &Hardware, system: usize, path: &str) -> Value {
     let devices: Vec<Value> = hardware
         .profile(system)
         .drives

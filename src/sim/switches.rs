@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::answer::Answer;
 use super::hardware::{Place, numbered};
-use super::parts::interface_paths;
+use super::parts::{base, interface_paths};
 use super::state::Vlan;
 use super::view::{View, collection, healthy, link, links, ok, resource, with};
 use super::vlans;
@@ -71,7 +71,7 @@ fn switch(view: &View<'_>, rack: usize, id: &str) -> Value {
 }
 
 fn port_resource(view: &View<'_>, path: &str, switch: &str, id: &str, system: Option<usize>) -> Value {
-    let neighbor = system.and_then(|n| interface_paths(view.hardware, n).into_iter().next());
+    let neighbor = system.and_then(|n| interface_paths(view.hardware, &base(n), n).into_iter().next());
     // The published schema gives VLANs of switch ports no place, although ports link to them.
     let vlans = (!view.config.strict_schema).then(|| format!("{path}/VLANs"));
     let speed = system.map_or(100_000, |n| view.hardware.profile(n).nic_mbps);

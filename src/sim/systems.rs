@@ -40,7 +40,7 @@ fn patch(view: &mut View<'_>, number: usize) -> Answer {
 }
 
 /// The settings of a system as a PATCH wants them.
-fn patched(view: &View<'_>, number: usize) -> Result<SystemState, Answer> {
+pub(super) fn patched(view: &View<'_>, number: usize) -> Result<SystemState, Answer> {
     let mut next = view.state.system(number);
     for (key, value) in view.call.object()? {
         match (key.as_str(), value) {

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::answer::{Answer, etag, tag_listed};
 use super::call::Call;
-use super::config::SimConfig;
+use super::config::{ComposeBy, Deviation, SimConfig, SimFlavour};
 use super::hardware::Hardware;
 use super::state::State;
 
@@ -63,6 +63,24 @@ impl View<'_> {
         format!("{property}@{prefix}.AllowableValues")
     }
 
+    /// Whether this service differs from the specification in a way.
+    pub(super) fn deviates(&self, how: Deviation) -> bool {
+        self.config.deviations.contains(&how)
+    }
+
+    /// Whether systems can be composed in a way here.
+    pub(super) fn composes_by(&self, by: ComposeBy) -> bool {
+        self.config.compose_by.contains(&by)
+    }
+
+    /// The computer systems on a sled.
+    pub(super) fn systems_on(&self, sled: usize) -> Vec<String> {
+        if self.config.flavour != SimFlavour::Composition {
+            return vec![format!("/redfish/v1/Systems/System{sled}")];
+        }
+        self.state.node_on(sled).map(|(id, node)| node.path(*id)).into_iter().collect()
+    }
+
     /// A path as it goes into a `Location` header.
     pub(super) fn location(&self, path: &str) -> String {
         self.call.locate(path, self.config.path_location)
@@ -115,6 +133,17 @@ pub(super) fn with(mut map: serde_json::Map<String, Value>, more: Value) -> Valu
         map.extend(more);
     }
     Value::Object(map)
+}
+
+/// A resource without the parts that are Intel's own.
+pub(super) fn standard(mut value: Value) -> Value {
+    if let Some(object) = value.as_object_mut() {
+        object.remove("Oem");
+        if let Some(links) = object.get_mut("Links").and_then(Value::as_object_mut) {
+            links.remove("Oem");
+        }
+    }
+    value
 }
 
 /// The status of a thing that is well.

@@ -93,7 +93,7 @@ impl Attempt<'_> {
             self.lease.clone(),
             self.stop.clone(),
         );
-        let ctx = Arc::new(ctx.telling_of_cancels(self.cancel.clone()));
+        let ctx = Arc::new(ctx.with_ironic(self.worker.ironic.clone()).telling_of_cancels(self.cancel.clone()));
         if claimed.mode != Mode::Run {
             return self.undo(&ctx, handler, claimed.mode, None, max_attempts, &def).await;
         }

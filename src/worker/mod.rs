@@ -18,6 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::config::Config;
+use crate::ironic::Ironic;
 use crate::model::kind::Kind;
 use crate::model::topic::Topic;
 use crate::observe::health;
@@ -36,6 +37,7 @@ pub struct Worker {
     id: String,
     store: Store,
     pool: Pool,
+    ironic: Ironic,
     topics: Vec<Topic>,
     slots: usize,
     sync_slots: usize,
@@ -59,6 +61,7 @@ pub async fn run(config: &Config, store: Store, pool: Pool, shutdown: &Shutdown)
         id: format!("{}-{}", host(), &crate::ids::new_record_id()[..8]),
         store,
         pool,
+        ironic: Ironic::new(&config.ironic),
         topics: config.worker.topics.clone(),
         slots: config.worker.concurrency,
         sync_slots: config.worker.sync_slots,

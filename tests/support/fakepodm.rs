@@ -10,6 +10,7 @@ use warp::Filter as _;
 use warp::http::header::AUTHORIZATION;
 use warp::http::{HeaderMap, Method, Response};
 
+use super::fakesystems;
 use super::transcripts::Step;
 
 const ROOT: &str = "/redfish/v1";
@@ -31,14 +32,29 @@ impl Drop for FakePodm {
 struct State {
     tree: BTreeMap<String, Value>,
     nodes: BTreeMap<u32, Value>,
+    /// Nodes are made of these, and none is made without one; no node gets the id of an earlier one.
+    systems: Vec<String>,
+    made: u32,
 }
 
 impl FakePodm {
     /// With what proxied reads among these steps were answered.
     pub async fn start(steps: &[(String, Step)], password: &str) -> Self {
+        Self::serve(recorded(steps), Vec::new(), password).await
+    }
+
+    /// With whole systems besides: three, for three nodes at once. A node named `fail-assemble` or `fail-delete` does what it is called.
+    pub async fn with_systems(steps: &[(String, Step)], password: &str) -> Self {
+        let mut tree = recorded(steps);
+        // The systems' own resources have more to say than what a collection of them told.
+        tree.extend(fakesystems::tree(steps));
+        Self::serve(tree, (1..=3).map(|n| format!("{ROOT}/Systems/{n}")).collect(), password).await
+    }
+
+    async fn serve(tree: BTreeMap<String, Value>, systems: Vec<String>, password: &str) -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let state = Arc::new(Mutex::new(State { tree: recorded(steps), nodes: BTreeMap::new() }));
+        let state = Arc::new(Mutex::new(State { tree, nodes: BTreeMap::new(), systems, made: 0 }));
         let basic = format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(format!("admin:{password}")));
         let routes =
             warp::method().and(warp::path::full()).and(warp::header::headers_cloned()).and(warp::body::bytes());
@@ -100,8 +116,11 @@ impl State {
                 said(200, &list)
             }
             ("POST", "Actions", Some("Allocate")) => {
-                let id = (1..).find(|n| !self.nodes.contains_key(n)).unwrap();
-                self.nodes.insert(id, node(id, body));
+                let Some((id, system)) = self.place() else {
+                    let words = ["No computer system fits.", "available: 0"];
+                    return refused(409, "ResourcesStateMismatch", "Conflict during allocation", &words);
+                };
+                self.nodes.insert(id, node(id, &system, !self.systems.is_empty(), body));
                 let location = format!("{base}{nodes}/{id}");
                 Response::builder().status(201).header("Location", location).body(String::new()).unwrap()
             }
@@ -110,6 +129,12 @@ impl State {
                 let Some(node) = self.nodes.get_mut(&id) else { return missing() };
                 match (method, action) {
                     ("GET", None) => return said(200, node),
+                    ("POST", Some("ComposedNode.Assemble")) if node["Name"] == "fail-assemble" => {
+                        return refused(400, "InvalidPayload", "Assembly failed", &["Wrong node state"]);
+                    }
+                    ("DELETE", None) if node["Name"] == "fail-delete" => {
+                        return refused(500, "UnknownException", "Node cannot be disassembled", &["Power off failed"]);
+                    }
                     ("POST", Some("ComposedNode.Assemble")) => node["ComposedNodeState"] = json!("Assembled"),
                     ("POST", Some("ComposedNode.Reset")) => {
                         let off = body["ResetType"].as_str().is_some_and(|kind| kind.ends_with("Off"));
@@ -129,9 +154,31 @@ impl State {
     }
 }
 
-fn node(id: u32, asked: &Value) -> Value {
+impl State {
+    /// The next node's id, and its system: the first that is free.
+    fn place(&mut self) -> Option<(u32, String)> {
+        if self.systems.is_empty() {
+            let id = (1..).find(|n| !self.nodes.contains_key(n))?;
+            return Some((id, format!("{ROOT}/Systems/{id}")));
+        }
+        let of = |node: &Value| node["Links"]["ComputerSystem"]["@odata.id"].clone();
+        let free = |system: &&String| self.nodes.values().all(|node| of(node) != system.as_str());
+        let system = self.systems.iter().find(free)?.clone();
+        self.made += 1;
+        Some((self.made, system))
+    }
+}
+
+fn node(id: u32, system: &str, whole: bool, asked: &Value) -> Value {
     let path = format!("{ROOT}/Nodes/{id}");
     let action = |name: &str| json!({"target": format!("{path}/Actions/ComposedNode.{name}")});
+    let part = |of: &str| json!({"@odata.id": format!("{system}{of}")});
+    let mut links = json!({"ComputerSystem": part("")});
+    if whole {
+        links["Processors"] = json!([part("/Processors/1"), part("/Processors/2")]);
+        links["Memory"] = json!([part("/Memory/1")]);
+        links["EthernetInterfaces"] = json!([part("/EthernetInterfaces/1")]);
+    }
     let mut reset = action("Reset");
     reset["ResetType@Redfish.AllowableValues"] = json!(["On", "ForceOn", "ForceOff", "GracefulRestart"]);
     json!({
@@ -140,7 +187,7 @@ fn node(id: u32, asked: &Value) -> Value {
         "Status": {"State": "Enabled", "Health": "OK"},
         "Boot": {"BootSourceOverrideEnabled": "Disabled", "BootSourceOverrideTarget": "None",
             "BootSourceOverrideTarget@Redfish.AllowableValues": ["None", "Pxe", "Hdd"]},
-        "Links": {"ComputerSystem": {"@odata.id": format!("{ROOT}/Systems/{id}")}},
+        "Links": links,
         "Actions": {"#ComposedNode.Reset": reset, "#ComposedNode.Assemble": action("Assemble")},
     })
 }
@@ -150,6 +197,11 @@ fn said(status: u16, body: &Value) -> Response<String> {
 }
 
 fn error(status: u16, message: &str, detail: &str) -> Response<String> {
-    let code = if status == 404 { "Base.1.0.ResourceMissingAtURI" } else { "Base.1.0.GeneralError" };
-    said(status, &json!({"error": {"code": code, "message": message, "@Message.ExtendedInfo": [{"Message": detail}]}}))
+    refused(status, if status == 404 { "ResourceMissingAtURI" } else { "GeneralError" }, message, &[detail])
+}
+
+fn refused(status: u16, code: &str, message: &str, details: &[&str]) -> Response<String> {
+    let info: Vec<Value> = details.iter().map(|detail| json!({"Message": detail})).collect();
+    let error = json!({"code": format!("Base.1.0.{code}"), "message": message, "@Message.ExtendedInfo": info});
+    said(status, &json!({"error": error}))
 }

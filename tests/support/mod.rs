@@ -1,7 +1,7 @@
 //! What integration tests share. Every test file says `mod support;` and uses a part of it.
 //!
 //! One redis-server ([`redis::TestRedis`]), one way to wait ([`wait`]); above them the REST server in this process ([`api`]), a worker
-//! of a few lines ([`worker`]), the engine without processes ([`engine`]), simulated Pod Managers ([`podm`]) and a plant around them
+//! of a few lines ([`worker`]), the engine without processes ([`engine`]), simulated Pod Managers ([`podm`]), a real Ironic ([`ironic`]) and a small one behind a Keystone ([`keystone`]), and a plant around them
 //! ([`saga`]), a deployment of real processes ([`deployment`]) and the checker of what happened to it ([`history`]).
 #![allow(
     dead_code,
@@ -15,16 +15,21 @@
 )]
 
 pub mod api;
+pub mod blocks;
 pub mod deployment;
 pub mod engine;
 pub mod fakepodm;
+pub mod fakesystems;
 pub mod front;
 pub mod history;
+pub mod ironic;
+pub mod keystone;
 pub mod matrix;
 pub mod podm;
 pub mod pool;
 pub mod redis;
 pub mod saga;
+pub mod sushy;
 pub mod transcripts;
 pub mod trees;
 pub mod wait;

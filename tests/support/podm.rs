@@ -10,7 +10,7 @@ use valence::model::podm::{AuthItems, Authentication, Podm, PodmStatus};
 use valence::podm::{Driver, Pool};
 use valence::secret::SecretKey;
 use valence::shutdown::Shutdown;
-use valence::sim::{self, SimConfig};
+use valence::sim::{self, SimConfig, SimFlavour};
 
 /// The password that Valence has of it.
 pub const PASSWORD: &str = "canary-password";
@@ -23,6 +23,8 @@ pub struct Lab {
     pub pool: Pool,
     pub key: Arc<SecretKey>,
     pub uuids: Vec<String>,
+    /// The driver that speaks with them.
+    pub driver_name: &'static str,
     same: std::sync::OnceLock<Podm>,
     shutdown: Shutdown,
     dir: tempfile::TempDir,
@@ -37,6 +39,11 @@ impl Drop for Lab {
 impl Lab {
     pub async fn start(config: SimConfig) -> Self {
         let shutdown = Shutdown::new();
+        let driver_name = match config.flavour {
+            SimFlavour::Rsd => "redfishv1",
+            SimFlavour::Composition => "redfish",
+            SimFlavour::Eem => "expether",
+        };
         let password = if config.password == SimConfig::default().password {
             PASSWORD.to_owned()
         } else {
@@ -54,7 +61,7 @@ impl Lab {
         let pool = Pool::new(&redfish, Some(Arc::clone(&key))).unwrap();
         let urls = running.urls();
         let uuids = urls.iter().map(|_| valence::ids::new_record_id()).collect();
-        Self { url: urls[0].clone(), urls, pool, key, uuids, same: Default::default(), shutdown, dir }
+        Self { url: urls[0].clone(), urls, pool, key, uuids, driver_name, same: Default::default(), shutdown, dir }
     }
 
     /// Where the key lies that credentials are sealed with.
@@ -75,7 +82,7 @@ impl Lab {
             uuid: self.uuids[podm].clone(),
             name: format!("lab-{podm}"),
             url: self.urls[podm].clone(),
-            driver: "redfishv1".into(),
+            driver: self.driver_name.into(),
             authentication: vec![Authentication { kind: "basic".into(), auth_items }],
             status: PodmStatus::Online,
             description: None,
@@ -108,6 +115,12 @@ impl Lab {
     pub async fn faults(&self, list: Value) {
         let put = reqwest::Client::new().put(format!("{}/sim/faults", self.url)).json(&list);
         assert!(put.send().await.unwrap().status().is_success());
+    }
+
+    /// For how many requests each fault switch still stands.
+    pub async fn fault_counts(&self) -> Vec<u64> {
+        let list: Value = reqwest::get(format!("{}/sim/faults", self.url)).await.unwrap().json().await.unwrap();
+        list.as_array().unwrap().iter().map(|fault| fault["count"].as_u64().unwrap()).collect()
     }
 
     /// Every request it got.

@@ -42,15 +42,37 @@ pub async fn assert_true(plant: &Plant, attached: usize) {
 
 /// Without a worker: a registered Pod Manager, a node, a device that is on record and free.
 pub async fn prepare(plant: &Plant) -> (String, String) {
-    let id = plant.submit_def(plant.registration(0, "lab-0", &plant.lab.url)).await;
-    assert_eq!(plant.drive(id, &[]).await.state.as_str(), "completed");
+    plant.enrol().await;
     let podm = plant.lab.uuids[0].clone();
     let id = plant.submit("node.compose", json!({"name": "n"}), Some(&podm), None).await;
     let node = plant.drive(id, &[]).await.body.result["uuid"].as_str().unwrap().to_owned();
-    let id = plant.submit("device.sync", json!({"podm_id": podm}), None, None).await;
-    assert_eq!(plant.drive(id, &[]).await.state.as_str(), "completed");
     // The same one in every plant: ids of devices follow from the Pod Manager's.
     let free = devices(plant).await.into_iter().filter(|d| d.node_id.is_none());
     let free = free.min_by_key(|d| d.resource_uri.clone()).unwrap();
     (node, free.uuid)
+}
+
+/// At an ExpEther Manager so many devices are attached and so many nodes on record; rows say what the hardware does, reservations are the
+/// nodes' machines and devices, and no device was ever taken from a machine that had it.
+pub async fn assert_machine(plant: &Plant, attached: usize, nodes: usize) {
+    let driver = plant.lab.driver();
+    let there = driver.storage().unwrap().devices().await.unwrap();
+    let rows = devices(plant).await;
+    for view in &there {
+        let row = rows.iter().find(|r| r.resource_uri == view.path && r.podm_id == plant.lab.uuids[0]).unwrap();
+        assert_eq!((&row.node_id, &row.pooled_group_id), (&view.node, &view.group), "{row:?} {view:?}");
+        assert_eq!(row.state == DeviceState::Allocated, view.allocated, "{row:?} {view:?}");
+    }
+    let with: Vec<_> = there.iter().filter(|v| v.allocated).collect();
+    let recorded = plant.node_rows().await;
+    let reserved = owners(plant).await;
+    assert_eq!((with.len(), recorded.len()), (attached, nodes), "{with:?} {recorded:?}");
+    assert_eq!(reserved.len(), attached + nodes, "{reserved:?}");
+    for view in with {
+        let node = recorded.iter().find(|n| Some(&n.index) == view.node.as_ref()).unwrap();
+        assert_eq!(reserved.get(&view.path), Some(&node.uuid), "{view:?}");
+    }
+    let seen = reqwest::get(format!("{}/sim/nodes", plant.lab.url)).await.unwrap();
+    let seen: serde_json::Value = seen.json().await.unwrap();
+    assert!(seen.as_array().unwrap().iter().all(|podm| podm["stolen"] == 0), "{seen}");
 }

@@ -5,8 +5,9 @@ use std::time::{Duration, Instant};
 
 use jiff::SignedDuration;
 use serde_json::{Value, json};
-use valence::config::Config;
+use valence::config::{Config, IronicConfig};
 use valence::ids::TaskId;
+use valence::ironic::Ironic;
 use valence::lease::Lease;
 use valence::model::node::Node;
 use valence::model::task::Definition;
@@ -27,6 +28,7 @@ use super::wait;
 pub struct Plant {
     pub lab: Lab,
     pub store: Store,
+    ironic: Ironic,
     shutdown: Shutdown,
     pub redis: TestRedis,
 }
@@ -47,9 +49,14 @@ impl Plant {
 
     /// Without a worker, tasks wait until [`Plant::attempt`] takes them; nothing is registered.
     pub async fn bare(sim: SimConfig, worker: bool) -> Self {
+        Self::with_ironic(sim, worker, IronicConfig::default()).await
+    }
+
+    /// With an Ironic that nodes can be registered with.
+    pub async fn with_ironic(sim: SimConfig, worker: bool, ironic: IronicConfig) -> Self {
         let lab = Lab::start(sim).await;
         let server = TestRedis::start().await;
-        let mut config = Config::default();
+        let mut config = Config { ironic, ..Config::default() };
         config.task.lease = SignedDuration::from_secs(3);
         config.task.quarantine = SignedDuration::from_millis(150);
         config.worker.topics = Topic::ALL.to_vec();
@@ -60,7 +67,8 @@ impl Plant {
             let key = Some(Arc::clone(&lab.key));
             valence::upkeep::run(&config, store.clone(), lab.pool.clone(), key, &shutdown).await.unwrap();
         }
-        Self { lab, store, shutdown, redis: server }
+        let ironic = Ironic::new(&config.ironic);
+        Self { lab, store, ironic, shutdown, redis: server }
     }
 
     pub async fn register_all(&self) {
@@ -81,11 +89,18 @@ impl Plant {
     /// The registration of a Pod Manager under an id; the password is sealed for that id alone.
     pub fn registration_as(&self, id: &str, name: &str, url: &str) -> Definition {
         let sealed = self.lab.key.seal(id, PASSWORD).unwrap();
-        let params = json!({"name": name, "url": url,
+        let params = json!({"name": name, "url": url, "driver": self.lab.driver_name,
             "authentication": [{"type": "basic", "auth_items": {"username": "admin", "password": sealed}}]});
         let mut def = Definition::new("podm.create", params);
         def.podm_id = Some(id.to_owned());
         def
+    }
+
+    /// Without a worker: registers the first Pod Manager, and lets its devices be read.
+    pub async fn enrol(&self) {
+        let id = self.submit_def(self.registration(0, "lab-0", &self.lab.url)).await;
+        assert_eq!(self.drive(id, &[]).await.state.as_str(), "completed");
+        while self.attempt(Duration::from_secs(10)).await {}
     }
 
     pub async fn submit(&self, kind: &str, params: Value, podm: Option<&str>, node: Option<&str>) -> TaskId {
@@ -157,7 +172,8 @@ impl Plant {
         let lease = Lease::new(Instant::now(), Duration::from_secs(3));
         let stop = tokio_util::sync::CancellationToken::new();
         let handler = handler_of(&def.kind).unwrap();
-        let ctx = Arc::new(Context::new(self.store.clone(), self.lab.pool.clone(), claimed, def, lease, stop.clone()));
+        let ctx = Context::new(self.store.clone(), self.lab.pool.clone(), claimed, def, lease, stop.clone());
+        let ctx = Arc::new(ctx.with_ironic(self.ironic.clone()));
         let ended = |mode| if mode == Mode::Cancel { Outcome::Cancelled } else { Outcome::Failed };
         let (mut body, mut ending) = (None, None);
         let outcome = if mode == Mode::Run {

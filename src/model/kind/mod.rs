@@ -40,6 +40,8 @@ pub enum Gates {
     Podm,
     /// That, and the node's own: one task at a time, in the order of acceptance.
     Node,
+    /// The node's own alone: nothing is changed at its Pod Manager.
+    NodeAlone,
 }
 
 /// What a task kind is.
@@ -98,7 +100,7 @@ impl Kind {
     #[must_use]
     pub fn gates_of(&self, def: &Definition) -> String {
         let mut gates = Vec::new();
-        if let (Gates::Node, Some(node)) = (self.gates, &def.node_id) {
+        if let (Gates::Node | Gates::NodeAlone, Some(node)) = (self.gates, &def.node_id) {
             gates.push(format!("node:{node}=1"));
         }
         if let (Gates::Node | Gates::Podm, Some(podm)) = (self.gates, &def.podm_id) {

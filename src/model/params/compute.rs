@@ -101,6 +101,16 @@ pub struct Manage {
     pub node_index: String,
 }
 
+/// `node.register`.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Register {
+    /// Arguments of Ironic's node, laid over those that Valence knows: `driver_info` key by key, the others whole. For an ExpEther node:
+    /// `driver_info`, which it needs, `driver` and `mac`. Stored sealed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub body: Option<serde_json::Value>,
+}
+
 /// `flavor.create`.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]

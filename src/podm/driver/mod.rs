@@ -178,9 +178,20 @@ pub trait Driver: Send + Sync {
     /// Finds the node that carries a tag, or, where nodes carry none, the one made of parts that nobody else may use.
     fn find<'a>(&'a self, tag: &'a str, parts: &'a [String]) -> Call<'a, Option<NodeView>>;
 
+    /// The parts that a node is made of, where they are to be reserved: the Pod Manager may have chosen them, and guards nothing.
+    fn parts<'a>(&'a self, _node: &'a str) -> Call<'a, Vec<String>> {
+        Box::pin(std::future::ready(Ok(Vec::new())))
+    }
+
     /// Whether nothing of a decomposed node is left.
     fn is_gone<'a>(&'a self, node: &'a str) -> Call<'a, bool> {
         Box::pin(async move { Ok(self.node(node).await?.is_none()) })
+    }
+
+    /// Whether composing makes something at the Pod Manager that is deleted again. Where nodes are machines as they stand, only what was
+    /// attached to one is taken back.
+    fn makes_nodes(&self) -> bool {
+        true
     }
 
     /// Reads a node with all its parts, as the v1 API shows it.
@@ -188,6 +199,11 @@ pub trait Driver: Send + Sync {
 
     /// Lists systems with their parts; only the one of that id when one is given.
     fn systems<'a>(&'a self, id: Option<&'a str>) -> Call<'a, Vec<SystemView>>;
+
+    /// The system of that id as the v1 API shows it: a list of none or one, or the system itself.
+    fn system<'a>(&'a self, id: &'a str) -> Call<'a, Value> {
+        Box::pin(async move { Ok(self.systems(Some(id)).await?.into_iter().map(|s| s.shown).collect()) })
+    }
 
     /// Lists racks with the systems in them.
     fn racks(&self) -> Call<'_, Vec<RackView>> {

@@ -1,5 +1,7 @@
 //! Pooled devices of a Pod Manager, where its dialect has them.
 
+use std::collections::HashSet;
+
 use serde_json::Value;
 
 use super::{Begun, Call, Owner};
@@ -28,6 +30,10 @@ pub trait StorageDriver: Send + Sync {
     /// Lists all devices that can be attached, attached or not.
     fn devices(&self) -> Call<'_, Vec<DeviceView>>;
 
+    /// Free devices of these types for a node to be composed, one each, that are none of `taken`; none where the parts of a node are
+    /// chosen with their devices. They are attached once the node is there.
+    fn choose<'a>(&'a self, kinds: &'a [String], taken: &'a HashSet<String>) -> Call<'a, Vec<String>>;
+
     /// Reads a device; `None` when there is none.
     fn device<'a>(&'a self, device: &'a str) -> Call<'a, Option<DeviceView>>;
 
@@ -41,6 +47,25 @@ pub trait StorageDriver: Send + Sync {
     fn storages(&self) -> Option<&dyn Storages> {
         None
     }
+}
+
+/// The first free device of each type, in the order of the list, that is none of `taken`.
+///
+/// # Errors
+/// The type that there is no free device of.
+pub fn first_free<'a>(
+    devices: &[DeviceView],
+    kinds: &'a [String],
+    taken: &HashSet<String>,
+) -> Result<Vec<String>, &'a str> {
+    let mut chosen: Vec<String> = Vec::with_capacity(kinds.len());
+    for kind in kinds {
+        let is_free = |d: &&DeviceView| !d.allocated && !taken.contains(&d.path) && !chosen.contains(&d.path);
+        let fits = |d: &&DeviceView| d.kind.as_ref().is_some_and(|k| k.eq_ignore_ascii_case(kind));
+        let found = devices.iter().filter(is_free).find(fits).ok_or(kind.as_str())?;
+        chosen.push(found.path.clone());
+    }
+    Ok(chosen)
 }
 
 /// A place that has volumes or drives: a storage service, or the storage of a computer system.

@@ -1,5 +1,6 @@
 //! The dialects that are spoken, one folder each.
 
+pub mod expether;
 pub mod redfish;
 pub mod redfishv1;
 
@@ -13,7 +14,8 @@ use crate::model::driver::{self, DriverInfo};
 pub type Make = fn(Client) -> Arc<dyn Driver>;
 
 /// Every driver: what it is, and how to make it.
-pub const DRIVERS: [(DriverInfo, Make); 2] = [(driver::REDFISHV1, redfishv1::make), (driver::REDFISH, redfish::make)];
+pub const DRIVERS: [(DriverInfo, Make); 3] =
+    [(driver::REDFISHV1, redfishv1::make), (driver::REDFISH, redfish::make), (driver::EXPETHER, expether::make)];
 
 /// The driver of a name.
 #[must_use]

@@ -126,10 +126,15 @@ impl Standard {
         begun(&self.client, link, self.client.change(link, change).await?, |_| ())
     }
 
-    pub(in crate::podm) async fn monitor(&self, monitor: &str) -> Result<MonitorState, RedfishError> {
+    /// Asks a task monitor; `made` reads off the final answer what was made.
+    pub(in crate::podm) async fn monitor(
+        &self,
+        monitor: &str,
+        made: impl FnOnce(Answer) -> Result<Option<String>, RedfishError>,
+    ) -> Result<MonitorState, RedfishError> {
         match self.client.monitor(monitor).await {
             Ok(answer) if answer.status == 202 => Ok(MonitorState::Running { after: answer.retry_after }),
-            Ok(answer) => Ok(MonitorState::Ended { location: answer.location }),
+            Ok(answer) => Ok(MonitorState::Ended { location: made(answer)? }),
             Err(e) if matches!(e.status(), Some(404 | 410)) => Ok(MonitorState::Gone),
             Err(e) => Err(e),
         }

@@ -19,7 +19,7 @@ const AT_LEAST: [(&str, &str); 6] = [
 ];
 
 /// What systems and racks are filtered by: keys of the v1 shapes.
-const SHOWN: [&str; 15] = [
+const SHOWN: [&str; 21] = [
     "id",
     "name",
     "Name",
@@ -35,6 +35,12 @@ const SHOWN: [&str; 15] = [
     "model",
     "serial_number",
     "cpu/cores",
+    "type",
+    "mac_address",
+    "pooled_group_id",
+    "resource_uri",
+    "host_model",
+    "host_serial_num",
 ];
 
 /// And properties of Redfish's ComputerSystem and Chassis.

@@ -1,5 +1,6 @@
 //! The compute service: nodes, systems, flavors.
 
+mod enrolment;
 mod filter;
 pub mod flavor_create;
 pub mod flavor_delete;
@@ -9,6 +10,7 @@ pub mod node_action;
 pub mod node_compose;
 pub mod node_delete;
 pub mod node_manage;
+pub mod node_register;
 pub mod proxy;
 pub mod racks;
 pub mod reads;
@@ -26,6 +28,7 @@ pub fn handler_of(kind: &str) -> Option<Handler> {
         "node.delete" => handler!(node_delete),
         "node.action" => handler!(node_action),
         "node.manage" => handler!(node_manage),
+        "node.register" => handler!(node_register),
         "proxy.write" => handler!(proxy),
         "flavor.create" => handler!(flavor_create),
         "flavor.update" => handler!(flavor_update),

@@ -2,7 +2,8 @@
 //!
 //! What is about to be done is saved before it is done. A later attempt first looks for the tag at the Pod Manager: a node that carries it
 //! is adopted, whatever became of the request that made it. Nothing is believed because it was accepted; the node's state is read. The
-//! undo deletes the node and waits until it is gone.
+//! undo deletes the node and waits until it is gone. PCI devices are reserved with the rest, before anything is asked for, and attached one by
+//! one once the node is there; where nodes are machines as they stand, the undo takes exactly these back.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -17,12 +18,17 @@ use crate::model::problem::Problem;
 use crate::model::task::TaskError;
 use crate::model::v1time::v1;
 use crate::podm::{Begun, Driver, MonitorState, NodeView, Offer, RedfishError, Wanted, tag};
+use crate::service::effect::Step;
 use crate::service::hardware::{self, Patience};
+use crate::service::storage::link::{Goal, Link};
 use crate::service::{Context, Verdict};
 use crate::store::records::Collection;
 
 /// How long a node may show as `Allocated` after its Assemble was accepted, before Assemble is sent again, ms.
 const ASSEMBLE_SHOWS_MS: u64 = 30_000;
+
+/// How often devices are chosen anew when others are faster.
+const CHOICES: usize = 20;
 
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default)]
@@ -33,6 +39,11 @@ struct Saved {
     asked_ms: u64,
     /// Parts that were reserved for the node.
     parts: Vec<String>,
+    /// Pooled devices that were reserved for the node.
+    devices: Vec<String>,
+    /// How many of them it has, and how far the next is.
+    attached: usize,
+    attaching: Step,
     /// The task monitor of the Allocate.
     monitor: Option<String>,
     /// Path of the node.
@@ -41,8 +52,15 @@ struct Saved {
     assembled_ms: Option<u64>,
     /// The record may have been written.
     recording: bool,
-    /// How far the undo is.
+    /// How far the undo is: with the node, or with the devices, of which the first `attached` are still to be taken back.
     removal: Removal,
+}
+
+impl Saved {
+    /// Whether anything may be reserved, or at the Pod Manager.
+    fn holds(&self) -> bool {
+        self.asked || !self.parts.is_empty() || !self.devices.is_empty()
+    }
 }
 
 struct Saga<'a> {
@@ -71,6 +89,8 @@ pub async fn run(ctx: &Context) -> Result<Value, Verdict> {
         .allocate(&podm, Wanted { name: params.name.clone(), description, requirements, parts: Vec::new() })
         .await?;
     let view = saga.assemble(&node).await?;
+    saga.reserve_made(&podm, &node).await?;
+    saga.attach(&podm.uuid, &view).await?;
     saga.record(&node_id, &podm, &params.name, &view).await
 }
 
@@ -79,7 +99,7 @@ pub async fn run(ctx: &Context) -> Result<Value, Verdict> {
 /// # Errors
 /// A retry or a park until the node is gone.
 pub async fn undo(ctx: &Context) -> Result<(), Verdict> {
-    let Some(saved) = ctx.saved::<Saved>().filter(|s| s.asked || !s.parts.is_empty()) else { return Ok(()) };
+    let Some(saved) = ctx.saved::<Saved>().filter(Saved::holds) else { return Ok(()) };
     undo_of(ctx, saved).await.map_err(|verdict| match verdict {
         // Hardware is at stake: no refusal is the last word.
         Verdict::Fail(error) => Verdict::Retry { after: None, error: TaskError { retryable: true, ..error } },
@@ -94,15 +114,21 @@ async fn undo_of(ctx: &Context, saved: Saved) -> Result<(), Verdict> {
     let (removal, recording) = (saved.removal.clone(), saved.recording);
     let mut saga = Saga { ctx, driver: driver.as_ref(), saved };
     let found = if saga.saved.asked { saga.find().await? } else { None };
-    if let Some(node) = found {
+    if !driver.makes_nodes() {
+        if let Some(node) = found {
+            saga.take_back(podm_id, &node).await?;
+        }
+    } else if let Some(node) = found {
         let saved = Saved { node: Some(node.clone()), monitor: None, ..saga.saved.clone() };
         let at = |removal| Saved { removal, ..saved.clone() };
         removal::remove(ctx, driver.as_ref(), &node, removal, at).await?;
+        saga.record_devices(podm_id, &node, "").await?;
     }
     if recording {
         ctx.delete(Collection::Node, ctx.node_id()?).await?;
     }
     reservation::release(ctx, podm_id, ctx.node_id()?, &saga.saved.parts).await?;
+    reservation::release(ctx, podm_id, ctx.node_id()?, &saga.saved.devices).await?;
     ctx.checkpoint(&Saved::default()).await
 }
 
@@ -113,6 +139,14 @@ async fn requirements(ctx: &Context, params: &Compose) -> Result<Requirements, V
     Ok(flavor.ok_or_else(missing)?.properties)
 }
 
+/// Types of the PCI devices that are wanted.
+fn kinds(wanted: &Requirements) -> Result<Vec<String>, Problem> {
+    let types = wanted.pci_device.as_ref().and_then(|p| p.kind.as_deref()).unwrap_or_default();
+    let text = |v: &Value| v.as_str().map(str::to_owned);
+    let wrong = || Problem::validation("Invalid input for field/attribute 'type'. an array of texts is wanted");
+    types.iter().map(|v| text(v).ok_or_else(wrong)).collect()
+}
+
 impl Saga<'_> {
     /// The node's path: remembered, found by its tag, or newly allocated.
     async fn allocate(&mut self, podm: &Podm, mut wanted: Wanted) -> Result<String, Verdict> {
@@ -121,6 +155,7 @@ impl Saga<'_> {
             return self.keep(node).await;
         }
         self.ctx.progress(10, "allocating", "asking the Pod Manager for hardware").await;
+        self.reserve_devices(podm, &wanted.requirements).await?;
         wanted.parts = self.reserve(podm, &wanted).await?;
         let reserved = self.nothing_asked();
         let announced = Saved { asked: true, asked_ms: self.ctx.now_ms(), ..reserved.clone() };
@@ -141,7 +176,7 @@ impl Saga<'_> {
 
     /// What is saved while nothing of this task is at the Pod Manager: the reservation stays.
     fn nothing_asked(&self) -> Saved {
-        Saved { parts: self.saved.parts.clone(), ..Saved::default() }
+        Saved { parts: self.saved.parts.clone(), devices: self.saved.devices.clone(), ..Saved::default() }
     }
 
     /// Reserves the parts of the node, where the Pod Manager leaves the choice to us: those of an earlier attempt, or the best that are
@@ -157,16 +192,94 @@ impl Saga<'_> {
         let offers = self.driver.offers(wanted, &taken).await.map_err(|e| self.refused(&e))?;
         let Some(offers) = offers else { return Ok(Vec::new()) };
         for Offer { parts } in offers {
-            self.saved = Saved { parts, ..Saved::default() };
+            self.saved = Saved { parts, devices: self.saved.devices.clone(), ..Saved::default() };
             self.ctx.checkpoint(&self.saved).await?;
             if reservation::reserve(self.ctx, &podm.uuid, node_id, &self.saved.parts).await? {
                 return Ok(self.saved.parts.clone());
             }
         }
-        self.saved = Saved::default();
+        self.saved = Saved { parts: Vec::new(), ..self.nothing_asked() };
         self.ctx.checkpoint(&self.saved).await?;
         let detail = format!("Pod Manager {} has no free hardware that fits", podm.name);
         Err(Verdict::fail(Problem::conflict(detail)))
+    }
+
+    /// Reserves the pooled devices of the node, as [`Saga::reserve`] does its parts.
+    async fn reserve_devices(&mut self, podm: &Podm, wanted: &Requirements) -> Result<(), Verdict> {
+        let kinds = kinds(wanted)?;
+        let Some(storage) = self.driver.storage().filter(|_| !kinds.is_empty()) else { return Ok(()) };
+        let node_id = self.ctx.node_id()?;
+        for _ in 0..CHOICES {
+            if !self.saved.devices.is_empty()
+                && reservation::reserve(self.ctx, &podm.uuid, node_id, &self.saved.devices).await?
+            {
+                return Ok(());
+            }
+            let taken = reservation::taken(self.ctx, &podm.uuid, node_id).await?;
+            let devices = storage.choose(&kinds, &taken).await.map_err(|e| self.refused(&e))?;
+            if devices.is_empty() {
+                return Ok(());
+            }
+            self.saved.devices = devices;
+            self.ctx.checkpoint(&self.saved).await?;
+        }
+        Err(Verdict::retry(Problem::conflict("others were faster with every device that was chosen")))
+    }
+
+    /// Attaches the devices that are reserved, one by one.
+    async fn attach(&mut self, podm_id: &str, view: &NodeView) -> Result<(), Verdict> {
+        while let Some(device) = self.saved.devices.get(self.saved.attached).cloned() {
+            self.ctx.progress(70, "attaching", device.as_str()).await;
+            let link = Link { driver: self.driver, node: &view.path, index: &view.index, device: &device };
+            let at = |attaching| Saved { attaching, ..self.saved.clone() };
+            link.change(self.ctx, Goal::Attach, self.saved.attaching.clone(), at).await?;
+            link.record(self.ctx, podm_id).await?;
+            (self.saved.attached, self.saved.attaching) = (self.saved.attached + 1, Step::default());
+            self.ctx.checkpoint(&self.saved).await?;
+        }
+        Ok(())
+    }
+
+    /// Takes back what was attached, the last first.
+    async fn take_back(&mut self, podm_id: &str, node: &str) -> Result<(), Verdict> {
+        let Some(view) = self.driver.node(node).await.map_err(|e| self.verdict(&e))? else { return Ok(()) };
+        // One whose attach was asked for may be there too.
+        if self.saved.attaching.asked {
+            (self.saved.attached, self.saved.attaching) = (self.saved.attached + 1, Step::default());
+        }
+        while let Some(device) = self.saved.attached.checked_sub(1).and_then(|n| self.saved.devices.get(n)).cloned() {
+            let link = Link { driver: self.driver, node, index: &view.index, device: &device };
+            if self.saved.removal.asked || link.is_joined(link.look(self.ctx).await?.as_ref()) {
+                let at = |removal| Saved { removal, ..self.saved.clone() };
+                link.change(self.ctx, Goal::Detach, self.saved.removal.clone(), at).await?;
+            }
+            (self.saved.attached, self.saved.removal) = (self.saved.attached - 1, Removal::default());
+            self.ctx.checkpoint(&self.saved).await?;
+        }
+        self.record_devices(podm_id, node, &view.index).await
+    }
+
+    /// Makes the rows of the devices what the hardware shows.
+    async fn record_devices(&self, podm_id: &str, node: &str, index: &str) -> Result<(), Verdict> {
+        for device in &self.saved.devices {
+            Link { driver: self.driver, node, index, device }.record(self.ctx, podm_id).await?;
+        }
+        Ok(())
+    }
+
+    /// Reserves the parts that the node is really made of, where the Pod Manager says: it may have chosen them, or others than were asked for.
+    async fn reserve_made(&mut self, podm: &Podm, node: &str) -> Result<(), Verdict> {
+        let parts = self.driver.parts(node).await.map_err(|e| self.verdict(&e))?;
+        let new: Vec<String> = parts.into_iter().filter(|part| !self.saved.parts.contains(part)).collect();
+        if !new.is_empty() {
+            self.saved.parts.extend(new);
+            self.ctx.checkpoint(&self.saved).await?;
+        }
+        if reservation::reserve(self.ctx, &podm.uuid, self.ctx.node_id()?, &self.saved.parts).await? {
+            return Ok(());
+        }
+        let detail = format!("the Pod Manager made the node {node} of parts that another node has");
+        Err(Verdict::fail(Problem::bad_gateway(detail)))
     }
 
     /// A node of this task that is there already.

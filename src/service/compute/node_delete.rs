@@ -18,6 +18,8 @@ use crate::store::records::Collection;
 struct Saved {
     removal: Removal,
     gone: bool,
+    /// Nothing was made for the node, so nothing is confirmed: v1 answered null.
+    silent: bool,
 }
 
 /// Deletes the node.
@@ -26,7 +28,7 @@ struct Saved {
 /// 404 when it is not on record; the Pod Manager's refusal, and then the record stays.
 pub async fn run(ctx: &Context) -> Result<Value, Verdict> {
     let id = ctx.node_id()?;
-    let saved: Saved = ctx.saved().unwrap_or_default();
+    let mut saved: Saved = ctx.saved().unwrap_or_default();
     let node: Option<Node> = ctx.record(Collection::Node, id).await?;
     match node {
         Some(node) => {
@@ -34,19 +36,29 @@ pub async fn run(ctx: &Context) -> Result<Value, Verdict> {
                 let podm = ctx.podm_record().await?;
                 let driver = hardware::connect(ctx, &podm)?;
                 ctx.progress(20, "decomposing", node.resource_uri.as_str()).await;
-                let at = |removal| Saved { removal, gone: false };
-                match removal::remove(ctx, driver.as_ref(), &node.resource_uri, saved.removal, at).await {
+                saved.silent = !driver.makes_nodes();
+                let at = |removal| Saved { removal, ..saved.clone() };
+                let removed =
+                    removal::remove(ctx, driver.as_ref(), &node.resource_uri, saved.removal.clone(), at).await;
+                // Also after a refusal: some devices may have gone before it.
+                if saved.silent && matches!(removed, Ok(()) | Err(Verdict::Fail(_))) {
+                    attachment::record_all(ctx, driver.as_ref(), &node).await?;
+                }
+                match removed {
                     Err(Verdict::Fail(refusal)) if matches!(refusal.problem.status, 404 | 405) => {
                         nothing_to_decompose(ctx, driver.as_ref(), &node, refusal).await?;
                     }
                     other => other?,
                 }
-                ctx.checkpoint(&Saved { gone: true, ..Saved::default() }).await?;
+                ctx.checkpoint(&Saved { gone: true, removal: Removal::default(), ..saved.clone() }).await?;
             }
             forget(ctx, &node).await?;
         }
         None if saved.gone => {}
         None => return Err(Problem::not_found(format!("Composed node '{id}' not found in database.")).into()),
+    }
+    if saved.silent {
+        return Ok(Value::Null);
     }
     Ok(hardware::confirmation(ctx, "DELETED", "This composed node has been deleted successfully."))
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::filter;
 use crate::model::kind;
@@ -10,7 +10,8 @@ use crate::model::params::Systems;
 use crate::model::problem::Problem;
 use crate::service::{ReadContext, gather};
 
-/// The systems of one Pod Manager, or of every one; those that match all filters, as `items`; also for one system: one, or none.
+/// The systems of one Pod Manager, or of every one; those that match all filters, as `items`; also for one system: one, or none. The
+/// system itself where its Pod Manager is named and that is how its dialect shows it.
 /// `incomplete` has the ids of the Pod Managers that did not answer.
 ///
 /// # Errors
@@ -18,6 +19,14 @@ use crate::service::{ReadContext, gather};
 pub async fn list(ctx: &ReadContext, params: Value) -> Result<Value, Problem> {
     let Systems { podm_id, id, filters } = kind::read(&params)?;
     filter::check(&filters)?;
+    if let (Some(id), Some(_)) = (&id, &podm_id) {
+        let id = Arc::new(id.clone());
+        let ask = |driver: Arc<dyn crate::podm::Driver>| {
+            let id = Arc::clone(&id);
+            async move { driver.system(&id).await.map_err(|e| e.problem()) }
+        };
+        return Ok(json!({ "items": gather::one(ctx, podm_id.as_deref(), ask).await?, "incomplete": [] }));
+    }
     let (id, filters) = (Arc::new(id), Arc::new(filters));
     let ask = |driver: Arc<dyn crate::podm::Driver>| {
         let (id, filters) = (Arc::clone(&id), Arc::clone(&filters));

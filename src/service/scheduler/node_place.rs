@@ -167,12 +167,18 @@ fn nowhere(known: usize, tried: &[Tried]) -> Problem {
     let reasons: Vec<String> = tried.iter().map(|t| format!("{}: {}", t.name, t.why)).collect();
     let detail = format!("no Pod Manager could compose the node; {}", reasons.join("; "));
     // Full is another matter than away: only the first is a state that the client can change.
-    if tried.iter().any(|t| t.status == 409) { Problem::conflict(detail) } else { Problem::unavailable(detail) }
+    if tried.iter().any(|t| matches!(t.status, 404 | 409)) {
+        Problem::conflict(detail)
+    } else {
+        Problem::unavailable(detail)
+    }
 }
 
 /// Whether every other Pod Manager would refuse it too: the request or its flavor is wrong, its time is over.
 fn is_the_requests_fault(error: &TaskError) -> bool {
-    matches!(error.problem.status, 400 | 404 | 413 | 422) || (error.podm_id.is_none() && error.problem.status == 504)
+    // A Pod Manager's own 404 is about its hardware.
+    matches!(error.problem.status, 400 | 413 | 422)
+        || (error.podm_id.is_none() && matches!(error.problem.status, 404 | 504))
 }
 
 #[cfg(test)]

@@ -3,12 +3,14 @@
 //! The order is v1's: duplicates, driver, a look at it, record. One that cannot be reached is stored `Offline`; one that refuses the
 //! credentials is not stored. Passwords arrive sealed for the id that the record will have.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{reach, reads};
+use crate::model::driver::DriverInfo;
 use crate::model::params::PodmCreate;
 use crate::model::podm::{Podm, PodmStatus, Policy, canonical_url};
 use crate::model::problem::Problem;
+use crate::model::task::Definition;
 use crate::model::v1time::v1;
 use crate::podm::drivers;
 use crate::service::{Context, Verdict};
@@ -25,6 +27,7 @@ pub async fn run(ctx: &Context) -> Result<Value, Verdict> {
     let params: PodmCreate = ctx.params()?;
     let id = ctx.podm_id()?;
     if let Some(podm) = ctx.record::<Podm>(Collection::Podm, id).await? {
+        read_devices(ctx, &podm).await?;
         return Ok(reads::shown(podm)?);
     }
     for (what, value) in [("name", &params.name), ("url", &canonical_url(&params.url))] {
@@ -56,7 +59,18 @@ pub async fn run(ctx: &Context) -> Result<Value, Verdict> {
     };
     podm.status = reach::status(ctx, &podm).await?;
     ctx.create(Collection::Podm, id, &podm).await?;
+    read_devices(ctx, &podm).await?;
     Ok(reads::shown(podm)?)
+}
+
+/// Has its devices read by a task of its own, as v1 did behind the answer; not where there are none to read, or nobody to read them from.
+async fn read_devices(ctx: &Context, podm: &Podm) -> Result<(), Verdict> {
+    let has_devices = DriverInfo::find(&podm.driver).is_some_and(|driver| driver.can.contains(&"devices"));
+    if !has_devices || podm.status != PodmStatus::Online {
+        return Ok(());
+    }
+    let def = Definition::new("device.sync", json!({ "podm_id": podm.uuid }));
+    ctx.child("read its devices", def).await.map(drop)
 }
 
 /// Gives back the names that this task claimed, and forgets what it recorded.

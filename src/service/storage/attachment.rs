@@ -9,15 +9,17 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+pub(in crate::service) use super::link::Goal;
+use super::link::{Link, storage};
 use crate::model::device::{Device, DeviceState};
 use crate::model::node::Node;
 use crate::model::podm::Podm;
 use crate::model::problem::Problem;
 use crate::model::task::TaskError;
 use crate::model::v1time::v1;
-use crate::podm::{DeviceView, Driver, MonitorState, StorageDriver};
+use crate::podm::{Driver, MonitorState};
 use crate::service::compute::reservation;
-use crate::service::effect::{self, Effect, Step};
+use crate::service::effect::Step;
 use crate::service::{Context, Verdict, hardware};
 use crate::store::records::Collection;
 
@@ -25,15 +27,6 @@ use crate::store::records::Collection;
 const PAUSE: Duration = Duration::from_secs(1);
 /// How long an undo waits for an accepted change to show, ms: an attach that shows later would have no owner.
 const SHOWS_MS: u64 = 30_000;
-
-/// What is wanted of a device.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::service) enum Goal {
-    /// The node has it.
-    Attach,
-    /// The node does not have it.
-    Detach,
-}
 
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default)]
@@ -64,7 +57,7 @@ pub(in crate::service) async fn run(ctx: &Context, goal: Goal, device_id: &str) 
     let pair = pair(ctx, goal, device_id).await?;
     let mut saved: Saved = ctx.saved().unwrap_or_default();
     if goal == Goal::Attach {
-        if !saved.reserved && pair.is_mine(pair.look(ctx).await?.as_ref()) {
+        if !saved.reserved && pair.link().is_joined(pair.link().look(ctx).await?.as_ref()) {
             // The reservation may be missing when it was attached by others; a failure of this task must not take it away.
             pair.reserve(ctx).await?;
             return pair.record(ctx).await;
@@ -78,13 +71,13 @@ pub(in crate::service) async fn run(ctx: &Context, goal: Goal, device_id: &str) 
             return Err(pair.busy().into());
         }
     }
-    let view = pair.look(ctx).await?;
+    let view = pair.link().look(ctx).await?;
     let reached = match (goal, &view) {
         (Goal::Attach, None) => {
             let detail = format!("{} is not there at the Pod Manager", pair.device.resource_uri);
             return Err(Problem::not_found(detail).into());
         }
-        (Goal::Attach, _) => pair.is_mine(view.as_ref()),
+        (Goal::Attach, _) => pair.link().is_joined(view.as_ref()),
         (Goal::Detach, view) => view.as_ref().is_none_or(|v| !v.allocated),
     };
     if !reached {
@@ -93,7 +86,7 @@ pub(in crate::service) async fn run(ctx: &Context, goal: Goal, device_id: &str) 
         }
         ctx.progress(30, goal.step(), pair.device.resource_uri.as_str()).await;
         let at = |step| Saved { sent: true, step, ..saved.clone() };
-        pair.change(ctx, goal, saved.step.clone(), at).await?;
+        pair.link().change(ctx, goal, saved.step.clone(), at).await?;
     }
     pair.record(ctx).await
 }
@@ -128,10 +121,10 @@ async fn undo_of(ctx: &Context, goal: Goal, device_id: &str, saved: Saved) -> Re
         }
     }
     if goal == Goal::Attach && saved.sent {
-        let view = pair.look(ctx).await?;
-        if saved.removal.asked || pair.is_mine(view.as_ref()) {
+        let view = pair.link().look(ctx).await?;
+        if saved.removal.asked || pair.link().is_joined(view.as_ref()) {
             let at = |removal| Saved { removal, ..saved.clone() };
-            pair.change(ctx, Goal::Detach, saved.removal.clone(), at).await?;
+            pair.link().change(ctx, Goal::Detach, saved.removal.clone(), at).await?;
         } else if saved.step.accepted
             && view.is_some_and(|v| !v.allocated)
             && ctx.now_ms().saturating_sub(saved.step.since_ms) < SHOWS_MS
@@ -171,6 +164,21 @@ pub(in crate::service) async fn free_all(ctx: &Context, node: &Node) -> Result<(
     reservation::release(ctx, &node.podm_id, &node.uuid, &own.collect::<Vec<_>>()).await
 }
 
+/// Makes the rows of a node's devices what the hardware shows, and gives the reservations of those back that it has no more: where devices outlive the node, they are in a group even when they are free.
+///
+/// # Errors
+/// What the Pod Manager answers; a retry when Redis is away.
+pub(in crate::service) async fn record_all(ctx: &Context, driver: &dyn Driver, node: &Node) -> Result<(), Verdict> {
+    let rows: Vec<Device> = ctx.records(Collection::Device).await?;
+    for row in rows.iter().filter(|d| d.podm_id == node.podm_id && d.node_id.as_ref() == Some(&node.index)) {
+        let link = Link { driver, node: &node.resource_uri, index: &node.index, device: &row.resource_uri };
+        if !link.record(ctx, &node.podm_id).await? {
+            reservation::release(ctx, &node.podm_id, &node.uuid, std::slice::from_ref(&row.resource_uri)).await?;
+        }
+    }
+    Ok(())
+}
+
 async fn pair(ctx: &Context, goal: Goal, device_id: &str) -> Result<Pair, Verdict> {
     let id = ctx.node_id()?;
     let missing = || Problem::not_found(format!("Composed node '{id}' not found in database."));
@@ -187,11 +195,6 @@ async fn pair(ctx: &Context, goal: Goal, device_id: &str) -> Result<Pair, Verdic
     Ok(Pair { driver, node, device })
 }
 
-fn storage(driver: &dyn Driver, goal: Goal) -> Result<&dyn StorageDriver, Problem> {
-    let name = if goal == Goal::Attach { "attach" } else { "detach" };
-    driver.storage().ok_or_else(|| Problem::bad_request(format!("Unsupported action: '{name}'")))
-}
-
 impl Goal {
     const fn step(self) -> &'static str {
         match self {
@@ -202,14 +205,13 @@ impl Goal {
 }
 
 impl Pair {
-    /// The device as its Pod Manager shows it now.
-    async fn look(&self, ctx: &Context) -> Result<Option<DeviceView>, Verdict> {
-        let storage = storage(self.driver.as_ref(), Goal::Attach)?;
-        storage.device(&self.device.resource_uri).await.map_err(|e| hardware::verdict(ctx, &e))
-    }
-
-    fn is_mine(&self, view: Option<&DeviceView>) -> bool {
-        view.is_some_and(|v| v.node.as_ref() == Some(&self.node.index))
+    fn link(&self) -> Link<'_> {
+        Link {
+            driver: self.driver.as_ref(),
+            node: &self.node.resource_uri,
+            index: &self.node.index,
+            device: &self.device.resource_uri,
+        }
     }
 
     fn busy(&self) -> Problem {
@@ -221,47 +223,9 @@ impl Pair {
             .await
     }
 
-    async fn change(&self, ctx: &Context, goal: Goal, at: Step, saved: impl Fn(Step) -> Saved) -> Result<(), Verdict> {
-        let storage = storage(self.driver.as_ref(), goal)?;
-        let (node, device) = (self.node.resource_uri.as_str(), self.device.resource_uri.as_str());
-        let effect = Effect {
-            ask: &|| {
-                effect::plain(match goal {
-                    Goal::Attach => storage.attach(node, device),
-                    Goal::Detach => storage.detach(node, device),
-                })
-            },
-            shows: &|_| {
-                Box::pin(
-                    async move { Ok(self.is_mine(storage.device(device).await?.as_ref()) == (goal == Goal::Attach)) },
-                )
-            },
-            waiting: "waiting for the Pod Manager to show whose the device is",
-            unseen: format!("the Pod Manager accepted a change of whose {device} is, and it does not show"),
-        };
-        effect::bring_about(ctx, self.driver.as_ref(), effect, at, saved).await.map(drop)
-    }
-
     /// Makes the row what the hardware shows, and gives the reservation back when the node does not have the device.
     async fn record(&self, ctx: &Context) -> Result<(), Verdict> {
-        let view = self.look(ctx).await?;
-        let mine = self.is_mine(view.as_ref());
-        // A device that vanished is for the next sync to forget.
-        if let Some(view) = view {
-            let now = Device {
-                node_id: view.node,
-                state: if view.allocated { DeviceState::Allocated } else { DeviceState::Free },
-                pooled_group_id: view.group,
-                properties: view.properties,
-                extra: view.extra,
-                ..self.device.clone()
-            };
-            if now != self.device {
-                let now = Device { updated_at: v1(ctx.now_ms()), ..now };
-                ctx.overwrite(Collection::Device, &now.uuid, &now).await?;
-            }
-        }
-        if mine {
+        if self.link().record(ctx, &self.node.podm_id).await? {
             return Ok(());
         }
         reservation::release(ctx, &self.node.podm_id, &self.node.uuid, std::slice::from_ref(&self.device.resource_uri))

@@ -102,15 +102,11 @@ async fn settle(
     for view in seen {
         let id = id_of(&podm.uuid, &view.path);
         let old = rows.remove(&id);
-        let new = row(ctx, podm, &id, view, old.as_ref());
+        let new = row(ctx, &podm.uuid, &id, view, old.as_ref());
         if !same(&id, old.as_ref()) || old.as_ref() == Some(&new) {
             continue;
         }
-        match ctx.create(Collection::Device, &id, &new).await {
-            // A later writer came first.
-            Err(Verdict::Fail(error)) if error.problem.status == 409 => {}
-            written => written?,
-        }
+        make(ctx, &id, &new).await?;
     }
     for (id, old) in rows {
         if same(&id, Some(&old)) {
@@ -120,12 +116,23 @@ async fn settle(
     Ok(())
 }
 
+/// Writes a row, unless a later writer came first.
+///
+/// # Errors
+/// A retry when Redis is away.
+pub(super) async fn make(ctx: &Context, id: &str, new: &Device) -> Result<(), Verdict> {
+    match ctx.create(Collection::Device, id, new).await {
+        Err(Verdict::Fail(error)) if error.problem.status == 409 => Ok(()),
+        written => written,
+    }
+}
+
 /// The row that a device should have; its times are the old row's when nothing else differs.
-fn row(ctx: &Context, podm: &Podm, id: &str, view: DeviceView, old: Option<&Device>) -> Device {
+pub(super) fn row(ctx: &Context, podm_id: &str, id: &str, view: DeviceView, old: Option<&Device>) -> Device {
     let now = v1(ctx.now_ms());
     let mut new = Device {
         uuid: id.to_owned(),
-        podm_id: podm.uuid.clone(),
+        podm_id: podm_id.to_owned(),
         node_id: view.node,
         kind: view.kind,
         pooled_group_id: view.group,

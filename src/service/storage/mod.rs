@@ -5,6 +5,7 @@ pub mod device_attach;
 pub mod device_detach;
 pub mod device_reads;
 pub mod device_sync;
+pub(super) mod link;
 mod place;
 pub mod reads;
 pub mod volume_create;

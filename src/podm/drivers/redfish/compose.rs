@@ -6,13 +6,17 @@ use serde_json::{Value, json};
 
 use super::Redfish;
 use super::fit::{Part, Wants, choose};
+use super::ways::Way;
 use crate::podm::driver::{Begun, Offer, Wanted};
 use crate::podm::error::{Cause, RedfishError};
 use crate::podm::extended::Refusal;
-use crate::podm::http::Change;
+use crate::podm::http::{Answer, Change};
 use crate::podm::quirks;
 use crate::podm::resource::Resource;
 use crate::podm::standard::begun;
+
+/// Why nothing can be composed, when all is well.
+pub(super) const NOTHING_FREE: &str = "there is no free hardware that has all that is wanted";
 
 impl Redfish {
     /// The composition service with its blocks; `None` where all that there is are servers as they stand.
@@ -23,22 +27,28 @@ impl Redfish {
         Ok(Some(service).filter(|s| !is_off && !s.raw("ResourceBlocks").is_null()))
     }
 
-    pub(super) async fn offers_of(&self, wanted: &Wanted, taken: &HashSet<String>) -> Result<Vec<Offer>, RedfishError> {
+    /// Parts that would do, the best first; `None` where the service chooses the blocks itself.
+    pub(super) async fn offers_of(
+        &self,
+        wanted: &Wanted,
+        taken: &HashSet<String>,
+    ) -> Result<Option<Vec<Offer>>, RedfishError> {
         let wants = Wants::of(&wanted.requirements).map_err(|why| self.refusal(400, why))?;
         let offers = match self.composition().await? {
+            Some(service) if matches!(self.way(&service).await?, Way::Constrained { .. }) => return Ok(None),
             Some(service) => self.of_blocks(&service, &wants, taken).await?,
             None => self.of_servers(&wants, taken).await?,
         };
         if offers.is_empty() {
-            return Err(self.refusal(409, "there is no free hardware that has all that is wanted".into()));
+            return Err(self.refusal(409, NOTHING_FREE.into()));
         }
-        Ok(offers)
+        Ok(Some(offers))
     }
 
     /// Whole servers that are free, the smallest first.
     async fn of_servers(&self, wants: &Wants, taken: &HashSet<String>) -> Result<Vec<Offer>, RedfishError> {
-        let systems = self.needed("Systems").await?;
-        let mut links = self.members(&systems.path).await?;
+        let Some(systems) = self.collection("Systems").await? else { return Ok(Vec::new()) };
+        let mut links = self.members(&systems).await?;
         links.retain(|link| !taken.contains(link));
         let mut fitting = Vec::new();
         for system in self.read_all(&links).await? {
@@ -57,20 +67,17 @@ impl Redfish {
     }
 
     /// Free blocks that lie in one zone.
-    async fn of_blocks(
+    pub(super) async fn of_blocks(
         &self,
         service: &Resource,
         wants: &Wants,
         taken: &HashSet<String>,
     ) -> Result<Vec<Offer>, RedfishError> {
-        // Some show a block as unused that a system is made of: the systems themselves tell.
-        let mut used = taken.clone();
-        for system in self.composed().await? {
-            used.extend(system.links("Links/ResourceBlocks")?);
-        }
+        let composed = self.composed().await?;
         let mut free = Vec::new();
         for block in self.parts(service, "ResourceBlocks").await? {
-            if !taken.contains(&block.path) && is_free(&block, used.contains(&block.path))? {
+            let is_free = !taken.contains(&block.path) && quirks::is_free_block(&block, &composed)?;
+            if is_free && !quirks::is_reserved(&block) {
                 free.push(self.block(&block, wants).await?);
             }
         }
@@ -92,28 +99,50 @@ impl Redfish {
         Ok(offers)
     }
 
-    /// Composes the reserved blocks. A server that is a node as it stands is not asked for: it is there.
+    /// Composes the reserved blocks, or of what the service chooses. A server that is a node as it stands is not asked for: it is there.
     pub(super) async fn compose(&self, wanted: &Wanted) -> Result<Begun<Option<String>>, RedfishError> {
-        let Some(first) = wanted.parts.first() else {
-            return Err(self.refusal(409, "no parts were chosen for the node".into()));
-        };
-        let part = self.client.get(first).await?;
-        let kind = part.text("@odata.type")?.unwrap_or_default();
-        if kind.trim_start_matches('#').starts_with("ComputerSystem.") {
-            return Ok(Begun::Done(Some(first.clone())));
+        if let Some(first) = wanted.parts.first() {
+            let kind = self.client.get(first).await?.text("@odata.type")?.unwrap_or_default();
+            if kind.trim_start_matches('#').starts_with("ComputerSystem.") {
+                return Ok(Begun::Done(Some(first.clone())));
+            }
         }
-        let systems = self.needed("Systems").await?;
+        let Some(service) = self.composition().await? else {
+            return Err(self.refusal(409, "this Pod Manager composes nothing any more".into()));
+        };
         let blocks: Vec<Value> = wanted.parts.iter().map(|path| json!({ "@odata.id": path })).collect();
-        let body = json!({
+        let named = json!({
             "Name": wanted.name,
             "Description": wanted.description,
             "Links": { "ResourceBlocks": blocks },
         });
-        let answer = self.client.change(&systems.path, Change::Post(Some(&body))).await?;
-        begun(&self.client, &systems.path, answer, |answer| {
-            let named = answer.body["@odata.id"].as_str().and_then(|path| self.client.resolve(path).ok());
-            answer.location.or(named)
-        })
+        let (target, body) = match self.way(&service).await? {
+            Way::Constrained { collection, capabilities } => {
+                (collection, self.constraints(&service, &capabilities, wanted).await?)
+            }
+            _ if blocks.is_empty() => return Err(self.refusal(409, "no parts were chosen for the node".into())),
+            Way::Specific(collection) => (collection, named),
+            Way::Manifest(target) => (target, manifest(named)),
+        };
+        let answer = self.client.change(&target, Change::Post(Some(&body))).await?;
+        self.check(&target, &answer)?;
+        begun(&self.client, &target, answer, |answer| self.made(answer))
+    }
+
+    /// The path of the system that an answer says was made: its `Location`, the system itself, or that in a manifest.
+    pub(super) fn made(&self, answer: Answer) -> Option<String> {
+        let named = [&answer.body, response(&answer)].into_iter().find_map(|body| {
+            let kind = body["@odata.type"].as_str()?.trim_start_matches('#');
+            body["@odata.id"].as_str().filter(|_| kind.starts_with("ComputerSystem."))
+        });
+        answer.location.clone().or_else(|| named.and_then(|path| self.client.resolve(path).ok()))
+    }
+
+    /// The error that a manifest's answer has inside. The action itself is answered as a success then.
+    pub(super) fn check(&self, path: &str, answer: &Answer) -> Result<(), RedfishError> {
+        let inside = response(answer);
+        let is_error = !inside["error"].is_null() && inside["@odata.id"].is_null();
+        if is_error { Err(self.client.refused("POST", path, 409, None, inside)) } else { Ok(()) }
     }
 
     pub(super) fn refusal(&self, status: u16, detail: String) -> RedfishError {
@@ -123,49 +152,17 @@ impl Redfish {
     }
 }
 
-/// Whether a block may go into one more system. One that can be shared may, until it is in as many as it can be.
-fn is_free(block: &Resource, is_used: bool) -> Result<bool, RedfishError> {
-    let state = block.text("Status/State")?;
-    if quirks::is_reserved(block) || matches!(state.as_deref(), Some("Absent" | "Disabled" | "UnavailableOffline")) {
-        return Ok(false);
-    }
-    match block.text("CompositionStatus/CompositionState")?.as_deref() {
-        None | Some("Unused") => Ok(!is_used),
-        Some("ComposedAndAvailable") => {
-            let most = block.number("CompositionStatus/MaxCompositions")?;
-            let now = block.number("CompositionStatus/NumberOfCompositions")?.unwrap_or(0.0);
-            Ok(most.is_none_or(|most| now < most))
-        }
-        Some(_) => Ok(false),
-    }
+/// A manifest that composes one system at once.
+fn manifest(request: Value) -> Value {
+    let stanza = json!({ "StanzaType": "ComposeSystem", "StanzaId": "1", "Request": request });
+    json!({
+        "RequestFormat": "Manifest",
+        "RequestType": "Apply",
+        "Manifest": { "Expand": "None", "Stanzas": [stanza] },
+    })
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn block(status: Value) -> Resource {
-        let body = json!({ "CompositionStatus": status });
-        Resource { podm: "lab".into(), path: "/b/1".into(), etag: None, body }
-    }
-
-    #[test]
-    fn a_block_is_free_by_its_state_its_reservation_and_its_sharing() {
-        assert!(is_free(&block(json!({"CompositionState": "Unused", "Reserved": "false"})), false).unwrap());
-        for (status, is_used) in [
-            (json!({"CompositionState": "Unused"}), true),
-            (json!({"CompositionState": "Unused", "Reserved": true}), false),
-            (json!({"CompositionState": "Composed"}), false),
-            (json!({"CompositionState": "Failed"}), false),
-            (
-                json!({"CompositionState": "ComposedAndAvailable", "MaxCompositions": 2, "NumberOfCompositions": 2}),
-                true,
-            ),
-        ] {
-            assert!(!is_free(&block(status.clone()), is_used).unwrap(), "{status}");
-        }
-        let shared =
-            json!({"CompositionState": "ComposedAndAvailable", "MaxCompositions": 2, "NumberOfCompositions": 1});
-        assert!(is_free(&block(shared), true).unwrap());
-    }
+/// What a manifest's answer says of its one stanza; null in any other answer.
+fn response(answer: &Answer) -> &Value {
+    &answer.body["Manifest"]["Stanzas"][0]["Response"]
 }

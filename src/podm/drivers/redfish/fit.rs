@@ -11,6 +11,9 @@ use crate::podm::resource::Resource;
 /// Choices of further parts that are offered for one base: two composes at once need not want the same.
 const TURNS: usize = 4;
 
+/// What a network interface is called.
+const NETWORK: [&str; 2] = ["nic", "network"];
+
 /// What a node must have.
 pub(super) struct Wants {
     memory_mib: f64,
@@ -63,6 +66,11 @@ impl Wants {
             && self.model.as_ref().is_none_or(has_model)
             && self.memory_type.as_ref().is_none_or(has_type)
             && self.has_devices(parts)
+    }
+
+    /// Whether a network interface is wanted.
+    pub(super) fn has_network(&self) -> bool {
+        self.devices.iter().any(|word| NETWORK.contains(&word.as_str()))
     }
 
     /// One device for each that is wanted.
@@ -139,18 +147,28 @@ impl Redfish {
         let memory = self.read_all(&block.links("Memory")?).await?;
         part.add(&processors, &memory)?;
         if !wants.devices.is_empty() {
-            part.add_drives(&self.read_all(&block.links("Drives")?).await?)?;
-            for storage in self.read_all(&block.links("Storage")?).await? {
-                part.add_drives(&self.read_all(&storage.links("Drives")?).await?)?;
-            }
-            for _ in block.links("SimpleStorage")? {
+            let drives = self.drives(block).await?;
+            part.add_drives(&drives)?;
+            // What is shown as drives may be shown as simple storage too.
+            for _ in block.links("SimpleStorage")?.into_iter().filter(|_| drives.is_empty()) {
                 part.devices.push(vec!["storage".into()]);
             }
             for field in ["EthernetInterfaces", "NetworkInterfaces"] {
-                part.devices.extend(block.links(field)?.iter().map(|_| vec!["nic".to_owned(), "network".to_owned()]));
+                part.devices.extend(block.links(field)?.iter().map(|_| NETWORK.map(str::to_owned).to_vec()));
             }
         }
         Ok(part)
+    }
+
+    /// The drives of a block, each once: they are listed by the block, by its storages, or by both.
+    pub(super) async fn drives(&self, block: &Resource) -> Result<Vec<Resource>, RedfishError> {
+        let mut links = block.links("Drives")?;
+        for storage in self.read_all(&block.links("Storage")?).await? {
+            links.extend(storage.links("Drives")?);
+        }
+        links.sort();
+        links.dedup();
+        self.read_all(&links).await
     }
 
     pub(super) async fn server(&self, system: &Resource, wants: &Wants) -> Result<Part, RedfishError> {
@@ -170,7 +188,7 @@ impl Redfish {
                 part.add_drives(&self.read_all(&storage.links("Drives")?).await?)?;
             }
             let interfaces = self.parts(system, "EthernetInterfaces").await?;
-            part.devices.extend(interfaces.iter().map(|_| vec!["nic".to_owned(), "network".to_owned()]));
+            part.devices.extend(interfaces.iter().map(|_| NETWORK.map(str::to_owned).to_vec()));
         }
         Ok(part)
     }

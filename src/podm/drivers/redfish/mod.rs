@@ -1,11 +1,13 @@
 //! Standard Redfish: nodes are computer systems, composed out of resource blocks, or servers as they stand.
 //!
-//! *Source*: DMTF DSP0266 and DSP2050 (specific composition), and the mockups that DMTF publishes.
+//! *Source*: DMTF DSP0266 and DSP2050 (specific and constrained composition, manifests), and the mockups that DMTF publishes.
 
 mod compose;
+mod constraints;
 mod fit;
 mod nodes;
 mod volumes;
+mod ways;
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -40,7 +42,7 @@ impl Driver for Redfish {
         Box::pin(self.look())
     }
     fn offers<'a>(&'a self, wanted: &'a Wanted, taken: &'a HashSet<String>) -> Call<'a, Option<Vec<Offer>>> {
-        Box::pin(async move { self.offers_of(wanted, taken).await.map(Some) })
+        Box::pin(self.offers_of(wanted, taken))
     }
     fn allocate<'a>(&'a self, wanted: &'a Wanted) -> Call<'a, Begun<Option<String>>> {
         Box::pin(self.compose(wanted))
@@ -53,7 +55,10 @@ impl Driver for Redfish {
         Box::pin(self.decompose(node))
     }
     fn monitor<'a>(&'a self, monitor: &'a str) -> Call<'a, MonitorState> {
-        Box::pin(Standard::monitor(self, monitor))
+        Box::pin(Standard::monitor(self, monitor, |answer| {
+            self.check(monitor, &answer)?;
+            Ok(self.made(answer))
+        }))
     }
     fn reset<'a>(&'a self, node: &'a str, kind: ResetType) -> Call<'a, Begun<()>> {
         Box::pin(self.reset_of(node, "ComputerSystem", kind))
@@ -72,6 +77,9 @@ impl Driver for Redfish {
     }
     fn find<'a>(&'a self, tag: &'a str, parts: &'a [String]) -> Call<'a, Option<NodeView>> {
         Box::pin(self.find_node(tag, parts))
+    }
+    fn parts<'a>(&'a self, node: &'a str) -> Call<'a, Vec<String>> {
+        Box::pin(self.blocks_of(node))
     }
     fn is_gone<'a>(&'a self, node: &'a str) -> Call<'a, bool> {
         Box::pin(self.nothing_left(node))

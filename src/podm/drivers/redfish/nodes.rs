@@ -16,10 +16,20 @@ impl Redfish {
         let nodes = if self.composition().await?.is_some() {
             self.list_nodes().await?.len()
         } else {
-            self.client.get(&self.needed("Systems").await?.path).await?;
+            self.something_behind().await?;
             0
         };
         Ok(Probe { api_version: None, nodes })
+    }
+
+    /// Reads a collection. A service of storage or of a fabric alone has no systems.
+    async fn something_behind(&self) -> Result<(), RedfishError> {
+        for name in ["Systems", "Chassis", "Fabrics", "Storage", "Managers"] {
+            if let Some(link) = self.collection(name).await? {
+                return self.client.get(&link).await.map(drop);
+            }
+        }
+        self.needed("Systems").await.map(drop)
     }
 
     pub(super) async fn read_node(&self, path: &str) -> Result<Option<NodeView>, RedfishError> {
@@ -67,6 +77,16 @@ impl Redfish {
             }
         }
         Ok(of_parts)
+    }
+
+    /// The blocks that a composed system is made of.
+    pub(super) async fn blocks_of(&self, path: &str) -> Result<Vec<String>, RedfishError> {
+        match self.client.get_if_there(path).await? {
+            Some(system) if quirks::is_composed_system(&system)? => {
+                system.links("Links/ResourceBlocks")?.iter().map(|link| self.client.resolve(link)).collect()
+            }
+            _ => Ok(Vec::new()),
+        }
     }
 
     /// Decomposes a composed system. A server that stands in a rack is left as it is: only its record goes.

@@ -3,14 +3,16 @@
 //! A device is a drive, a PCIe device, an accelerator behind a target endpoint of a fabric, a volume, or a logical drive. Its endpoints
 //! and targets are other names of it: a node may link to either, and a zone joins a target endpoint with the initiator of a machine.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use serde_json::{Value, json};
 
 use super::Rsd;
-use crate::podm::driver::storage::{DeviceView, StorageDriver, Storages};
+use crate::model::problem::Problem;
+use crate::podm::driver::storage::{DeviceView, StorageDriver, Storages, first_free};
 use crate::podm::driver::{Begun, Call};
-use crate::podm::error::RedfishError;
+use crate::podm::error::{Cause, RedfishError};
+use crate::podm::http::ROOT;
 use crate::podm::quirks;
 use crate::podm::resource::{Resource, json_number, last_segment};
 
@@ -19,6 +21,15 @@ const GIB: f64 = 1_073_741_824.0;
 impl StorageDriver for Rsd {
     fn devices(&self) -> Call<'_, Vec<DeviceView>> {
         Box::pin(self.list_devices())
+    }
+    fn choose<'a>(&'a self, kinds: &'a [String], taken: &'a HashSet<String>) -> Call<'a, Vec<String>> {
+        Box::pin(async move {
+            let none = |kind: &str| {
+                let detail = format!("there is no free device of the type {kind}");
+                self.client.error("GET", ROOT, Cause::Impossible(Box::new(Problem::conflict(detail))))
+            };
+            first_free(&self.list_devices().await?, kinds, taken).map_err(none)
+        })
     }
     fn device<'a>(&'a self, device: &'a str) -> Call<'a, Option<DeviceView>> {
         Box::pin(self.read_device(device))

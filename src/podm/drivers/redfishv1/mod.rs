@@ -70,7 +70,7 @@ impl Driver for Rsd {
         Box::pin(self.remove(node))
     }
     fn monitor<'a>(&'a self, monitor: &'a str) -> Call<'a, MonitorState> {
-        Box::pin(Standard::monitor(self, monitor))
+        Box::pin(Standard::monitor(self, monitor, |answer| Ok(answer.location)))
     }
     fn reset<'a>(&'a self, node: &'a str, kind: ResetType) -> Call<'a, Begun<()>> {
         Box::pin(self.reset_of(node, "ComposedNode", kind))
