@@ -9,6 +9,9 @@ use valence::bench::{self, BenchArgs};
 async fn main() -> anyhow::Result<()> {
     let args = BenchArgs::parse();
     valence::observe::log::init(valence::observe::log::LogFormat::Text, "info");
+    if let Some(redis) = &args.placers {
+        return bench::placement::placer(redis).await;
+    }
     let report = bench::run(&args).await?;
     std::io::stdout().lock().write_all(report.table().as_bytes())?;
     if let Some(file) = &args.json {

@@ -9,8 +9,8 @@
 //! ```text
 //! bin → api | worker | upkeep | ctl | sim
 //! api    → store, model            worker → service, store, model
-//! upkeep → store, podm, model      service → podm, ironic, store through service::context
-//! podm   → model, store::gates     ironic, store → model
+//! upkeep → store, podm, model      service → podm, ironic, placement, store through service::context
+//! podm   → model, store::gates     ironic, store → model     placement → model, pure
 //! sim    → model                   ctl → model (speaks HTTP only; ctl::up starts the others)
 //! ```
 
@@ -25,6 +25,7 @@ pub mod ironic;
 pub mod lease;
 pub mod model;
 pub mod observe;
+pub mod placement;
 pub mod podm;
 pub mod secret;
 pub mod service;

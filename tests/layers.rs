@@ -29,7 +29,7 @@ fn allowed(module: &str) -> &'static [&'static str] {
         // What the daemons' executables have in common.
         "daemon" => &["api", "worker", "upkeep", "podm", "store", "model"],
         // It measures the store beside the bare commands.
-        "bench" => &["store", "model"],
+        "bench" => &["store", "placement", "model"],
         // Leaves may use plain data, and settings know what the store is told.
         "config" => &["model", "store::StoreOptions"],
         _ => &["model"],

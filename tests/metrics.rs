@@ -64,6 +64,8 @@ fn every_family_of_every_process_pleases_promtool() {
     t.readings.with_label_values(&["lab", "power"]).set(1.0);
     t.age.with_label_values(&["lab"]).set(1.0);
     t.events.with_label_values(&["Alert", "kept"]).inc();
+    m.placement.results.with_label_values(&["placed"]).inc();
+    m.placement.duration.with_label_values::<&str>(&[]).observe(0.1);
     let (pleased, said) = promtool(&["check", "metrics"], &m.page());
     assert!(pleased && said.trim().is_empty(), "{said}");
 }

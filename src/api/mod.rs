@@ -25,6 +25,7 @@ mod kinds;
 mod networks;
 mod nodes;
 mod openapi;
+mod placements;
 mod pod_managers;
 mod podm_states;
 mod prefer;
@@ -114,6 +115,7 @@ fn resources() -> Vec<Resource> {
     vec![
         tasks::resource(),
         nodes::resource(),
+        placements::resource(),
         systems::resource(),
         storages::resource(),
         devices::resource(),

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
-use super::answer::{Answer, Failure, bad_field};
+use super::answer::{Answer, Failure, bad_field, ok};
 use super::call::{Call, read};
 use super::resource::{Query, Resource, text};
 use super::{networks, storages, submit, systems, v1};
@@ -15,6 +15,7 @@ use crate::model::flavor::Requirements;
 use crate::model::kind;
 use crate::model::node::{BriefNode, Node};
 use crate::model::params::{Action, VlanAssign};
+use crate::model::placement::Hints;
 use crate::model::podm::Podm;
 use crate::model::problem::Problem;
 use crate::store::records::Collection;
@@ -41,11 +42,13 @@ pub(crate) struct ComposeBody {
     /// Free text.
     description: Option<String>,
     /// Flavor that says what the node must have; not together with `properties`.
-    flavor_id: Option<String>,
+    pub(crate) flavor_id: Option<String>,
     /// What the node must have; not together with `flavor_id`.
     properties: Option<Requirements>,
     /// Where; left out, a Pod Manager is chosen.
-    podm_id: Option<String>,
+    pub(crate) podm_id: Option<String>,
+    /// What the choice should heed; not together with `podm_id`.
+    pub(crate) hints: Option<Hints>,
 }
 
 /// A node to take on record.
@@ -140,9 +143,21 @@ async fn compose(call: Call) -> Answer {
     kind::no_nulls(&body)?;
     let given: ComposeBody = read(&body)?;
     let params = v1::without(body, &["podm_id"]);
+    if given.podm_id.is_some() && given.hints.is_some() {
+        return Err(both_given().into());
+    }
     let mut task = v1::change(if given.podm_id.is_some() { "node.compose" } else { "node.place" }, params);
     task.podm_id = podm(given.podm_id)?;
-    v1::act(&call, task, v1::result).await
+    v1::act(&call, task, brief).await
+}
+
+/// v1's answer: the node, without the reasons for its place, which stay in the task.
+fn brief(result: &Value) -> Answer {
+    Ok(ok(&v1::without(result.clone(), &["placement"])))
+}
+
+pub(crate) fn both_given() -> Problem {
+    Problem::validation("'podm_id' and 'hints' cannot stand together: with 'podm_id' nothing is chosen")
 }
 
 /// What cannot be an id names no Pod Manager.

@@ -76,7 +76,7 @@ async fn look_up(app: &App, kind: &Kind, def: &crate::model::task::Definition) -
     Ok(())
 }
 
-async fn exists(app: &App, of: Collection, id: &str) -> Result<bool, StoreError> {
+pub(crate) async fn exists(app: &App, of: Collection, id: &str) -> Result<bool, StoreError> {
     let row: Option<serde_json::Value> = app.store.record(of, id).await?;
     Ok(row.is_some())
 }

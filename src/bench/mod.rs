@@ -4,6 +4,8 @@
 pub mod drain;
 pub mod enqueue;
 pub mod latency;
+pub mod makespan;
+pub mod placement;
 pub mod report;
 pub mod rig;
 
@@ -26,6 +28,8 @@ pub enum Scenario {
     Read,
     /// POST to `Completed` seen by long-poll on an idle system.
     Latency,
+    /// Placement among 1,000 Pod Managers: decisions a second, what two processes promise beyond what there is, and the makespan.
+    Placement,
 }
 
 /// How it is measured.
@@ -54,6 +58,9 @@ pub struct BenchArgs {
     /// Worker processes
     #[arg(long, default_value_t = 1)]
     pub workers: usize,
+    /// Place nodes in this Redis and say how many: the other process of the scenario `placement`
+    #[arg(long, hide = true)]
+    pub placers: Option<String>,
     /// Write the figures as JSON here
     #[arg(long)]
     pub json: Option<PathBuf>,
@@ -64,8 +71,15 @@ pub struct BenchArgs {
 /// # Errors
 /// When a process cannot be started or answers with an error.
 pub async fn run(args: &BenchArgs) -> anyhow::Result<Report> {
-    let all =
-        [Scenario::Drain, Scenario::Memory, Scenario::Enqueue, Scenario::Batch, Scenario::Read, Scenario::Latency];
+    let all = [
+        Scenario::Drain,
+        Scenario::Memory,
+        Scenario::Enqueue,
+        Scenario::Batch,
+        Scenario::Read,
+        Scenario::Latency,
+        Scenario::Placement,
+    ];
     let chosen = if args.scenarios.is_empty() { &all[..] } else { &args.scenarios[..] };
     let mut report = Report::new(args);
     for scenario in chosen {
@@ -77,6 +91,7 @@ pub async fn run(args: &BenchArgs) -> anyhow::Result<Report> {
             Scenario::Batch => enqueue::batch(args, &mut report).await?,
             Scenario::Read => latency::read(args, &mut report).await?,
             Scenario::Latency => latency::task(args, &mut report).await?,
+            Scenario::Placement => placement::placement(args, &mut report).await?,
         }
     }
     Ok(report)

@@ -6,11 +6,12 @@ use clap::{Args, Subcommand, ValueEnum};
 use reqwest::Method;
 use serde_json::{Map, Value, json};
 
-use super::client::{Client, list};
+use super::client::{Client, list, read};
 use super::error::CtlError;
 use super::follow::{self, Wait};
 use super::output::{Output, properties, rows};
 use super::watch::{Watch, repeat};
+use crate::model::placement::{Placement, Scored};
 
 /// Most that is read of a body on standard input; the API takes no more.
 const MOST_BODY_BYTES: u64 = 1024 * 1024;
@@ -106,9 +107,33 @@ pub struct Compose {
     /// Model of the processors
     #[arg(long, value_name = "NAME")]
     cpu_model: Option<String>,
+    /// Spread nodes across Pod Managers, or across racks
+    #[arg(long, value_enum, conflicts_with = "podm")]
+    spread: Option<SpreadOver>,
+    /// Label that the Pod Manager should have; repeatable
+    #[arg(long, value_name = "NAME=VALUE", value_parser = pair, conflicts_with = "podm")]
+    affinity: Vec<(String, String)>,
+    /// Label that the Pod Manager should not have; repeatable
+    #[arg(long, value_name = "NAME=VALUE", value_parser = pair, conflicts_with = "podm")]
+    anti_affinity: Vec<(String, String)>,
+    /// Pod Manager that may be chosen, all when left out; repeatable
+    #[arg(long, value_name = "ID", conflicts_with = "podm")]
+    among: Vec<String>,
+    /// Say where the node would be placed, and why; nothing is composed
+    #[arg(long, conflicts_with = "wait")]
+    dry_run: bool,
     /// Wait for the end.
     #[command(flatten)]
     wait: Wait,
+}
+
+/// What nodes are spread across.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum SpreadOver {
+    /// The Pod Manager with the fewest nodes first
+    Podm,
+    /// The Pod Manager with the fewest nodes a rack first
+    Rack,
 }
 
 /// Power actions.
@@ -146,6 +171,10 @@ pub(super) async fn run(command: NodeCommand, api: &Client, out: &mut Output<'_>
             let answer = api.get(&["v1", "nodes", &id], &[]).await?;
             Ok(out.card(&answer, properties(&answer))?)
         }
+        NodeCommand::Compose(compose) if compose.dry_run => {
+            let answer = api.post(&["v1", "placements"], &body(&compose)).await?;
+            show_placement(&answer, out)
+        }
         NodeCommand::Compose(compose) => {
             let task = api.change(Method::POST, &["v1", "nodes"], Some(&body(&compose))).await?;
             let Some(node) = follow::maybe(api, &task, compose.wait, out).await? else { return Ok(()) };
@@ -181,6 +210,36 @@ pub(super) async fn run(command: NodeCommand, api: &Client, out: &mut Output<'_>
             done(follow::maybe(api, &task, wait, out).await?, &format!("node {id} is registered with Ironic"), out)
         }
     }
+}
+
+/// The best candidates, the chosen one first, and why the others were left out.
+fn show_placement(answer: &Value, out: &mut Output<'_>) -> Result<(), CtlError> {
+    let placement: Placement = read("POST /v1/placements", answer.clone())?;
+    let left_out: Vec<String> = placement.filtered.iter().map(|(reason, n)| format!("{n} {reason}")).collect();
+    let left_out = if left_out.is_empty() { "none".to_owned() } else { left_out.join(", ") };
+    let said = format!("{} considered, left out: {left_out}", placement.considered);
+    let weights = |scored: &Scored| {
+        let told = scored.weights.iter().filter(|(_, weight)| **weight != 1.0);
+        told.map(|(name, weight)| format!("{name} {weight:.3}")).collect::<Vec<_>>().join(", ")
+    };
+    let table =
+        placement.scores.iter().map(|s| vec![s.podm_id.clone(), s.name.clone(), format!("{:.4}", s.score), weights(s)]);
+    out.list(
+        answer,
+        &format!("no Pod Manager could take the node: {said}"),
+        &["PODM", "NAME", "SCORE", "WEIGHTS"],
+        table.collect(),
+    )?;
+    if !out.json() && placement.chosen.is_some() {
+        out.line(&said)?;
+    }
+    Ok(())
+}
+
+/// `NAME=VALUE`.
+fn pair(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("NAME=VALUE is wanted")?;
+    if name.is_empty() { Err("NAME=VALUE is wanted".into()) } else { Ok((name.to_owned(), value.to_owned())) }
 }
 
 async fn show_list(api: &Client, query: &[(&str, String)], out: &mut Output<'_>) -> Result<(), CtlError> {
@@ -238,11 +297,29 @@ fn body(compose: &Compose) -> Value {
     if !processor.is_empty() {
         properties.insert("processor".into(), processor.into());
     }
+    let mut hints = Map::new();
+    if let Some(spread) = compose.spread {
+        let word = match spread {
+            SpreadOver::Podm => "podm",
+            SpreadOver::Rack => "rack",
+        };
+        hints.insert("spread".into(), word.into());
+    }
+    for (field, labels) in [("affinity", &compose.affinity), ("anti_affinity", &compose.anti_affinity)] {
+        if !labels.is_empty() {
+            let labels: Map<String, Value> = labels.iter().map(|(k, v)| (k.clone(), v.as_str().into())).collect();
+            hints.insert(field.into(), labels.into());
+        }
+    }
+    if !compose.among.is_empty() {
+        hints.insert("podm_ids".into(), compose.among.clone().into());
+    }
     let given = [
         ("name", Some(compose.name.clone().into())),
         ("description", compose.description.clone().map(Value::from)),
         ("flavor_id", compose.flavor.clone().map(Value::from)),
         ("podm_id", compose.podm.clone().map(Value::from)),
+        ("hints", (!hints.is_empty()).then(|| hints.into())),
         ("properties", (!properties.is_empty()).then(|| properties.into())),
     ];
     Value::Object(given.into_iter().filter_map(|(k, v)| Some((k.to_owned(), v?))).collect())

@@ -10,7 +10,8 @@ pub struct DriverInfo {
     pub name: &'static str,
     /// One line for people.
     pub description: &'static str,
-    /// What can be asked of it: `compose`, `devices`, `storage`, `network`, `telemetry`.
+    /// What can be asked of it: `compose`, `blocks` (nodes are put together of parts, devices among them), `devices`
+    /// (pooled ones are attached), `storage`, `network`, `telemetry`.
     pub can: &'static [&'static str],
     /// Whether it may be spoken to in sessions; else every request proves who sends it.
     #[serde(skip)]
@@ -29,7 +30,7 @@ pub const REDFISHV1: DriverInfo = DriverInfo {
 pub const REDFISH: DriverInfo = DriverInfo {
     name: "redfish",
     description: "standard Redfish: nodes are composed of resource blocks, or are servers as they stand",
-    can: &["compose", "storage", "network", "telemetry"],
+    can: &["compose", "blocks", "storage", "network", "telemetry"],
     sessions: true,
 };
 

@@ -10,6 +10,7 @@ pub mod inventory;
 pub mod kind;
 pub mod node;
 pub mod params;
+pub mod placement;
 pub mod podm;
 pub mod problem;
 pub mod reading;

@@ -36,6 +36,16 @@ pub struct Metrics {
     pub podms: Podms,
     /// What Pod Managers measure and tell.
     pub telemetry: Telemetry,
+    /// How nodes are placed.
+    pub placement: Placement,
+}
+
+/// How nodes are placed.
+pub struct Placement {
+    /// What became of placements: placed; refused, by a Pod Manager that was chosen; and, where no candidate was left, each filter's reason.
+    pub results: IntCounterVec,
+    /// Seconds from the wish to the reservation.
+    pub duration: HistogramVec,
 }
 
 /// How Pod Managers stand, by podm (`other` for all but the first) and gate (changes, reads).
@@ -224,7 +234,20 @@ impl Metrics {
             ),
         };
         let telemetry = Self::telemetry(&declare);
-        Self { registry: declare.0, http, work, upkeep, redfish, podms, telemetry }
+        let placement = Placement {
+            results: declare.counters(
+                "valence_placement_results_total",
+                "Placements, by what became of them: placed, refused by the Pod Manager, or why none was left.",
+                &["reason"],
+            ),
+            duration: declare.histograms(
+                "valence_placement_duration_seconds",
+                "Time to choose a Pod Manager and reserve hardware there.",
+                &[],
+                &WORK_SECONDS,
+            ),
+        };
+        Self { registry: declare.0, http, work, upkeep, redfish, podms, telemetry, placement }
     }
 
     fn telemetry(declare: &Declare) -> Telemetry {

@@ -14,6 +14,7 @@ use crate::ids::{Bucket, TaskId};
 use crate::ironic::Ironic;
 use crate::lease::Lease;
 use crate::model::kind::{self, Kind};
+use crate::model::placement::{Candidate, Decision};
 use crate::model::podm::Podm;
 use crate::model::problem::Problem;
 use crate::model::task::{Definition, Progress};
@@ -26,6 +27,9 @@ use crate::store::readings::{Latest, Subscribed};
 use crate::store::record::TaskRecord;
 use crate::store::records::{Collection, Writer};
 use crate::store::tasks::NewTask;
+
+/// How long a reservation outlives its task's time: its undo gives the hardware back.
+const UNDO_TIME: Duration = Duration::from_secs(600);
 
 /// What one attempt of an async kind works with.
 pub struct Context {
@@ -384,7 +388,19 @@ impl Context {
     ///
     /// # Errors
     /// 500 for an unknown kind; a retry when Redis is away or full.
-    pub async fn child(&self, step: &str, mut def: Definition) -> Result<TaskId, Verdict> {
+    pub async fn child(&self, step: &str, def: Definition) -> Result<TaskId, Verdict> {
+        self.child_in_line(step, def, true).await
+    }
+
+    /// As [`Context::child`], beside the other tasks of its node instead of in line with them: those are at another Pod Manager.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn child_elsewhere(&self, step: &str, def: Definition) -> Result<TaskId, Verdict> {
+        self.child_in_line(step, def, false).await
+    }
+
+    async fn child_in_line(&self, step: &str, mut def: Definition, in_line: bool) -> Result<TaskId, Verdict> {
         let unknown = || Problem::internal(format!("unknown kind {}", def.kind));
         let kind = Kind::find(&def.kind).ok_or_else(unknown)?;
         def.parent_id = Some(self.claimed.id);
@@ -399,7 +415,11 @@ impl Context {
         };
         let lane = Lane { topic: kind.topic, priority: self.def.priority };
         def.priority = self.def.priority;
-        let gates = kind.gates_of(&def);
+        let mut gates = kind.gates_of(&def);
+        if !in_line {
+            let elsewhere: Vec<&str> = gates.split(' ').filter(|gate| !gate.starts_with("node:")).collect();
+            gates = elsewhere.join(" ");
+        }
         self.store.enqueue(NewTask { id, lane, def, delay_ms: None, gates, idempotent: true }).await?;
         Ok(id)
     }
@@ -507,13 +527,46 @@ impl Context {
         Ok(self.store.forget_telemetry(podm_id).await?)
     }
 
-    /// How many changes of a Pod Manager run or wait now.
+    /// Chooses a Pod Manager and reserves hardware there for this task, until it ends.
     ///
     /// # Errors
     /// A retry when Redis is away.
-    pub async fn in_flight(&self, podm_id: &str) -> Result<u64, Verdict> {
-        let gate = kind::podm_gate(podm_id, true);
-        Ok(self.store.gate_in_flight(self.bucket_of(Some(podm_id)), &gate).await?)
+    pub async fn place(&self, decide: impl Fn(&[Candidate], u64) -> Decision) -> Result<Decision, Verdict> {
+        let lasts = Duration::from_secs(self.def.timeout_s) + UNDO_TIME;
+        Ok(self.store.place(self.claimed.id, lasts, decide).await?)
+    }
+
+    /// Notes that this task's node is there, and how long composing it took.
+    ///
+    /// # Errors
+    /// A retry when Redis is away.
+    pub async fn placed(&self, podm_id: &str, took_ms: u64) -> Result<(), Verdict> {
+        let took = Duration::from_millis(took_ms);
+        Ok(self.store.reservation_done(podm_id, self.claimed.id, took).await?)
+    }
+
+    /// Gives back what this task has reserved at a Pod Manager.
+    ///
+    /// # Errors
+    /// A retry when Redis is away.
+    pub async fn give_up_place(&self, podm_id: &str) -> Result<(), Verdict> {
+        Ok(self.store.drop_reservation(podm_id, self.claimed.id).await?)
+    }
+
+    /// Gives back what an earlier run of this task has reserved and did not live to note.
+    ///
+    /// # Errors
+    /// A retry when Redis is away.
+    pub async fn give_up_strays(&self) -> Result<(), Verdict> {
+        Ok(self.store.drop_reservations_of(self.claimed.id).await?)
+    }
+
+    /// Notes that hardware was given back at a Pod Manager.
+    ///
+    /// # Errors
+    /// A retry when Redis is away.
+    pub async fn hardware_freed(&self, podm_id: &str) -> Result<(), Verdict> {
+        Ok(self.store.hardware_freed(podm_id).await?)
     }
 
     /// Redis's time, ms since 1970.

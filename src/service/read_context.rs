@@ -6,6 +6,7 @@ use serde::de::DeserializeOwned;
 
 use crate::model::event::PodmEvent;
 use crate::model::kind;
+use crate::model::placement::{Candidate, Decision};
 use crate::model::problem::Problem;
 use crate::podm::Pool;
 use crate::store::gates::Entry;
@@ -65,6 +66,14 @@ impl ReadContext {
     /// 503 when Redis is away.
     pub async fn records<T: DeserializeOwned>(&self, of: Collection) -> Result<Vec<T>, Problem> {
         self.store.records(of).await.map_err(|e| unavailable(&e))
+    }
+
+    /// Chooses a Pod Manager without reserving anything.
+    ///
+    /// # Errors
+    /// 503 when Redis is away.
+    pub async fn preview(&self, decide: impl Fn(&[Candidate], u64) -> Decision) -> Result<Decision, Problem> {
+        self.store.preview(decide).await.map_err(|e| unavailable(&e))
     }
 
     /// This deployment's name.

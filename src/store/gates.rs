@@ -88,19 +88,6 @@ impl Store {
         Ok(GateView { name: name.to_owned(), limit: limit.unwrap_or(default_limit), holders, waiting })
     }
 
-    /// How many hold a place in a gate now, or wait for one.
-    ///
-    /// # Errors
-    /// When Redis is away.
-    pub async fn gate_in_flight(&self, bucket: Bucket, name: &str) -> Result<u64, StoreError> {
-        let (held, waiting): (u64, u64) = redis::pipe()
-            .zcard(keys::of(bucket, &format!("gate:{name}")))
-            .zcard(keys::of(bucket, &format!("gatewait:{name}")))
-            .query_async(&mut self.redis().shared())
-            .await?;
-        Ok(held + waiting)
-    }
-
     /// Puts an operator's limits for a Pod Manager into force, for who waits as well.
     ///
     /// # Errors

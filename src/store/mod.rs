@@ -4,6 +4,7 @@
 //! of a task is one script call on one bucket (see `lua/`). Blocking reads have connections of their own ([`connect`]).
 
 pub mod batch;
+pub mod candidates;
 pub mod claims;
 pub mod connect;
 pub mod error;
@@ -21,6 +22,7 @@ pub mod queues;
 pub mod readings;
 pub mod record;
 pub mod records;
+pub mod reservations;
 pub mod schedules;
 pub mod script;
 pub mod submit;
@@ -64,6 +66,7 @@ struct Inner {
     clock: ServerClock,
     scripts: Scripts,
     batchers: Batchers,
+    candidates: candidates::Cache,
 }
 
 impl Store {
@@ -75,7 +78,8 @@ impl Store {
         let clock = ServerClock::new(redis.time_ms().await?);
         let scripts = Scripts::new(&options);
         let batchers = Batchers::new(options.buckets);
-        Ok(Self(Arc::new(Inner { redis, options, clock, scripts, batchers })))
+        let candidates = candidates::Cache::default();
+        Ok(Self(Arc::new(Inner { redis, options, clock, scripts, batchers, candidates })))
     }
 
     /// The connections.
@@ -102,6 +106,10 @@ impl Store {
 
     fn batchers(&self) -> &Batchers {
         &self.0.batchers
+    }
+
+    fn candidates_cache(&self) -> &candidates::Cache {
+        &self.0.candidates
     }
 
     /// Takes Redis's time again; called every few seconds so that drift does not add up.

@@ -138,6 +138,21 @@ impl TaskRecord {
         self.number("deadline").unwrap_or_else(|| self.id.created_ms() + self.def.timeout_s * 1000)
     }
 
+    /// How long it took from its first run to its end, ms; `None` when it has not ended, or never ran.
+    #[must_use]
+    pub fn ran_ms(&self) -> Option<u64> {
+        let runs = self.lines.iter().filter(|line| line.contains("|running|"));
+        let first = runs.filter_map(|line| line.split('|').next()?.parse::<u64>().ok()).min();
+        let began = first.or_else(|| self.number("started"))?;
+        self.number::<u64>("finished").map(|finished| finished.saturating_sub(began))
+    }
+
+    /// Whether it has failed and only its undo is left to do.
+    #[must_use]
+    pub fn has_given_up(&self) -> bool {
+        !self.state.is_terminal() && matches!(self.field("ending"), Some("failed" | "timeout"))
+    }
+
     /// The task as the API shows it; `links` and masking are the API's.
     #[must_use]
     pub fn to_task(&self) -> Task {

@@ -105,7 +105,7 @@ pub(super) const KINDS: &[Kind] = &[
     },
 ];
 
-pub(super) fn check_compose(value: &Value) -> Result<(), Problem> {
+fn check_compose(value: &Value) -> Result<(), Problem> {
     no_nulls(value)?;
     let compose: params::Compose = read(value)?;
     name(value)?;

@@ -2,20 +2,21 @@
 
 use serde_json::Value;
 
-use super::compute::check_compose;
-use super::read::{check, name, read};
+use super::read::{check, name, no_nulls, read};
 use super::schema::schema;
 use super::{Kind, kind, sync};
+use crate::ids::is_record_id;
 use crate::model::params;
+use crate::model::placement::{PlacedNode, Placement};
 use crate::model::problem::Problem;
 use crate::model::topic::Topic;
 
 /// The kinds.
 pub(super) const KINDS: &[Kind] = &[
     Kind {
-        check: check_compose,
-        schema: schema::<params::Compose>,
-        result_schema: schema::<crate::model::node::BriefNode>,
+        check: check_place,
+        schema: schema::<params::Place>,
+        result_schema: schema::<PlacedNode>,
         ..kind("node.place", Topic::Scheduler, "Chooses a Pod Manager and composes the node there")
     },
     Kind {
@@ -46,6 +47,12 @@ pub(super) const KINDS: &[Kind] = &[
         ..kind("podm.cordon", Topic::Scheduler, "Cordons a Pod Manager, drains it, or lets it take nodes again")
     },
     Kind { needs_podm: true, ..kind("podm.probe", Topic::Scheduler, "Asks a Pod Manager whether it is there") },
+    Kind {
+        check: check_place,
+        schema: schema::<params::Place>,
+        result_schema: schema::<Placement>,
+        ..sync("placement.preview", Topic::Scheduler, "Says where a node would be placed, and why")
+    },
     sync("podm.list", Topic::Scheduler, "Lists Pod Managers"),
     Kind {
         check: check::<params::ById>,
@@ -53,6 +60,40 @@ pub(super) const KINDS: &[Kind] = &[
         ..sync("podm.get", Topic::Scheduler, "Reads a Pod Manager's record")
     },
 ];
+
+/// Labels, and Pod Managers, that hints may name of each sort.
+const MOST_HINTS: usize = 64;
+
+fn check_place(value: &Value) -> Result<(), Problem> {
+    no_nulls(value)?;
+    let place: params::Place = read(value)?;
+    name(value)?;
+    if place.flavor_id.is_some() && place.properties.is_some() {
+        return Err(Problem::validation("'flavor_id' and 'properties' cannot stand together"));
+    }
+    let Some(hints) = place.hints else { return Ok(()) };
+    let bad = |field: &str, value: &str, why: &str| {
+        let shown: String = value.chars().take(100).collect();
+        let detail = format!("Invalid input for field/attribute '{field}' Value: '{}'. {why}", shown.escape_debug());
+        Err(Problem::validation(detail))
+    };
+    for (field, n) in [
+        ("affinity", hints.affinity.len()),
+        ("anti_affinity", hints.anti_affinity.len()),
+        ("podm_ids", hints.podm_ids.len()),
+    ] {
+        if n > MOST_HINTS {
+            return bad(field, &n.to_string(), "at most 64 are possible");
+        }
+    }
+    if let Some(id) = hints.podm_ids.iter().find(|id| !is_record_id(id)) {
+        return bad("podm_ids", id, "1 to 64 letters, digits and dashes are wanted");
+    }
+    if let Some((name, _)) = hints.affinity.iter().find(|(name, value)| hints.anti_affinity.get(*name) == Some(value)) {
+        return bad("anti_affinity", name, "the same label is wanted in 'affinity'");
+    }
+    Ok(())
+}
 
 fn check_podm_create(value: &Value) -> Result<(), Problem> {
     let podm: params::PodmCreate = read(value)?;

@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 use super::Device;
 use crate::model::flavor::Requirements;
 
-/// `node.compose` and `node.place`.
+/// `node.compose`.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Compose {

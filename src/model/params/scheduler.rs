@@ -5,7 +5,29 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::model::flavor::Requirements;
+use crate::model::placement::Hints;
 use crate::model::podm::Authentication;
+
+/// `node.place` and `placement.preview`: a compose, and where it should be.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Place {
+    /// Name of the node.
+    pub name: String,
+    /// Free text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// Flavor that says what the node must have; not together with `properties`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub flavor_id: Option<String>,
+    /// What the node must have; not together with `flavor_id`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub properties: Option<Requirements>,
+    /// Where it should be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hints: Option<Hints>,
+}
 
 /// `podm.create`.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]

@@ -50,6 +50,7 @@ pub async fn run(ctx: &Context) -> Result<Value, Verdict> {
                     }
                     other => other?,
                 }
+                ctx.hardware_freed(&node.podm_id).await?;
                 ctx.checkpoint(&Saved { gone: true, removal: Removal::default(), ..saved.clone() }).await?;
             }
             forget(ctx, &node).await?;

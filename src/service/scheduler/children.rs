@@ -42,6 +42,20 @@ pub async fn ended(ctx: &Context, child: TaskId) -> Result<Option<Ended>, Verdic
     })
 }
 
+/// As [`ended`], and as failed already where a child has given up and only its undo is left: that may take long, and is its own affair.
+///
+/// # Errors
+/// A retry when Redis is away.
+pub async fn ended_or_given_up(ctx: &Context, child: TaskId) -> Result<Option<Ended>, Verdict> {
+    match ctx.task(child).await? {
+        Some(task) if task.has_given_up() => {
+            let silent = || TaskError::from(Problem::unavailable(format!("the task {child} has given up")));
+            Ok(Some(Ended::Failed(task.body.error.unwrap_or_else(silent))))
+        }
+        _ => ended(ctx, child).await,
+    }
+}
+
 /// Parks until a child may have ended.
 #[must_use]
 pub fn park(child: TaskId) -> Verdict {

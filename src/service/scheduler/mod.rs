@@ -2,6 +2,7 @@
 
 pub mod children;
 pub mod node_place;
+pub mod placement_preview;
 pub mod podm_cordon;
 pub mod podm_create;
 pub mod podm_delete;
@@ -9,6 +10,7 @@ pub mod podm_probe;
 pub mod podm_update;
 mod reach;
 pub mod reads;
+mod wish;
 
 use super::{Handler, Reader, handler, reader};
 
@@ -30,6 +32,7 @@ pub fn handler_of(kind: &str) -> Option<Handler> {
 #[must_use]
 pub fn reader_of(kind: &str) -> Option<Reader> {
     Some(match kind {
+        "placement.preview" => reader!(placement_preview::preview),
         "podm.list" => reader!(reads::podm_list),
         "podm.get" => reader!(reads::podm_get),
         _ => return None,

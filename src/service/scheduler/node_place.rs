@@ -1,28 +1,31 @@
 //! `node.place`: chooses a Pod Manager and has the node composed there by a child task.
 //!
-//! The choice is saved before the child is made, and the child's key is parent and candidate: however often this runs, a candidate is
-//! tried once. A candidate that refuses or is away is left out, and the next one tried; the reasons stand in the error.
+//! The choice and its reservation are made at once and saved before the child is made, and the child's key is parent and candidate:
+//! however often this runs, a candidate is tried once. A candidate that refuses, is away or gives up midway is left out, and the next one
+//! tried; the reasons stand in the result and in the error. What a child that gave up still has to undo is its own affair: its
+//! reservation stays until it lapses.
 
-use rand::seq::IteratorRandom;
+use std::hash::{Hash, Hasher};
+use std::time::Instant;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::children::{self, Ended};
+use super::wish;
 use crate::ids::TaskId;
-use crate::model::podm::{Podm, PodmStatus};
+use crate::model::flavor::Flavor;
+use crate::model::params::{Compose, Place};
+use crate::model::placement::{Placement, Tried};
 use crate::model::problem::Problem;
 use crate::model::task::{Definition, TaskError};
+use crate::observe::metrics;
+use crate::placement;
 use crate::service::{Context, Verdict};
 use crate::store::records::Collection;
 
-/// A candidate that could not do it.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-struct Tried {
-    podm_id: String,
-    name: String,
-    status: u16,
-    why: String,
-}
+/// Attempts of a compose while there are other candidates to try.
+const CHILD_ATTEMPTS: u32 = 3;
 
 /// The candidate that is being tried.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -31,6 +34,9 @@ struct Choice {
     name: String,
     /// The child, once it is made.
     child: Option<TaskId>,
+    /// Why it was chosen.
+    #[serde(default)]
+    placement: Placement,
 }
 
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -45,9 +51,13 @@ struct Saved {
 /// Places the node.
 ///
 /// # Errors
-/// 503 when no Pod Manager is online; the reasons of all when each refused; the child's own error when another one would refuse as well.
+/// 503 when no Pod Manager is online; 409 when none has room, by counts; the reasons of all when each refused; the child's own error when
+/// another one would refuse as well.
 pub async fn run(ctx: &Context) -> Result<Value, Verdict> {
     let mut saved: Saved = ctx.saved().unwrap_or_default();
+    if saved.choice.is_none() && !ctx.is_first_claim() {
+        ctx.give_up_strays().await?;
+    }
     loop {
         let choice = match saved.choice.clone() {
             Some(choice) => choice,
@@ -59,18 +69,30 @@ pub async fn run(ctx: &Context) -> Result<Value, Verdict> {
             }
         };
         let child = child(ctx, &mut saved, &choice).await?;
-        match children::ended(ctx, child).await? {
+        match children::ended_or_given_up(ctx, child).await? {
             None => {
                 ctx.progress(30, "composing", format!("at {}, by task {child}", choice.name)).await;
                 return Err(children::park(child));
             }
-            Some(Ended::Completed(node)) => return Ok(node),
+            Some(Ended::Completed(node)) => {
+                let took_ms = ctx.task(child).await?.and_then(|task| task.ran_ms()).unwrap_or(0);
+                ctx.placed(&choice.podm_id, took_ms).await?;
+                count("placed");
+                return placed(node, Placement { tried: saved.tried, ..choice.placement });
+            }
             Some(Ended::Cancelled) => {
+                ctx.give_up_place(&choice.podm_id).await?;
                 let detail = format!("the compose at {} (task {child}) was cancelled", choice.name);
                 return Err(Verdict::fail(Problem::conflict(detail)));
             }
-            Some(Ended::Failed(error)) if is_the_requests_fault(&error) => return Err(Verdict::Fail(error)),
             Some(Ended::Failed(error)) => {
+                if ctx.task(child).await?.is_none_or(|task| task.state.is_terminal()) {
+                    ctx.give_up_place(&choice.podm_id).await?;
+                }
+                if is_the_requests_fault(&error) {
+                    return Err(Verdict::Fail(error));
+                }
+                count("refused");
                 let Problem { status, detail, .. } = error.problem;
                 saved.tried.push(Tried { podm_id: choice.podm_id, name: choice.name, status, why: detail });
                 saved.choice = None;
@@ -78,6 +100,19 @@ pub async fn run(ctx: &Context) -> Result<Value, Verdict> {
             }
         }
     }
+}
+
+/// The node of the child, with the reasons for its place.
+fn placed(mut node: Value, placement: Placement) -> Result<Value, Verdict> {
+    let placement = serde_json::to_value(placement).map_err(|e| Verdict::fail(Problem::internal(e.to_string())))?;
+    if let Some(map) = node.as_object_mut() {
+        map.insert("placement".into(), placement);
+    }
+    Ok(node)
+}
+
+fn count(reason: &str) {
+    metrics::get().placement.results.with_label_values(&[reason]).inc();
 }
 
 /// Hands the cancel down and waits until the child has ended; one that had ended well already is taken back.
@@ -89,7 +124,9 @@ pub async fn undo(ctx: &Context) -> Result<(), Verdict> {
     let Some(choice) = saved.choice.clone() else { return Ok(()) };
     // Made or not: the same step gives the same child, and one that is made only now is cancelled before it runs.
     let made = child(ctx, &mut saved, &choice).await?;
-    if let Ended::Completed(_) = children::cancel(ctx, made).await? {
+    let end = children::cancel(ctx, made).await?;
+    ctx.give_up_place(&choice.podm_id).await?;
+    if let Ended::Completed(_) = end {
         let mut def = Definition::new("node.delete", Value::Null);
         def.podm_id = Some(choice.podm_id);
         def.node_id = Some(ctx.node_id()?.to_owned());
@@ -118,60 +155,60 @@ async fn child(ctx: &Context, saved: &mut Saved, choice: &Choice) -> Result<Task
     if let Some(child) = choice.child {
         return Ok(child);
     }
-    let mut def = Definition::new("node.compose", ctx.def().params.clone());
+    let Place { name, description, flavor_id, properties, .. } = ctx.params()?;
+    let params = serde_json::to_value(Compose { name, description, flavor_id, properties });
+    let params = params.map_err(|e| Verdict::fail(Problem::internal(e.to_string())))?;
+    let mut def = Definition::new("node.compose", params);
     def.podm_id = Some(choice.podm_id.clone());
     def.node_id = Some(ctx.node_id()?.to_owned());
     def.labels.clone_from(&ctx.def().labels);
     def.caller.clone_from(&ctx.def().caller);
     def.timeout_s = ctx.def().timeout_s;
-    let child = ctx.child(&format!("compose at {}", choice.podm_id), def).await?;
+    def.max_attempts = ctx.def().max_attempts.min(CHILD_ATTEMPTS);
+    let step = format!("compose at {}", choice.podm_id);
+    // What gave up before may still have to undo its part, and holds the node's place in line meanwhile.
+    let child = match saved.tried.is_empty() {
+        true => ctx.child(&step, def).await?,
+        false => ctx.child_elsewhere(&step, def).await?,
+    };
     saved.choice = Some(Choice { child: Some(child), ..choice.clone() });
     ctx.checkpoint(&*saved).await?;
     Ok(child)
 }
 
-/// The Pod Manager with the fewest changes in flight, of those online and not tried yet; which of equals is left to chance, so that
-/// several schedulers do not all choose the same.
+/// The best of those that were not tried yet, with hardware reserved there.
 async fn choose(ctx: &Context, tried: &[Tried]) -> Result<Choice, Verdict> {
-    let podms: Vec<Podm> = ctx.records(Collection::Podm).await?;
-    let known = podms.len();
-    let is_left = |p: &Podm| p.status == PodmStatus::Online && !tried.iter().any(|t| t.podm_id == p.uuid);
-    let mut best: Vec<Podm> = Vec::new();
-    let mut fewest = u64::MAX;
-    for podm in podms.into_iter().filter(is_left) {
-        let in_flight = ctx.in_flight(&podm.uuid).await?;
-        if in_flight < fewest {
-            fewest = in_flight;
-            best.clear();
+    let began = Instant::now();
+    let place: Place = ctx.params()?;
+    let flavor: Option<Flavor> = match &place.flavor_id {
+        Some(id) => ctx.record(Collection::Flavor, id).await?,
+        None => None,
+    };
+    let mut request = wish::request(&place, flavor)?;
+    request.excluded = tried.iter().map(|t| t.podm_id.clone()).collect();
+    request.seed = seed(ctx.id());
+    let decision = ctx.place(|candidates, now_ms| placement::decide(&request, candidates, now_ms)).await?;
+    metrics::get().placement.duration.with_label_values::<&str>(&[]).observe(began.elapsed().as_secs_f64());
+    let placement = decision.placement;
+    match (decision.choice, placement.chosen.clone()) {
+        (Some(choice), Some(chosen)) => {
+            Ok(Choice { podm_id: choice.podm_id, name: chosen.name, child: None, placement })
         }
-        if in_flight == fewest {
-            best.push(podm);
+        _ => {
+            placement.filtered.keys().filter(|reason| *reason != "excluded").for_each(|reason| count(reason));
+            // That those which might do it are away at once may pass; that each is full or refused does not.
+            let passes = tried.is_empty() && wish::only_away(&placement.filtered);
+            let problem = wish::nowhere(&placement, tried);
+            Err(if passes { Verdict::retry(problem) } else { Verdict::fail(problem) })
         }
     }
-    let chosen = best.into_iter().choose(&mut rand::rng());
-    // That all are away at once may pass; that there is none, or that each refused, does not.
-    let away = known > 0 && tried.is_empty();
-    let nobody = || if away { Verdict::retry(nowhere(known, tried)) } else { Verdict::fail(nowhere(known, tried)) };
-    let podm = chosen.ok_or_else(nobody)?;
-    Ok(Choice { podm_id: podm.uuid, name: podm.name, child: None })
 }
 
-/// Why the node can be nowhere.
-fn nowhere(known: usize, tried: &[Tried]) -> Problem {
-    if tried.is_empty() {
-        return Problem::unavailable(match known {
-            0 => "no Pod Manager is registered".to_owned(),
-            _ => format!("none of the {known} Pod Managers is online"),
-        });
-    }
-    let reasons: Vec<String> = tried.iter().map(|t| format!("{}: {}", t.name, t.why)).collect();
-    let detail = format!("no Pod Manager could compose the node; {}", reasons.join("; "));
-    // Full is another matter than away: only the first is a state that the client can change.
-    if tried.iter().any(|t| matches!(t.status, 404 | 409)) {
-        Problem::conflict(detail)
-    } else {
-        Problem::unavailable(detail)
-    }
+/// Another one for each task, so that equals are taken in turn.
+fn seed(id: TaskId) -> u64 {
+    let mut hasher = std::hash::DefaultHasher::new();
+    id.to_string().hash(&mut hasher);
+    hasher.finish()
 }
 
 /// Whether every other Pod Manager would refuse it too: the request or its flavor is wrong, its time is over.
@@ -184,26 +221,6 @@ fn is_the_requests_fault(error: &TaskError) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn tried(status: u16) -> Tried {
-        Tried { podm_id: "1".into(), name: "lab-1".into(), status, why: "no system fits".into() }
-    }
-
-    #[test]
-    fn every_reason_is_told() {
-        let problem = nowhere(2, &[tried(503), Tried { name: "lab-2".into(), ..tried(409) }]);
-        assert_eq!(problem.status, 409);
-        for word in ["lab-1", "lab-2", "no system fits"] {
-            assert!(problem.detail.contains(word), "{}", problem.detail);
-        }
-    }
-
-    #[test]
-    fn without_a_pod_manager_the_service_is_unavailable() {
-        assert_eq!(nowhere(0, &[]).status, 503);
-        assert_eq!(nowhere(3, &[]).status, 503);
-        assert_eq!(nowhere(1, &[tried(503)]).status, 503);
-    }
 
     #[test]
     fn a_bad_request_is_not_carried_from_door_to_door() {

@@ -1,0 +1,74 @@
+#!lua flags=allow-oom
+-- reserve: hardware of a Pod Manager that is spoken for, from the choice until an inventory counts the node.
+--
+-- KEYS[1]   bucket prefix
+-- ARGV[2]   what: take | done | drop | freed
+-- ARGV[3]   the Pod Manager
+-- ARGV[4]   the task (take, done, drop)
+-- ARGV[5]   take: the shape; done: ms the compose took
+-- ARGV[6]   take: how many of the shape may be reserved at once; '' when nobody knows
+-- ARGV[7]   take: when the inventory that says so was read, ms; 0 without one
+-- ARGV[8]   ms: take: how long it lasts; done: how long it lasts without an inventory that counts the node
+-- ARGV[9]   ms by which an inventory must be younger than a node to count it
+-- Returns   take: 'ok' (also when the task has one here), 'full', or 'stale' when a newer inventory was used before; then all fields of
+--           the reservations, which are what stands now. Else 'ok'.
+-- Cost      1 key, one field a reservation of this Pod Manager
+-- Callers   store::reservations
+--
+-- The hash: task → '<done ms, 0 while composing> <end ms> <shape>'; '!at' the newest inventory used, '!freed' when hardware was last
+-- given back, '!took' ms that a compose takes of late.
+local KEPT = 7 * 86400000
+local key, what, task = P .. 'reserved:' .. ARGV[3], ARGV[2], ARGV[4]
+
+local function parse(value)
+  local done, ends, shape = match(value, '^(%d+) (%d+) (.*)$')
+  return tonumber(done), tonumber(ends), shape
+end
+
+local function text(n)
+  return string.format('%.0f', n)
+end
+
+if what == 'freed' then
+  call('HSET', key, '!freed', text(NOW))
+elseif what == 'drop' then
+  call('HDEL', key, task)
+  return { 'ok' }
+elseif what == 'done' then
+  local value = call('HGET', key, task)
+  local done, ends, shape
+  if value then done, ends, shape = parse(value) end
+  if done == 0 then
+    local before = tonumber(call('HGET', key, '!took'))
+    local took = tonumber(ARGV[5])
+    call('HSET', key, task, text(NOW) .. ' ' .. text(NOW + ARGV[8]) .. ' ' .. shape)
+    call('HSET', key, '!took', text(before and before * 0.7 + took * 0.3 or took))
+  end
+else
+  local at, flat = tonumber(ARGV[7]), call('HGETALL', key)
+  local seen, count, mine, gone = 0, 0, false, {}
+  for i = 1, #flat, 2 do
+    if flat[i] == '!at' then seen = tonumber(flat[i + 1]) end
+  end
+  if at < seen then return { 'stale', flat } end
+  for i = 1, #flat, 2 do
+    if sub(flat[i], 1, 1) ~= '!' then
+      local done, ends, shape = parse(flat[i + 1])
+      if ends <= NOW or (done > 0 and done + ARGV[9] <= at) then
+        gone[#gone + 1] = flat[i]
+      elseif flat[i] == task then
+        mine = true
+      elseif shape == ARGV[5] then
+        count = count + 1
+      end
+    end
+  end
+  if #gone > 0 then call('HDEL', key, unpack(gone)) end
+  if at > seen then call('HSET', key, '!at', text(at)) end
+  local full = not mine and ARGV[6] ~= '' and count >= tonumber(ARGV[6])
+  if not mine and not full then call('HSET', key, task, '0 ' .. text(NOW + ARGV[8]) .. ' ' .. ARGV[5]) end
+  call('PEXPIRE', key, KEPT)
+  return { full and 'full' or 'ok', call('HGETALL', key) }
+end
+call('PEXPIRE', key, KEPT)
+return { 'ok' }

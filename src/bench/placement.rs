@@ -1,0 +1,209 @@
+//! Placement among 1,000 Pod Managers of mixed capacities, written as records and inventories into a private Redis; no hardware.
+//!
+//! Measured: decisions a second of one process, choice and reservation together, beside the choice alone; what two processes with 64
+//! placers each promise beyond what there is, when more is asked for than there is; and the makespan ([`super::makespan`]).
+
+use std::collections::HashMap;
+use std::process::Stdio;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, ensure};
+use serde_json::json;
+
+use super::BenchArgs;
+use super::drain::count;
+use super::makespan;
+use super::report::Report;
+use super::rig::Rig;
+use crate::config::Config;
+use crate::ids::{Bucket, TaskId, new_record_id};
+use crate::model::inventory::{Inventory, Shape};
+use crate::model::placement::{Hints, Reservation, shape_key};
+use crate::model::podm::{Podm, PodmStatus, Policy};
+use crate::placement::{Request, decide};
+use crate::store::Store;
+use crate::store::connect::Redis;
+use crate::store::records::{Collection, Writer};
+
+/// Pod Managers.
+pub(super) const PODMS: usize = 1_000;
+/// Placers of a process.
+const PLACERS: usize = 64;
+/// Decisions in a run of the rate.
+const DECISIONS: usize = 4_000;
+/// Longest that a reservation of the bench lasts.
+const LASTS: Duration = Duration::from_secs(3600);
+
+/// The scenario.
+///
+/// # Errors
+/// When a process fails.
+pub async fn placement(args: &BenchArgs, report: &mut Report) -> anyhow::Result<()> {
+    let (mut rates, mut alone) = (Vec::new(), Vec::new());
+    let (mut beyond, mut used) = (Vec::new(), Vec::new());
+    for _ in 0..args.runs {
+        let rig = Rig::start(args).await?;
+        register(&rig.store).await?;
+        alone.push(choices(&rig.store).await?);
+        rates.push(rate(&rig.store).await?);
+        let rig = Rig::start(args).await?;
+        register(&rig.store).await?;
+        let (too_many, share) = contend(&rig).await?;
+        beyond.push(too_many);
+        used.push(share);
+    }
+    report.add("placement: decisions with reservation, 1,000 Pod Managers, one process", "1/s", &rates, &alone);
+    report.add("placement: promised beyond what there is, 2 × 64 placers", "nodes", &beyond, &[]);
+    report.add("placement: share of what there is that was promised", "", &used, &[]);
+    makespan::makespan(args, report);
+    Ok(())
+}
+
+/// The n-th Pod Manager's hardware: small, middle and large systems, few and many.
+pub(super) fn inventory(n: usize, podm_id: &str, at_ms: u64) -> Inventory {
+    let shape = |cores: u32, free: usize| Shape {
+        cores,
+        memory_mib: u64::from(cores) * 4096,
+        model: None,
+        total: 32,
+        free: u32::try_from(free).unwrap_or(0),
+    };
+    let shapes = match n % 4 {
+        0 => vec![shape(8, 2 + n % 7)],
+        1 => vec![shape(8, 4 + n % 5), shape(16, 1 + n % 3)],
+        2 => vec![shape(16, 3 + n % 11)],
+        _ => vec![shape(8, n % 2), shape(32, 1 + n % 13)],
+    };
+    Inventory { podm_id: podm_id.to_owned(), at_ms, racks: 2, shapes, ..Inventory::default() }
+}
+
+async fn register(store: &Store) -> anyhow::Result<()> {
+    let now = store.clock().now_ms();
+    for n in 0..PODMS {
+        let uuid = new_record_id();
+        let podm = Podm {
+            uuid: uuid.clone(),
+            name: format!("podm-{n}"),
+            url: format!("https://podm-{n}.example"),
+            driver: "redfishv1".into(),
+            authentication: Vec::new(),
+            status: PodmStatus::Online,
+            description: None,
+            location: None,
+            resource_uri: None,
+            insecure_skip_verify: false,
+            policy: Policy { max_changes: Some([1, 2, 4, 8][n % 4]), ..Policy::default() },
+            created_at: String::new(),
+            updated_at: String::new(),
+        };
+        let writer = Writer { task: TaskId::mint(now, Bucket(0)), claims: 1 };
+        ensure!(store.put_record(Collection::Podm, &uuid, &podm, writer).await?, "record not written");
+        store.put_inventory(&inventory(n, &uuid, now)).await?;
+    }
+    Ok(())
+}
+
+/// A request for a small or, one time in three, a larger system.
+fn request(turn: usize) -> anyhow::Result<Request> {
+    let cores = if turn % 3 == 0 { "16" } else { "8" };
+    let wanted = serde_json::from_value(json!({"processor": {"total_cores": cores}}))?;
+    let request = Request::new(&wanted, Hints::default()).map_err(anyhow::Error::msg)?;
+    Ok(Request { seed: u64::try_from(turn)?, ..request })
+}
+
+/// Choices a second, without Redis.
+async fn choices(store: &Store) -> anyhow::Result<f64> {
+    store.read_candidates(Instant::now()).await?;
+    let began = Instant::now();
+    for turn in 0..DECISIONS / 4 {
+        let request = request(turn)?;
+        let now = store.clock().now_ms();
+        let decision = store.with_candidates(|candidates| decide(&request, candidates, now));
+        ensure!(decision.choice.is_some(), "nothing chosen: {:?}", decision.placement);
+    }
+    Ok(count(DECISIONS / 4) / began.elapsed().as_secs_f64())
+}
+
+/// Decisions with their reservations a second.
+async fn rate(store: &Store) -> anyhow::Result<f64> {
+    let began = Instant::now();
+    let placed = place_all(store, DECISIONS).await?;
+    ensure!(placed == DECISIONS, "only {placed} of {DECISIONS} were placed");
+    Ok(count(placed) / began.elapsed().as_secs_f64())
+}
+
+/// Places so many nodes by as many placers as there are; how many had room.
+async fn place_all(store: &Store, wanted: usize) -> anyhow::Result<usize> {
+    let (turns, placed) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let placers = (0..PLACERS).map(|_| {
+        let (store, turns, placed) = (store.clone(), turns.clone(), placed.clone());
+        tokio::spawn(async move {
+            loop {
+                let turn = turns.fetch_add(1, Ordering::Relaxed);
+                if turn >= wanted {
+                    return anyhow::Ok(());
+                }
+                let request = request(turn)?;
+                let task = TaskId::mint(store.clock().now_ms(), Bucket(0));
+                let decision = store.place(task, LASTS, |all, now| decide(&request, all, now)).await?;
+                if decision.choice.is_some() {
+                    placed.fetch_add(1, Ordering::Relaxed);
+                }
+            }
+        })
+    });
+    for placer in placers.collect::<Vec<_>>() {
+        placer.await??;
+    }
+    Ok(placed.load(Ordering::Relaxed))
+}
+
+/// What the other process does: places in a Redis until it has asked as often as there are systems.
+///
+/// # Errors
+/// When Redis fails.
+pub async fn placer(redis: &str) -> anyhow::Result<()> {
+    let connected = Redis::connect(redis, Duration::from_secs(30)).await?;
+    let store = Store::open(connected, Config::default().store_options()).await?;
+    let wanted = demand();
+    place_all(&store, wanted).await?;
+    Ok(())
+}
+
+/// Requests of each of two processes: together half as many again as there are systems.
+fn demand() -> usize {
+    let free: u32 = (0..PODMS).flat_map(|n| inventory(n, "", 0).shapes).map(|s| s.free).sum();
+    usize::try_from(free).unwrap_or(0) * 3 / 4
+}
+
+/// Two processes ask for more than there is: what is promised beyond it, and the share that is promised.
+async fn contend(rig: &Rig) -> anyhow::Result<(f64, f64)> {
+    let other = std::process::Command::new(std::env::current_exe()?)
+        .args(["--placers", &rig.url()])
+        .stdout(Stdio::null())
+        .spawn()
+        .context("the other process")?;
+    let here = place_all(&rig.store, demand()).await;
+    let other = tokio::task::spawn_blocking(move || other.wait_with_output()).await??;
+    here?;
+    ensure!(other.status.success(), "the other process failed");
+    rig.store.read_candidates(Instant::now()).await?;
+    Ok(rig.store.with_candidates(|candidates| {
+        let (mut beyond, mut promised, mut free) = (0, 0, 0);
+        for candidate in candidates.iter() {
+            let mut by_shape: HashMap<&str, u32> = HashMap::new();
+            for Reservation { shape, .. } in &candidate.reservations {
+                *by_shape.entry(shape).or_default() += 1;
+            }
+            for shape in candidate.inventory.iter().flat_map(|i| &i.shapes) {
+                let reserved = by_shape.get(shape_key(shape).as_str()).copied().unwrap_or(0);
+                beyond += reserved.saturating_sub(shape.free);
+                promised += reserved;
+                free += shape.free;
+            }
+        }
+        (f64::from(beyond), f64::from(promised) / f64::from(free))
+    }))
+}

@@ -1,0 +1,191 @@
+//! Placement as data: what a request may hint at, what is known of each candidate, and how a decision is explained.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::inventory::{Inventory, Shape};
+use super::node::BriefNode;
+use super::podm::{PodmStatus, Policy};
+
+/// A node that was there this much before an inventory was read is counted by it, ms: clocks of processes differ a little.
+pub const CLOCKS_MS: u64 = 1_000;
+
+/// Where a node should rather be, or may only be.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Hints {
+    /// What nodes should be spread across.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spread: Option<Spread>,
+    /// Labels that the Pod Manager should have; one without is taken only when there is hardly another choice.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub affinity: BTreeMap<String, String>,
+    /// Labels that the Pod Manager should not have.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub anti_affinity: BTreeMap<String, String>,
+    /// The only Pod Managers that may be chosen.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub podm_ids: Vec<String>,
+}
+
+/// What nodes are spread across.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Spread {
+    /// The Pod Manager with the fewest nodes first.
+    Podm,
+    /// The Pod Manager with the fewest nodes a rack first: which rack it takes is its own choice.
+    Rack,
+}
+
+/// A Pod Manager as placement sees it: its record without credentials.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+pub struct Site {
+    /// Id.
+    pub uuid: String,
+    /// Name.
+    pub name: String,
+    /// Which driver speaks to it.
+    pub driver: String,
+    /// Last known reachability.
+    #[serde(default)]
+    pub status: PodmStatus,
+    /// What its operator has set.
+    #[serde(flatten)]
+    pub policy: Policy,
+}
+
+/// Hardware that is spoken for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reservation {
+    /// The task that has it.
+    pub task: String,
+    /// Which shape, by [`shape_key`]; empty when the inventory was unknown.
+    pub shape: String,
+    /// When it lapses, ms since 1970.
+    pub until_ms: u64,
+    /// When the node was there, ms since 1970; 0 while it is composed.
+    pub done_ms: u64,
+}
+
+/// Everything that is known of a Pod Manager when a node is placed.
+#[derive(Debug, Clone, Default)]
+pub struct Candidate {
+    /// The Pod Manager.
+    pub site: Site,
+    /// What its last refresh found, if there was one.
+    pub inventory: Option<Inventory>,
+    /// [`shape_key`] of each shape of the inventory.
+    pub keys: Vec<String>,
+    /// Changes that run or wait there.
+    pub in_flight: u64,
+    /// What is reserved there.
+    pub reservations: Vec<Reservation>,
+    /// When hardware was last given back there, ms since 1970: an inventory from before does not know of it. 0: never.
+    pub freed_ms: u64,
+    /// How long a compose takes there of late, ms.
+    pub compose_ms: Option<u64>,
+}
+
+impl Candidate {
+    /// The same with another inventory.
+    #[must_use]
+    pub fn with_inventory(self, inventory: Option<Inventory>) -> Self {
+        let keys = inventory.iter().flat_map(|i| &i.shapes).map(shape_key).collect();
+        Self { inventory, keys, ..self }
+    }
+}
+
+/// A shape's name among those of its Pod Manager.
+#[must_use]
+pub fn shape_key(shape: &Shape) -> String {
+    format!("{}x{} {}", shape.cores, shape.memory_mib, shape.model.as_deref().unwrap_or_default())
+}
+
+/// What is to be reserved at the chosen Pod Manager.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Choice {
+    /// Its place among the candidates.
+    pub at: usize,
+    /// Its id.
+    pub podm_id: String,
+    /// [`shape_key`] of the shape; empty when the inventory is unknown.
+    pub shape: String,
+    /// How many of the shape may be reserved at once; `None`: nobody knows.
+    pub most: Option<u32>,
+    /// When the inventory that says so was read, ms since 1970; 0 without one.
+    pub inventory_ms: u64,
+}
+
+/// A decision and its reasons.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Decision {
+    /// `None`: no candidate is left.
+    pub choice: Option<Choice>,
+    /// Why.
+    pub placement: Placement,
+}
+
+/// Why a node is where it is.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Placement {
+    /// How many Pod Managers there are.
+    pub considered: u32,
+    /// How many of them were left out, by the reason.
+    pub filtered: BTreeMap<String, u32>,
+    /// The best of the rest, the best first.
+    pub scores: Vec<Scored>,
+    /// The Pod Manager that was chosen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chosen: Option<Chosen>,
+    /// Those that were chosen before and could not do it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tried: Vec<Tried>,
+}
+
+/// A Pod Manager's score and what made it: the product of its weights.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Scored {
+    /// The Pod Manager.
+    pub podm_id: String,
+    /// Its name.
+    pub name: String,
+    /// More is better; only meaningful beside the others of the same decision.
+    pub score: f64,
+    /// Each weight, above 0; 1 changes nothing.
+    pub weights: BTreeMap<String, f64>,
+}
+
+/// The Pod Manager that was chosen.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Chosen {
+    /// The Pod Manager.
+    pub podm_id: String,
+    /// Its name.
+    pub name: String,
+}
+
+/// A candidate that could not do it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Tried {
+    /// The Pod Manager.
+    pub podm_id: String,
+    /// Its name.
+    pub name: String,
+    /// The status of its refusal.
+    pub status: u16,
+    /// Its words.
+    pub why: String,
+}
+
+/// A node that was placed: v1's brief node, and why it is where it is.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct PlacedNode {
+    /// The node.
+    #[serde(flatten)]
+    pub node: BriefNode,
+    /// Why.
+    pub placement: Placement,
+}

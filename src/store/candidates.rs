@@ -1,0 +1,98 @@
+//! The Pod Managers that a node may be placed at, as last read: records without credentials, inventories, what is in flight, reservations.
+//!
+//! One read of all of them serves every placement of the process for a moment ([`FRESH`]), so that a decision costs no round trip a
+//! candidate. What a process reserves itself it sees at once; what another one reserves it sees with the next read, or when a
+//! reservation is refused. Nothing promised depends on it: the reservation is checked in Redis.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::reservations::parse;
+use super::{Store, StoreError, keys};
+use crate::model::kind::podm_gate;
+use crate::model::placement::{Candidate, Site};
+use crate::store::records::Collection;
+
+/// How long a read serves.
+pub const FRESH: Duration = Duration::from_millis(500);
+
+/// What was read last. Readers share it; one at a time reads anew.
+#[derive(Default)]
+pub(super) struct Cache {
+    reading: tokio::sync::Mutex<()>,
+    held: Mutex<Held>,
+}
+
+#[derive(Default)]
+struct Held {
+    began: Option<Instant>,
+    candidates: Vec<Candidate>,
+}
+
+impl Store {
+    /// Reads the candidates, unless a read that began at or after `not_before` is held.
+    ///
+    /// # Errors
+    /// When Redis is away.
+    pub async fn read_candidates(&self, not_before: Instant) -> Result<(), StoreError> {
+        let cache = self.candidates_cache();
+        let fresh = || {
+            let held = cache.held.lock().unwrap_or_else(PoisonError::into_inner);
+            held.began.is_some_and(|began| began >= not_before)
+        };
+        if fresh() {
+            return Ok(());
+        }
+        let _one_at_a_time = cache.reading.lock().await;
+        if fresh() {
+            return Ok(());
+        }
+        let began = Instant::now();
+        let candidates = self.all_candidates().await?;
+        *cache.held.lock().unwrap_or_else(PoisonError::into_inner) = Held { began: Some(began), candidates };
+        Ok(())
+    }
+
+    /// Works with the candidates that are held. Nobody else does meanwhile, so it should be quick.
+    pub fn with_candidates<T>(&self, work: impl FnOnce(&mut [Candidate]) -> T) -> T {
+        let mut held = self.candidates_cache().held.lock().unwrap_or_else(PoisonError::into_inner);
+        work(&mut held.candidates)
+    }
+
+    /// A constant number of round trips, however many there are.
+    async fn all_candidates(&self) -> Result<Vec<Candidate>, StoreError> {
+        let sites: Vec<Site> = self.records(Collection::Podm).await?;
+        if sites.is_empty() {
+            return Ok(Vec::new());
+        }
+        let ids: Vec<String> = sites.iter().map(|s| s.uuid.clone()).collect();
+        let inventories = self.inventories(&ids).await?;
+        let mut pipe = redis::pipe();
+        for id in &ids {
+            let (bucket, gate) = (self.bucket_of(id), podm_gate(id, true));
+            pipe.hgetall(keys::of(bucket, &format!("reserved:{id}")));
+            pipe.zcard(keys::of(bucket, &format!("gate:{gate}")));
+            pipe.zcard(keys::of(bucket, &format!("gatewait:{gate}")));
+        }
+        let replies: Vec<redis::Value> = pipe.query_async(&mut self.redis().shared()).await?;
+        let corrupt = |e: redis::ParsingError| StoreError::corrupt("a reservation", e);
+        let mut candidates = Vec::with_capacity(sites.len());
+        for ((site, inventory), reply) in sites.into_iter().zip(inventories).zip(replies.chunks(3)) {
+            let reply = redis::Value::Array(reply.to_vec());
+            let (fields, held, waiting): (HashMap<String, String>, u64, u64) =
+                redis::from_redis_value(reply).map_err(corrupt)?;
+            let number = |name: &str| fields.get(name).and_then(|n| n.parse::<u64>().ok());
+            let known = Candidate {
+                site,
+                in_flight: held + waiting,
+                reservations: parse(&fields),
+                freed_ms: number("!freed").unwrap_or(0),
+                compose_ms: number("!took"),
+                ..Candidate::default()
+            };
+            candidates.push(known.with_inventory(inventory));
+        }
+        Ok(candidates)
+    }
+}

@@ -1,0 +1,177 @@
+//! Reservations of hardware at Pod Managers, from the choice of one until its inventory counts the node: `lua/reserve.lua`.
+//!
+//! A reservation is checked and made in one call in the Pod Manager's bucket, so placers that choose at once never promise more than
+//! there is. The candidates that they choose from are kept for a moment ([`super::candidates`]); what a call learns goes into them.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use super::candidates::FRESH;
+use super::{Store, StoreError};
+use crate::ids::TaskId;
+use crate::model::placement::{CLOCKS_MS, Candidate, Choice, Decision, Reservation};
+
+/// How long a node that is there counts without an inventory that knows it.
+const UNCOUNTED: Duration = Duration::from_secs(3600);
+/// Choices that are tried before it is said that there is none: others were quicker each time.
+const TRIES: usize = 64;
+
+/// What a call said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reserved {
+    /// It is the task's.
+    Ok,
+    /// Others have all there is.
+    Full,
+    /// A newer inventory was used by somebody: the candidates must be read again.
+    Stale,
+}
+
+impl Store {
+    /// Chooses among the candidates and reserves, until both agree. A choice of `None` is made with candidates that were read after
+    /// the call began.
+    ///
+    /// # Errors
+    /// When Redis is away.
+    ///
+    /// # Cancel safety
+    /// A dropped call may leave a reservation behind, which the same task finds again, and which lapses.
+    pub async fn place(
+        &self,
+        task: TaskId,
+        lasts: Duration,
+        decide: impl Fn(&[Candidate], u64) -> Decision,
+    ) -> Result<Decision, StoreError> {
+        let began = Instant::now();
+        let mut not_before = began.checked_sub(FRESH).unwrap_or(began);
+        let mut last = Decision::default();
+        for _ in 0..TRIES {
+            self.read_candidates(not_before).await?;
+            let decision = self.with_candidates(|candidates| {
+                let now_ms = self.clock().now_ms();
+                let decision = decide(candidates, now_ms);
+                if let Some(candidate) = decision.choice.as_ref().and_then(|c| candidates.get_mut(c.at)) {
+                    // Who chooses next in this process sees it already.
+                    let shape = decision.choice.as_ref().map(|c| c.shape.clone()).unwrap_or_default();
+                    candidate.reservations.push(Reservation {
+                        task: task.to_string(),
+                        shape,
+                        until_ms: now_ms + 1_000,
+                        done_ms: 0,
+                    });
+                }
+                decision
+            });
+            let Some(choice) = &decision.choice else {
+                if not_before >= began {
+                    return Ok(decision);
+                }
+                not_before = began;
+                continue;
+            };
+            match self.reserve(task, choice, lasts).await? {
+                Reserved::Ok => return Ok(decision),
+                Reserved::Full => {}
+                Reserved::Stale => not_before = Instant::now(),
+            }
+            last = decision;
+        }
+        Ok(Decision { choice: None, ..last })
+    }
+
+    /// Chooses without reserving anything.
+    ///
+    /// # Errors
+    /// When Redis is away.
+    pub async fn preview(&self, decide: impl Fn(&[Candidate], u64) -> Decision) -> Result<Decision, StoreError> {
+        self.read_candidates(Instant::now()).await?;
+        Ok(self.with_candidates(|candidates| decide(candidates, self.clock().now_ms())))
+    }
+
+    /// Reserves what was chosen.
+    ///
+    /// # Errors
+    /// When Redis is away.
+    pub async fn reserve(&self, task: TaskId, choice: &Choice, lasts: Duration) -> Result<Reserved, StoreError> {
+        let most = choice.most.map(|n| n.to_string()).unwrap_or_default();
+        let (at, lasts) = (choice.inventory_ms.to_string(), lasts.as_millis().to_string());
+        let (task, clocks) = (task.to_string(), CLOCKS_MS.to_string());
+        let args = ["take", &choice.podm_id, &task, &choice.shape, &most, &at, &lasts, &clocks];
+        let (said, fields): (String, HashMap<String, String>) =
+            self.call(&self.scripts().reserve, self.bucket_of(&choice.podm_id), &args[..]).await?;
+        let reservations = parse(&fields);
+        self.with_candidates(|candidates| {
+            let known = candidates.get_mut(choice.at).filter(|c| c.site.uuid == choice.podm_id);
+            if let Some(candidate) = known {
+                candidate.reservations = reservations;
+            }
+        });
+        Ok(match said.as_str() {
+            "ok" => Reserved::Ok,
+            "stale" => Reserved::Stale,
+            _ => Reserved::Full,
+        })
+    }
+
+    /// Notes that a reservation's node is there, and how long it took: it counts until an inventory knows the node.
+    ///
+    /// # Errors
+    /// When Redis is away.
+    pub async fn reservation_done(&self, podm_id: &str, task: TaskId, took: Duration) -> Result<(), StoreError> {
+        let (took, kept) = (took.as_millis().to_string(), UNCOUNTED.as_millis().to_string());
+        self.note_reservation(&["done", podm_id, &task.to_string(), &took, "", "", &kept]).await
+    }
+
+    /// Gives a reservation back whose node will not be there.
+    ///
+    /// # Errors
+    /// When Redis is away; it then lapses.
+    pub async fn drop_reservation(&self, podm_id: &str, task: TaskId) -> Result<(), StoreError> {
+        self.note_reservation(&["drop", podm_id, &task.to_string()]).await
+    }
+
+    /// Gives back every reservation that a task has and whose node is not there.
+    ///
+    /// # Errors
+    /// When Redis is away; they then lapse.
+    pub async fn drop_reservations_of(&self, task: TaskId) -> Result<(), StoreError> {
+        self.read_candidates(Instant::now()).await?;
+        let id = task.to_string();
+        let has_one = |c: &&mut Candidate| c.reservations.iter().any(|r| r.task == id && r.done_ms == 0);
+        let at: Vec<String> =
+            self.with_candidates(|all| all.iter_mut().filter(has_one).map(|c| c.site.uuid.clone()).collect());
+        for podm_id in at {
+            self.drop_reservation(&podm_id, task).await?;
+        }
+        Ok(())
+    }
+
+    /// Notes that hardware was given back at a Pod Manager: an inventory from before is no proof that there is none.
+    ///
+    /// # Errors
+    /// When Redis is away.
+    pub async fn hardware_freed(&self, podm_id: &str) -> Result<(), StoreError> {
+        self.note_reservation(&["freed", podm_id]).await
+    }
+
+    async fn note_reservation(&self, args: &[&str]) -> Result<(), StoreError> {
+        let bucket = self.bucket_of(args.get(1).copied().unwrap_or_default());
+        let _said: Vec<String> = self.call(&self.scripts().reserve, bucket, args).await?;
+        Ok(())
+    }
+
+    pub(super) fn bucket_of(&self, podm_id: &str) -> crate::ids::Bucket {
+        self.options().buckets.of_name(podm_id)
+    }
+}
+
+/// The reservations among the fields of a hash.
+pub(super) fn parse(fields: &HashMap<String, String>) -> Vec<Reservation> {
+    let one = |(task, value): (&String, &String)| {
+        let mut parts = value.splitn(3, ' ');
+        let done_ms = parts.next()?.parse().ok()?;
+        let until_ms = parts.next()?.parse().ok()?;
+        Some(Reservation { task: task.clone(), shape: parts.next()?.to_owned(), until_ms, done_ms })
+    };
+    fields.iter().filter(|(task, _)| !task.starts_with('!')).filter_map(one).collect()
+}
