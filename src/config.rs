@@ -48,6 +48,8 @@ pub struct Config {
     pub telemetry: TelemetryConfig,
     /// The provisioning service that nodes are registered with.
     pub ironic: IronicConfig,
+    /// What is known of Pod Managers' hardware.
+    pub inventory: InventoryConfig,
     /// Logs.
     pub log: LogConfig,
     /// Pod Managers that are registered when missing.
@@ -167,6 +169,18 @@ pub struct TelemetryConfig {
     pub event_receiver_url: Option<String>,
 }
 
+/// What is known of Pod Managers' hardware.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct InventoryConfig {
+    /// How often each Pod Manager is read; nothing: never, and nothing is swept.
+    pub interval: SignedDuration,
+    /// How long something must have been left behind before it is taken away.
+    pub orphan_grace: SignedDuration,
+    /// How often each Pod Manager is asked whether it is there.
+    pub probe_interval: SignedDuration,
+}
+
 /// Logs.
 #[derive(Debug, Clone, Default, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
@@ -217,6 +231,7 @@ impl Default for Config {
             redfish: RedfishConfig::default(),
             telemetry: TelemetryConfig::default(),
             ironic: IronicConfig::default(),
+            inventory: InventoryConfig::default(),
             log: LogConfig::default(),
             podm: Vec::new(),
         }
@@ -280,6 +295,16 @@ impl Default for RedfishConfig {
 impl Default for TelemetryConfig {
     fn default() -> Self {
         Self { collect_interval: SignedDuration::from_secs(60), event_receiver_url: None }
+    }
+}
+
+impl Default for InventoryConfig {
+    fn default() -> Self {
+        Self {
+            interval: SignedDuration::from_mins(5),
+            orphan_grace: SignedDuration::from_mins(10),
+            probe_interval: SignedDuration::from_secs(15),
+        }
     }
 }
 
@@ -402,6 +427,8 @@ impl Config {
             (self.redfish.request_timeout, "redfish.request_timeout"),
             (self.redfish.session_idle, "redfish.session_idle"),
             (self.telemetry.collect_interval, "telemetry.collect_interval"),
+            (self.inventory.interval, "inventory.interval"),
+            (self.inventory.orphan_grace, "inventory.orphan_grace"),
         ] {
             need(!value.is_negative(), &format!("{name}: not below nothing"));
         }
@@ -409,6 +436,15 @@ impl Config {
         need(
             often.is_zero() || often >= SignedDuration::from_millis(100),
             "telemetry.collect_interval: at least 100ms, or 0s for never",
+        );
+        let often = self.inventory.interval;
+        need(
+            often.is_zero() || often >= SignedDuration::from_millis(100),
+            "inventory.interval: at least 100ms, or 0s for never",
+        );
+        need(
+            self.inventory.probe_interval >= SignedDuration::from_millis(100),
+            "inventory.probe_interval: at least 100ms",
         );
         if let Some(url) = &self.telemetry.event_receiver_url {
             let sound = crate::model::podm::check_url(url).is_ok();

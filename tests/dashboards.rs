@@ -374,6 +374,9 @@ async fn load(d: &Deployment, podms: &[String], round: usize) {
         d.submit("sleep", params).await;
     }
     d.submit_task(&json!({"kind": "sleep", "params": {"ms": 1, "steps": 1}, "delay_s": 1})).await;
+    let node = d.http.post(format!("{}/v1/nodes", d.apis[0])).header("prefer", "respond-async");
+    let node = node.json(&json!({"name": format!("placed{round}")})).send().await.unwrap();
+    assert_eq!(node.status(), 202, "{node:?}");
     // What is there goes again, so that there is always room.
     for node in d.get("/v1/nodes").await.as_array().unwrap() {
         let node = format!("{}/v1/nodes/{}", d.apis[0], node["uuid"].as_str().unwrap());

@@ -20,6 +20,7 @@ mod drivers;
 mod events;
 mod flavors;
 mod health;
+mod inventory;
 mod json;
 mod kinds;
 mod networks;
@@ -134,6 +135,8 @@ fn resources() -> Vec<Resource> {
         openapi::resource(),
         console::resource(),
         drivers::resource(),
+        inventory::resource(),
+        inventory::drift(),
         racks::resource(),
         proxy::resource(),
     ]

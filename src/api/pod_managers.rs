@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::answer::Answer;
+use super::answer::{Answer, bad_field};
 use super::auth::Role;
 use super::call::{Call, read};
 use super::podm_states::{self, PodmStates};
@@ -10,8 +10,10 @@ use super::resource::{Resource, number, text};
 use super::{submit, v1};
 use crate::ids::is_record_id;
 use crate::model::circuit::PodmState;
-use crate::model::params::{PodmCreate, PodmUpdate};
+use crate::model::inventory::Inventory;
+use crate::model::params::{PodmCreate, PodmUpdate, Refresh};
 use crate::model::podm::Podm;
+use crate::model::topic::Priority;
 
 /// Fields of the row that a PATCH may carry and that it does not change.
 const FIXED: [&str; 8] = ["uuid", "url", "driver", "status", "cordoned", "draining", "created_at", "updated_at"];
@@ -52,6 +54,10 @@ pub(crate) fn resource() -> Resource {
         .post("/{uuid}/drain", "The Pod Manager begins no changes but deletions", podm_states::drain)
         .answers::<Podm>(200)
         .prefer()
+        .post("/{uuid}/refresh", "Reads what a Pod Manager has, before all that waits", refresh)
+        .takes::<Refresh>()
+        .answers::<Inventory>(200)
+        .prefer()
         .delete("/{uuid}", "Decomposes a Pod Manager's nodes and forgets it", delete)
         .role(Role::Admin)
         .prefer()
@@ -83,6 +89,19 @@ async fn update(call: Call) -> Answer {
     let _schema: PodmUpdate = read(&body)?;
     let mut task = v1::change("podm.update", body);
     task.podm_id = Some(call.param(0).to_owned());
+    v1::act(&call, task, v1::result).await
+}
+
+/// The sweep is the scheduler's: somebody who wants to see what is there wants nothing taken away.
+async fn refresh(call: Call) -> Answer {
+    known_form(&call)?;
+    let body = call.json()?.unwrap_or_else(|| json!({}));
+    let wanted: Refresh = read(&body)?;
+    if wanted.sweep.is_some() {
+        return Err(bad_field("sweep", "", "the scheduler sweeps, by its own settings").into());
+    }
+    let mut task = v1::change("inventory.refresh", body);
+    (task.podm_id, task.priority) = (Some(call.param(0).to_owned()), Priority::High);
     v1::act(&call, task, v1::result).await
 }
 

@@ -137,6 +137,7 @@ async fn receive(call: Call) -> Answer {
     }
     if events.iter().any(event::PodmEvent::is_change) {
         probe(&call, podm_id).await?;
+        store.refresh_soon(podm_id).await?;
     }
     Ok(answer::empty())
 }

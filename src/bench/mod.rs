@@ -3,6 +3,7 @@
 
 pub mod drain;
 pub mod enqueue;
+pub mod inventory;
 pub mod latency;
 pub mod makespan;
 pub mod placement;
@@ -30,6 +31,8 @@ pub enum Scenario {
     Latency,
     /// Placement among 1,000 Pod Managers: decisions a second, what two processes promise beyond what there is, and the makespan.
     Placement,
+    /// What 100 simulated Pod Managers with 10,000 systems have, read whole and again; only when it is named.
+    Inventory,
 }
 
 /// How it is measured.
@@ -40,7 +43,7 @@ pub enum Scenario {
     about = "Measures Valence against its yardsticks, with processes of its own"
 )]
 pub struct BenchArgs {
-    /// Scenarios; all of them when none is given
+    /// Scenarios; all of them but inventory when none is given
     #[arg(value_enum)]
     pub scenarios: Vec<Scenario>,
     /// Runs of each, of which the median counts
@@ -92,6 +95,7 @@ pub async fn run(args: &BenchArgs) -> anyhow::Result<Report> {
             Scenario::Read => latency::read(args, &mut report).await?,
             Scenario::Latency => latency::task(args, &mut report).await?,
             Scenario::Placement => placement::placement(args, &mut report).await?,
+            Scenario::Inventory => inventory::sweep(args, &mut report).await?,
         }
     }
     Ok(report)

@@ -60,6 +60,34 @@ impl Rig {
         format!("redis+unix://{}", self.dir.join("redis.sock").display())
     }
 
+    /// Where its files are, removed with it.
+    #[must_use]
+    pub fn dir(&self) -> &std::path::Path {
+        &self.dir
+    }
+
+    /// Starts simulated Pod Managers at `127.1.0.1`, `127.1.0.2` and so on, and waits until they serve; says their port.
+    ///
+    /// # Errors
+    /// When they do not.
+    pub async fn sims(&mut self, args: &[&str]) -> anyhow::Result<u16> {
+        let port = std::net::TcpListener::bind("127.1.0.1:0")?.local_addr()?.port();
+        let path = std::env::current_exe()?.with_file_name("podm-sim");
+        let child = Command::new(&path)
+            .args(["--addresses", "--listen", &format!("127.1.0.1:{port}")])
+            .args(args)
+            .stdout(Stdio::null())
+            .spawn()
+            .with_context(|| format!("{} must be built", path.display()))?;
+        self.processes.push(("podm-sim".into(), child));
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while tokio::net::TcpStream::connect(("127.1.0.1", port)).await.is_err() {
+            ensure!(Instant::now() < deadline, "podm-sim does not serve");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        Ok(port)
+    }
+
     /// Starts a process of this build beside the bench's own executable.
     ///
     /// # Errors

@@ -4,8 +4,8 @@ use clap::{Args, Parser, Subcommand};
 use secrecy::SecretString;
 
 use super::{
-    completion, dead_letter, device, doctor, flavor, kind, live, network, node, podm, queue, schedule, storage, task,
-    telemetry, up, worker,
+    completion, dead_letter, device, doctor, flavor, inventory, kind, live, network, node, podm, queue, schedule,
+    storage, task, telemetry, up, worker,
 };
 
 /// Composes bare-metal hardware over Redfish.
@@ -92,6 +92,8 @@ pub enum Command {
     /// Tasks that failed for good
     #[command(subcommand)]
     DeadLetter(dead_letter::DeadLetterCommand),
+    /// Where hardware and records disagree
+    Drift(inventory::OfPodm),
     /// Say what is wrong, if anything is
     Doctor(doctor::DoctorArgs),
     /// Print the completion script of a shell

@@ -16,6 +16,7 @@ mod doctor;
 mod error;
 mod flavor;
 mod follow;
+mod inventory;
 mod kind;
 mod live;
 mod network;
@@ -71,6 +72,7 @@ pub async fn run(cli: Cli, writer: &mut dyn Write, tty: bool) -> Result<(), CtlE
         Command::Kind(command) => kind::run(command, &api, out).await,
         Command::Schedule(command) => schedule::run(command, &api, out).await,
         Command::DeadLetter(command) => dead_letter::run(command, &api, out).await,
+        Command::Drift(of) => inventory::drift(of, &api, out).await,
         Command::Doctor(args) => doctor::run(args, &api, out).await,
         Command::Completion(_) => Ok(()),
     }

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::client::{Client, list, read};
 use super::error::CtlError;
 use super::follow;
+use super::inventory;
 use super::output::{Output, cell, properties, rows};
 use super::watch::{Watch, repeat};
 use crate::model::circuit::{CircuitState, PodmState};
@@ -56,6 +57,10 @@ pub enum PodmCommand {
         /// Pod Manager uuid
         id: String,
     },
+    /// Show what each Pod Manager has, with its age
+    Inventory(inventory::OfPodm),
+    /// Read what a Pod Manager has, before all that waits
+    Refresh(inventory::Refresh),
     /// Ask a Pod Manager whether it is there
     Probe {
         /// Pod Manager uuid
@@ -119,6 +124,8 @@ pub(super) async fn run(command: PodmCommand, api: &Client, out: &mut Output<'_>
             let ended = follow::to_end(api, &task.id.to_string(), out, None).await?;
             if out.json() { Ok(out.value(&ended)?) } else { Ok(out.line(&format!("Pod Manager {id} is forgotten"))?) }
         }
+        PodmCommand::Inventory(of) => inventory::show(of, api, out).await,
+        PodmCommand::Refresh(args) => inventory::refresh(args, api, out).await,
         PodmCommand::Probe { id } => {
             let body = json!({"kind": "podm.probe", "podm_id": id});
             let task = api.change(Method::POST, &["v1", "tasks"], Some(&body)).await?;

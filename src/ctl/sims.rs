@@ -1,7 +1,10 @@
 //! The simulated Pod Managers of `valence up`: on the same ports at every start, registered when they are missing.
 
+use std::collections::HashSet;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
+
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
 use super::client::Client;
 use super::error::CtlError;
@@ -14,6 +17,8 @@ use crate::sim::{self, SimConfig, SimError};
 const FIRST_PORT: u16 = 9000;
 /// How far the next block of ports lies when one is taken.
 const STEP: u16 = 100;
+/// How many are registered at once.
+const AT_ONCE: usize = 16;
 /// How many blocks are tried.
 const BLOCKS: u16 = 20;
 
@@ -52,15 +57,14 @@ pub(super) async fn start(dir: &Path, podms: usize, shutdown: &Shutdown) -> Resu
 /// Registers those that the API does not know yet.
 pub(super) async fn register(api: &Client, urls: &[String]) -> Result<(), CtlError> {
     let known = podm::podms(api).await?;
+    let known: HashSet<&str> = known.iter().map(|p| p.url.trim_end_matches('/')).collect();
     let account = SimConfig::default();
-    for url in urls {
-        if known.iter().any(|p| p.url.trim_end_matches('/') == url) {
-            continue;
-        }
+    let one = async |url: &String| {
         let name = format!("sim-{}", url.rsplit(':').next().unwrap_or(url));
         let body = podm::create(&name, url, "redfishv1", &account.user, &account.password);
         let mut silent = std::io::sink();
-        podm::register(api, &name, url, body, &mut Output::new(&mut silent, true, false)).await?;
-    }
-    Ok(())
+        podm::register(api, &name, url, body, &mut Output::new(&mut silent, true, false)).await.map(drop)
+    };
+    let new = urls.iter().filter(|url| !known.contains(url.as_str()));
+    stream::iter(new).map(Ok).try_for_each_concurrent(AT_ONCE, one).await
 }

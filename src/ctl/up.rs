@@ -45,7 +45,7 @@ pub struct UpArgs {
     #[arg(long)]
     no_sim: bool,
     /// How many simulated Pod Managers
-    #[arg(long, default_value_t = 2, value_name = "N", conflicts_with = "no_sim", value_parser = clap::value_parser!(u16).range(1..=64))]
+    #[arg(long, default_value_t = 2, value_name = "N", conflicts_with = "no_sim", value_parser = clap::value_parser!(u16).range(1..=1000))]
     podms: u16,
     /// Settings of all parts.
     #[command(flatten)]

@@ -1,7 +1,12 @@
-//! What a Pod Manager has, as its last refresh found it: what placement chooses by.
+//! What a Pod Manager has, as its last refresh found it: what placement chooses by, and the rows behind it.
+
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
+
+/// Unlike shapes that are told apart; the rest counts with the next smaller one.
+const MOST_SHAPES: usize = 64;
 
 /// One Pod Manager's hardware, counted.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -42,4 +47,103 @@ pub struct Shape {
     pub total: u32,
     /// How many of them no node has.
     pub free: u32,
+}
+
+/// What nodes are made of: a computer system, or, where systems are composed, a resource block with processors.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(default)]
+pub struct Unit {
+    /// Its path at the Pod Manager.
+    pub path: String,
+    /// Its name.
+    pub name: String,
+    /// Its UUID, when it has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub uuid: Option<String>,
+    /// Processor cores.
+    pub cores: u32,
+    /// Memory, MiB.
+    pub memory_mib: u64,
+    /// Processor model, when it is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// Its health in Redfish's words, when it is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub health: Option<String>,
+    /// Id of the rack that it stands in, when that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rack: Option<String>,
+    /// It can be no node's now, whatever nodes there are: it is reserved elsewhere, absent, being updated.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub closed: bool,
+    /// Whether it is not free: a node has it, or it is closed.
+    pub used: bool,
+    /// The version that was read, when the Pod Manager has versions.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub etag: Option<String>,
+}
+
+/// A rack.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(default)]
+pub struct Rack {
+    /// The Pod Manager's own id of it.
+    pub id: String,
+    /// Its name, when it has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// How many computer systems stand in it.
+    pub systems: u32,
+}
+
+/// Units by what they are made of, the smallest first. What is beyond the bound counts with the next smaller shape, so that nothing is
+/// promised that is not there.
+#[must_use]
+pub fn shapes(units: &[Unit]) -> Vec<Shape> {
+    let mut by: BTreeMap<(u32, u64, Option<&str>), (u32, u32)> = BTreeMap::new();
+    for unit in units {
+        let (total, free) = by.entry((unit.cores, unit.memory_mib, unit.model.as_deref())).or_default();
+        *total += 1;
+        *free += u32::from(!unit.used);
+    }
+    let shape = |((cores, memory_mib, model), (total, free)): ((u32, u64, Option<&str>), (u32, u32))| Shape {
+        cores,
+        memory_mib,
+        model: model.map(str::to_owned),
+        total,
+        free,
+    };
+    let mut shapes: Vec<Shape> = by.into_iter().map(shape).collect();
+    while shapes.len() > MOST_SHAPES {
+        let (Some(last), Some(before)) = (shapes.pop(), shapes.last_mut()) else { break };
+        before.memory_mib = before.memory_mib.min(last.memory_mib);
+        before.model = before.model.take().filter(|model| last.model.as_ref() == Some(model));
+        before.total += last.total;
+        before.free += last.free;
+    }
+    shapes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn unit(cores: u32, used: bool) -> Unit {
+        Unit { cores, memory_mib: 1024 * u64::from(cores), used, ..Unit::default() }
+    }
+
+    #[test]
+    fn units_that_are_alike_are_one_shape_and_only_unused_ones_are_free() {
+        let shapes = shapes(&[unit(8, false), unit(4, true), unit(8, true)]);
+        let counted: Vec<_> = shapes.iter().map(|s| (s.cores, s.total, s.free)).collect();
+        assert_eq!(counted, [(4, 1, 0), (8, 2, 1)]);
+    }
+
+    #[test]
+    fn however_many_shapes_there_are_few_are_kept_and_none_promises_more_than_there_is() {
+        let many: Vec<Unit> = (1..=500).map(|cores| unit(cores, false)).collect();
+        let shapes = shapes(&many);
+        assert_eq!((shapes.len(), shapes.iter().map(|s| s.free).sum::<u32>()), (MOST_SHAPES, 500));
+        assert_eq!(shapes[MOST_SHAPES - 1].cores, 64);
+    }
 }

@@ -1,7 +1,9 @@
 //! Plain data and pure rules; nothing here does I/O.
 
+pub mod audit;
 pub mod circuit;
 pub mod device;
+pub mod drift;
 pub mod driver;
 pub mod event;
 pub mod flavor;

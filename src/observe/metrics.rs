@@ -138,6 +138,8 @@ pub struct Upkeep {
     pub workers: IntGaugeVec,
     /// Whether a topic is paused.
     pub paused: IntGaugeVec,
+    /// Age in seconds of what is known of Pod Managers' hardware, by podm: names of the first, `other` for the rest.
+    pub inventory_age: GaugeVec,
 }
 
 /// What the REST server counts.
@@ -341,6 +343,10 @@ impl Metrics {
             )),
             workers: declare.gauges("valence_queue_workers", "Live workers that serve the topic.", &["topic"]),
             paused: declare.gauges("valence_queue_paused", "1 while the topic is paused.", &["topic"]),
+            inventory_age: declare.keep(GaugeVec::new(
+                Opts::new("valence_inventory_age_seconds", "Age of what is known of a Pod Manager's hardware."),
+                &["podm"],
+            )),
         }
     }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use reqwest::header::{ETAG, HeaderMap, HeaderName, HeaderValue, IF_MATCH, LOCATION, RETRY_AFTER};
+use reqwest::header::{ETAG, HeaderMap, HeaderName, HeaderValue, IF_MATCH, IF_NONE_MATCH, LOCATION, RETRY_AFTER};
 use reqwest::{Method, Response};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
@@ -89,6 +89,17 @@ pub struct Answer {
     pub body: Value,
 }
 
+/// What a look at a resource that is known in some version found.
+#[derive(Debug, Clone)]
+pub enum Seen {
+    /// The same version still.
+    Same,
+    /// Another one, or one that nothing was known of.
+    Changed(Box<Resource>),
+    /// Nothing: 404 or 410.
+    Gone,
+}
+
 impl Client {
     pub(super) fn new(
         http: reqwest::Client,
@@ -159,6 +170,10 @@ impl Client {
     pub async fn get(&self, link: &str) -> Result<Resource, RedfishError> {
         let path = self.resolve(link)?;
         let response = self.send(Method::GET, "GET", &path, None, None).await?;
+        self.resource(path, response).await
+    }
+
+    async fn resource(&self, path: String, response: Response) -> Result<Resource, RedfishError> {
         let etag = header(response.headers(), &ETAG);
         let (status, retry_after) = (response.status().as_u16(), wait_of(response.headers()));
         let body = self.body("GET", &path, response).await;
@@ -184,6 +199,25 @@ impl Client {
         match self.get(link).await {
             Err(e) if matches!(e.status(), Some(404 | 410)) => Ok(None),
             other => other.map(Some),
+        }
+    }
+
+    /// Reads a resource unless it still is the version that is known.
+    ///
+    /// # Errors
+    /// As [`Client::get`] otherwise.
+    pub async fn get_if_changed(&self, link: &str, known: Option<&str>) -> Result<Seen, RedfishError> {
+        let path = self.resolve(link)?;
+        let response = self.send(Method::GET, "GET", &path, None, known).await?;
+        if known.is_some() && response.status() == reqwest::StatusCode::NOT_MODIFIED {
+            return Ok(Seen::Same);
+        }
+        match self.resource(path, response).await {
+            // Some answer with the whole, whatever is known.
+            Ok(resource) if known.is_some() && resource.etag.as_deref() == known => Ok(Seen::Same),
+            Ok(resource) => Ok(Seen::Changed(Box::new(resource))),
+            Err(e) if matches!(e.status(), Some(404 | 410)) => Ok(Seen::Gone),
+            Err(e) => Err(e),
         }
     }
 
@@ -287,6 +321,7 @@ impl Client {
         }
         let bad = |e: url::ParseError| self.error(name, path, Cause::Malformed(e.to_string()));
         let url = self.origin.join(path).map_err(bad)?;
+        let condition = if method == Method::GET { IF_NONE_MATCH } else { IF_MATCH };
         let mut request = self.http.request(method, url).header("OData-Version", "4.0");
         match (proof, &self.account) {
             (Some(Proof::Token(token)), _) => {
@@ -301,7 +336,7 @@ impl Client {
             _ => {}
         }
         if let Some(version) = version {
-            request = request.header(IF_MATCH, version);
+            request = request.header(condition, version);
         }
         if let Some(body) = body {
             request = request.json(body);

@@ -1,5 +1,7 @@
 //! What a handler may touch: its task, its checkpoint, its records, Pod Managers, children. Nothing else of the store.
 
+mod inventory;
+
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};

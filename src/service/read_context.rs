@@ -4,12 +4,15 @@ use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 
+use crate::model::drift::Finding;
 use crate::model::event::PodmEvent;
+use crate::model::inventory::Inventory;
 use crate::model::kind;
 use crate::model::placement::{Candidate, Decision};
 use crate::model::problem::Problem;
 use crate::podm::Pool;
 use crate::store::gates::Entry;
+use crate::store::inventory::Rows;
 use crate::store::readings::Latest;
 use crate::store::records::Collection;
 use crate::store::{Store, StoreError};
@@ -94,6 +97,30 @@ impl ReadContext {
     /// 503 when Redis is away.
     pub async fn readings(&self, podm_id: &str) -> Result<Option<Latest>, Problem> {
         self.store.readings(podm_id).await.map_err(|e| unavailable(&e))
+    }
+
+    /// What the last refreshes of some Pod Managers found, in their order.
+    ///
+    /// # Errors
+    /// 503 when Redis is away.
+    pub async fn inventories(&self, podm_ids: &[String]) -> Result<Vec<Option<Inventory>>, Problem> {
+        self.store.inventories(podm_ids).await.map_err(|e| unavailable(&e))
+    }
+
+    /// The rows behind one.
+    ///
+    /// # Errors
+    /// 503 when Redis is away.
+    pub async fn inventory_rows(&self, podm_id: &str) -> Result<Rows, Problem> {
+        self.store.inventory_rows(podm_id).await.map_err(|e| unavailable(&e))
+    }
+
+    /// Where hardware and records of some Pod Managers disagree, in their order.
+    ///
+    /// # Errors
+    /// 503 when Redis is away.
+    pub async fn drifts(&self, podm_ids: &[String]) -> Result<Vec<Vec<Finding>>, Problem> {
+        self.store.drifts(podm_ids).await.map_err(|e| unavailable(&e))
     }
 
     /// The newest events of a Pod Manager, each with the time it came (ms since 1970).

@@ -18,6 +18,15 @@ pub struct SimArgs {
     /// How many PODMs
     #[arg(long, default_value_t = 1)]
     podms: usize,
+    /// Give each PODM a loopback address of its own, counting up from the first, and all the same port
+    #[arg(long)]
+    addresses: bool,
+    /// Make PODMs unlike each other, by the seed: a quarter to one and three quarters of the systems, nothing to twice the latency
+    #[arg(long)]
+    mixed: bool,
+    /// So many PODMs, the last ones, accept connections and never answer
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    black_holes: usize,
     /// What the PODMs speak
     #[arg(long, value_enum, default_value = "rsd")]
     flavour: SimFlavour,
@@ -94,6 +103,9 @@ impl From<SimArgs> for SimConfig {
         Self {
             listen: args.listen,
             podms: args.podms,
+            addresses: args.addresses,
+            mixed: args.mixed,
+            black_holes: args.black_holes,
             flavour: args.flavour,
             rsd_version: args.rsd_version,
             tree: args.tree,

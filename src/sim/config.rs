@@ -68,6 +68,12 @@ pub struct SimConfig {
     pub listen: SocketAddr,
     /// How many PODMs, on consecutive ports.
     pub podms: usize,
+    /// Each PODM has a loopback address of its own, and all have the same port.
+    pub addresses: bool,
+    /// PODMs are unlike each other, by the seed: a quarter to one and three quarters of the systems, nothing to twice the latency.
+    pub mixed: bool,
+    /// So many of them, the last ones, accept connections and never answer.
+    pub black_holes: usize,
     /// What they speak.
     pub flavour: SimFlavour,
     /// The generation of the Intel API they advertise.
@@ -121,6 +127,9 @@ impl Default for SimConfig {
         Self {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 9000)),
             podms: 1,
+            addresses: false,
+            mixed: false,
+            black_holes: 0,
             flavour: SimFlavour::Rsd,
             rsd_version: RsdVersion::V2_4,
             tree: None,

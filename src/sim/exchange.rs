@@ -3,6 +3,7 @@
 //! An exchange runs as a task of its own: once a request was read, it is carried out even when the client leaves.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use hyper::StatusCode;
 use hyper::header::RETRY_AFTER;
@@ -32,6 +33,9 @@ pub(super) enum Reply {
 
 /// Carries out one Redfish request.
 pub(super) async fn run(fleet: Arc<Fleet>, podm: usize, call: Call) -> Reply {
+    if fleet.podms.get(podm).is_some_and(|p| p.is_black_hole) {
+        return Reply::Hang;
+    }
     let user = fleet.user_of(podm, &call);
     let seq = fleet.log.arrived(podm, &call, user.clone(), now_ms());
     let fault = fleet.faults.take(podm, &call);
@@ -44,7 +48,7 @@ pub(super) async fn run(fleet: Arc<Fleet>, podm: usize, call: Call) -> Reply {
 }
 
 async fn with_fault(fleet: &Arc<Fleet>, podm: usize, call: Call, known: bool, fault: Fault) -> Reply {
-    let takes = fleet.config.latency + fault.latency();
+    let takes = fleet.podms.get(podm).map_or(Duration::ZERO, |p| p.latency) + fault.latency();
     let long = fleet.long_operation(&call, takes).filter(|_| known && !fault.is_refusal());
     if long.is_none() && !takes.is_zero() {
         tokio::time::sleep(takes).await;

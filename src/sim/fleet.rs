@@ -24,6 +24,10 @@ use super::{SimError, eem, route, sessions, tasks};
 pub(super) struct Podm {
     pub(super) hardware: Hardware,
     pub(super) state: Mutex<State>,
+    /// Time that every request takes.
+    pub(super) latency: Duration,
+    /// It never answers.
+    pub(super) is_black_hole: bool,
     store: Option<Store>,
 }
 
@@ -46,15 +50,17 @@ impl Fleet {
         let tree = config.tree.as_deref().map(Tree::load).transpose()?;
         let mut podms = Vec::with_capacity(config.podms);
         for podm in 0..config.podms {
+            let (systems, latency) = measure(&config, podm);
             let mut state = State::default();
             let mut store = None;
             if let Some(dir) = &config.data_dir {
-                let (opened, kept) = Store::open(dir, podm, config.systems)?;
+                let (opened, kept) = Store::open(dir, podm, systems)?;
                 state.kept = kept;
                 store = Some(opened);
             }
-            let hardware = Hardware { seed: config.seed, podm, systems: config.systems };
-            podms.push(Podm { hardware, state: Mutex::new(state), store });
+            let hardware = Hardware { seed: config.seed, podm, systems };
+            let is_black_hole = podm + config.black_holes >= config.podms;
+            podms.push(Podm { hardware, state: Mutex::new(state), latency, is_black_hole, store });
         }
         Ok(Self { config, podms, faults: Faults::default(), log: Log::default(), tree, outbox })
     }
@@ -224,4 +230,15 @@ impl Fleet {
         });
         accepted
     }
+}
+
+/// How many systems a PODM has, and how long its requests take.
+fn measure(config: &SimConfig, podm: usize) -> (usize, Duration) {
+    if !config.mixed {
+        return (config.systems, config.latency);
+    }
+    let bytes = Hardware { seed: config.seed, podm, systems: 0 }.uuid("measure").into_bytes();
+    // A quarter to one and three quarters, in steps of 1/128; nothing to twice as much.
+    let systems = (config.systems * (32 + usize::from(bytes[0]) * 3 / 4) / 128).max(1);
+    (systems, config.latency * u32::from(bytes[1]) / 128)
 }

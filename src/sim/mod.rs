@@ -63,7 +63,7 @@ mod volumes;
 mod wanted;
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -83,6 +83,14 @@ pub enum SimError {
     Ports {
         /// The first port.
         first: u16,
+        /// The number asked for.
+        podms: usize,
+    },
+    /// More PODMs than there are loopback addresses after the first.
+    #[error("there are not {podms} loopback addresses of IPv4 from {first} on")]
+    Addresses {
+        /// The first address.
+        first: IpAddr,
         /// The number asked for.
         podms: usize,
     },
@@ -137,7 +145,7 @@ impl Running {
 pub async fn run(config: SimConfig, shutdown: &Shutdown) -> Result<Running, SimError> {
     let mut listeners = Vec::with_capacity(config.podms);
     for podm in 0..config.podms {
-        let addr = address(config.listen, podm, config.podms)?;
+        let addr = address(&config, podm)?;
         listeners.push(TcpListener::bind(addr).await.map_err(|source| SimError::Bind { addr, source })?);
     }
     let addrs: Vec<SocketAddr> = listeners.iter().filter_map(|l| l.local_addr().ok()).collect();
@@ -150,12 +158,20 @@ pub async fn run(config: SimConfig, shutdown: &Shutdown) -> Result<Running, SimE
     Ok(Running { addrs })
 }
 
-/// The address of a PODM: ports count up, except from 0, which lets the system pick each.
-fn address(first: SocketAddr, podm: usize, podms: usize) -> Result<SocketAddr, SimError> {
+/// The address of a PODM: ports count up, except from 0, which lets the system pick each; or loopback addresses do.
+fn address(config: &SimConfig, podm: usize) -> Result<SocketAddr, SimError> {
+    let first = config.listen;
+    if config.addresses {
+        let next =
+            |ip: Ipv4Addr| u32::try_from(podm).ok().and_then(|n| u32::from(ip).checked_add(n)).map(Ipv4Addr::from);
+        let found = if let IpAddr::V4(ip) = first.ip() { next(ip).filter(Ipv4Addr::is_loopback) } else { None };
+        let ip = found.ok_or(SimError::Addresses { first: first.ip(), podms: config.podms })?;
+        return Ok(SocketAddr::from((ip, first.port())));
+    }
     let mut addr = first;
     if first.port() != 0 {
         let port = u16::try_from(podm).ok().and_then(|n| first.port().checked_add(n));
-        addr.set_port(port.ok_or(SimError::Ports { first: first.port(), podms })?);
+        addr.set_port(port.ok_or(SimError::Ports { first: first.port(), podms: config.podms })?);
     }
     Ok(addr)
 }

@@ -88,6 +88,19 @@ impl Store {
         Ok(GateView { name: name.to_owned(), limit: limit.unwrap_or(default_limit), holders, waiting })
     }
 
+    /// Whether anybody holds a place in a gate now, or waits for one.
+    ///
+    /// # Errors
+    /// When Redis is away.
+    pub async fn is_gate_used(&self, bucket: Bucket, name: &str) -> Result<bool, StoreError> {
+        let (held, waiting): (u64, u64) = redis::pipe()
+            .zcard(keys::of(bucket, &format!("gate:{name}")))
+            .zcard(keys::of(bucket, &format!("gatewait:{name}")))
+            .query_async(&mut self.redis().shared())
+            .await?;
+        Ok(held + waiting > 0)
+    }
+
     /// Puts an operator's limits for a Pod Manager into force, for who waits as well.
     ///
     /// # Errors

@@ -13,6 +13,11 @@ pub const META: &str = "vl:meta";
 /// Index of live workers: id → ms when the presence lapses.
 pub const WORKERS: &str = "vl:workers";
 
+/// The last probe of each Pod Manager.
+pub const PROBES: &str = "vl:probes";
+/// The audit log.
+pub const AUDIT: &str = "vl:audit";
+
 /// `vl:{b00}:`, what every key of a bucket begins with.
 #[must_use]
 pub fn prefix(bucket: Bucket) -> String {

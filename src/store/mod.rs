@@ -3,6 +3,7 @@
 //! [`Store`] is one handle, cheap to clone, over a shared connection; each file adds the operations of one concern. Every change
 //! of a task is one script call on one bucket (see `lua/`). Blocking reads have connections of their own ([`connect`]).
 
+pub mod audit;
 pub mod batch;
 pub mod candidates;
 pub mod claims;
@@ -18,6 +19,7 @@ pub mod listing;
 pub mod meta;
 pub mod podm_events;
 pub mod podm_states;
+pub mod probes;
 pub mod queues;
 pub mod readings;
 pub mod record;

@@ -31,7 +31,7 @@ macro_rules! scripts {
 }
 
 scripts! {
-    breaker, cancel, checkpoint, claim, enqueue, extend, forget, gate, index, limits, nudge, observe, progress, promote, reclaim, record, redrive, repair, reserve, retire, settle,
+    breaker, cancel, checkpoint, claim, enqueue, extend, forget, gate, index, inventory, limits, nudge, observe, progress, promote, reclaim, record, redrive, repair, reserve, retire, settle,
 }
 
 const LIB: &str = include_str!("../../lua/lib.lua");

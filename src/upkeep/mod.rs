@@ -6,6 +6,7 @@
 pub mod circuits;
 pub mod expire;
 pub mod gauges;
+pub mod inventory;
 pub mod podms;
 pub mod probe;
 pub mod promote;
@@ -14,6 +15,7 @@ pub mod reclaim;
 pub mod repair;
 pub mod retention;
 pub mod schedules;
+pub mod slots;
 pub mod telemetry;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -54,7 +56,8 @@ pub async fn run(
     gauges::spawn(&store, shutdown);
     circuits::spawn(&store, shutdown);
     podms::spawn(&store, key, config.podm.clone(), shutdown);
-    probe::spawn(&store, pool, shutdown);
+    probe::spawn(&store, pool, &config.inventory, shutdown);
+    inventory::spawn(&store, &config.inventory, shutdown);
     telemetry::spawn(&store, &config.telemetry, shutdown);
     readings::spawn(&store, shutdown);
     tracing::info!("scheduler serves");

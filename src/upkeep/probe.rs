@@ -1,52 +1,118 @@
-//! Asks every Pod Manager now and then whether it is there, and keeps its status true. Slow ones hold up nobody: they are asked side by
-//! side, each with a limit of its own.
+//! Asks every Pod Manager now and then whether it is there, keeps its status true, and notes how long its answer took.
+//!
+//! Each probe is a task of its own with a limit of its own: one that hangs holds up nobody. Schedulers share the work: each Pod Manager's
+//! time slot is booked by one of them.
 
-use std::time::Duration;
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use futures_util::StreamExt;
-use futures_util::stream;
 use serde_json::json;
+use tokio::sync::{Mutex, Semaphore};
+use tokio::task::JoinSet;
 
+use super::slots::Slots;
+use crate::config::InventoryConfig;
 use crate::model::podm::{Podm, PodmStatus};
 use crate::podm::{Cause, Pool};
 use crate::shutdown::Shutdown;
+use crate::store::probes::Probed;
 use crate::store::records::Collection;
 use crate::store::{Store, StoreError};
 
-/// Between two rounds.
-const PAUSE: Duration = Duration::from_secs(15);
 /// Most time one Pod Manager gets to answer.
 const LIMIT: Duration = Duration::from_secs(10);
-/// Pod Managers asked at once.
-const AT_ONCE: usize = 16;
+/// Pod Managers asked at once: black holes keep their place for the whole limit.
+const AT_ONCE: usize = 256;
 
-pub(super) fn spawn(store: &Store, pool: Pool, shutdown: &Shutdown) {
-    let store = store.clone();
+pub(super) fn spawn(store: &Store, pool: Pool, config: &InventoryConfig, shutdown: &Shutdown) {
+    let every = config.probe_interval.unsigned_abs();
+    let prober = Arc::new(Prober::new(store.clone(), pool, every));
     super::spawn_loop("probe", shutdown, move || {
-        let (store, pool) = (store.clone(), pool.clone());
+        let prober = prober.clone();
         async move {
-            pass(&store, &pool).await?;
-            Ok(PAUSE)
+            prober.pass().await?;
+            Ok((every / 8).clamp(Duration::from_millis(20), Duration::from_secs(2)))
         }
     });
 }
 
-/// Asks all of them once; says whose status changed.
-///
-/// # Errors
-/// When Redis is away.
-pub async fn pass(store: &Store, pool: &Pool) -> Result<Vec<String>, StoreError> {
-    let podms: Vec<Podm> = store.records(Collection::Podm).await?;
-    let asked =
-        stream::iter(podms).map(|podm| async move { (look(pool, &podm).await, podm) }).buffer_unordered(AT_ONCE);
-    let seen: Vec<(PodmStatus, Podm)> = asked.collect().await;
-    let mut changed = Vec::new();
-    for (status, podm) in seen.into_iter().filter(|(status, podm)| *status != podm.status) {
+/// The pass, with the probes under way.
+pub struct Prober {
+    store: Store,
+    pool: Pool,
+    places: Arc<Semaphore>,
+    running: Mutex<Running>,
+}
+
+struct Running {
+    slots: Slots,
+    /// Ends with the Pod Manager's id. What still runs when this is dropped is stopped.
+    probes: JoinSet<String>,
+    of: HashSet<String>,
+}
+
+impl Prober {
+    /// Nobody was asked yet.
+    #[must_use]
+    pub fn new(store: Store, pool: Pool, every: Duration) -> Self {
+        let slots = Slots::new("probed", every);
+        let running = Mutex::new(Running { slots, probes: JoinSet::new(), of: HashSet::new() });
+        Self { store, pool, places: Arc::new(Semaphore::new(AT_ONCE)), running }
+    }
+
+    /// Begins to ask those whose turn it is, and does not wait for them; says how many.
+    ///
+    /// # Errors
+    /// When Redis is away.
+    pub async fn pass(&self) -> Result<u32, StoreError> {
+        let podms: Vec<Podm> = self.store.records(Collection::Podm).await?;
+        let mut running = self.running.lock().await;
+        let Running { slots, probes, of } = &mut *running;
+        while let Some(ended) = probes.try_join_next() {
+            match ended {
+                Ok(id) => drop(of.remove(&id)),
+                // Whose it was is not known: each may be asked again.
+                Err(error) => {
+                    tracing::error!(%error, "a probe died");
+                    of.clear();
+                }
+            }
+        }
+        slots.keep(&podms);
+        let mut begun = 0;
+        for podm in podms {
+            if of.contains(&podm.uuid) || !slots.book(&self.store, &podm.uuid).await? {
+                continue;
+            }
+            of.insert(podm.uuid.clone());
+            begun += 1;
+            let (store, pool, places) = (self.store.clone(), self.pool.clone(), Arc::clone(&self.places));
+            probes.spawn(async move {
+                let _place = places.acquire().await;
+                if let Err(error) = probe(&store, &pool, &podm).await {
+                    tracing::warn!(podm = %podm.name, %error, "its status is not kept");
+                }
+                podm.uuid
+            });
+        }
+        Ok(begun)
+    }
+}
+
+/// Asks one, and keeps what came of it.
+async fn probe(store: &Store, pool: &Pool, podm: &Podm) -> Result<(), StoreError> {
+    let began = Instant::now();
+    let status = look(pool, podm).await;
+    if status == PodmStatus::Online {
+        let latency_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        store.note_probe(&podm.uuid, Probed { at_ms: store.clock().now_ms(), latency_ms }).await?;
+    }
+    if status != podm.status {
         tracing::info!(podm = %podm.name, before = ?podm.status, now = ?status, "status changed");
         store.observe(Collection::Podm, &podm.uuid, &json!({ "status": status })).await?;
-        changed.push(podm.uuid);
     }
-    Ok(changed)
+    Ok(())
 }
 
 async fn look(pool: &Pool, podm: &Podm) -> PodmStatus {

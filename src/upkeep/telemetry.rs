@@ -1,16 +1,15 @@
 //! Has the readings of every online Pod Manager collected, and keeps subscriptions alive.
 //!
-//! Each Pod Manager has its own time slots, set apart from the others' by its id, and each slot is booked in Redis by whoever comes first:
-//! any number of schedulers make one collection a slot. One that still runs is not followed by another; the one before is forgotten,
-//! so that a collection a minute leaves no tasks behind.
+//! Any number of schedulers make one collection a time slot. One that still runs is not followed by another; the one before is
+//! forgotten, so that a collection a minute leaves no tasks behind.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
 
+use super::slots::Slots;
 use crate::config::TelemetryConfig;
 use crate::model::podm::{Podm, PodmStatus};
 use crate::model::task::Definition;
@@ -19,8 +18,6 @@ use crate::store::records::Collection;
 use crate::store::submit::SubmitError;
 use crate::store::{Store, StoreError};
 
-/// Longest and shortest pause between two looks at which slots have begun.
-const LOOK: (Duration, Duration) = (Duration::from_secs(5), Duration::from_millis(50));
 /// How often subscriptions are looked at when readings are not collected.
 const SUBSCRIPTIONS: Duration = Duration::from_secs(60);
 /// Shortest time a collection gets, s.
@@ -28,18 +25,18 @@ const LEAST_S: u64 = 120;
 
 pub(super) fn spawn(store: &Store, config: &TelemetryConfig, shutdown: &Shutdown) {
     let every = config.collect_interval.unsigned_abs();
+    let length = if every.is_zero() { SUBSCRIPTIONS } else { every };
     let telemetry = Arc::new(Telemetry {
         store: store.clone(),
         every,
         receiver: config.event_receiver_url.clone(),
-        seen: Mutex::default(),
+        slots: Mutex::new(Slots::new("collect", length)),
     });
-    let pause = (telemetry.slots() / 4).clamp(LOOK.1, LOOK.0);
     super::spawn_loop("telemetry", shutdown, move || {
         let telemetry = telemetry.clone();
         async move {
             telemetry.pass().await?;
-            Ok(pause)
+            Ok(Slots::pause(length))
         }
     });
 }
@@ -49,36 +46,25 @@ pub struct Telemetry {
     store: Store,
     every: Duration,
     receiver: Option<String>,
-    seen: Mutex<HashMap<String, u64>>,
+    slots: Mutex<Slots>,
 }
 
 impl Telemetry {
-    fn slots(&self) -> Duration {
-        if self.every.is_zero() { SUBSCRIPTIONS } else { self.every }
-    }
-
     /// Looks at all Pod Managers once.
     ///
     /// # Errors
     /// When Redis is away.
     pub async fn pass(&self) -> Result<(), StoreError> {
         let podms: Vec<Podm> = self.store.records(Collection::Podm).await?;
-        let length = u64::try_from(self.slots().as_millis()).unwrap_or(u64::MAX).max(1);
-        let mut seen = self.seen.lock().await;
-        seen.retain(|id, _| podms.iter().any(|p| p.uuid == *id));
+        let mut slots = self.slots.lock().await;
+        slots.keep(&podms);
         for podm in podms.iter().filter(|p| p.status == PodmStatus::Online) {
-            let apart = podm.uuid.bytes().fold(0u64, |sum, b| sum.wrapping_mul(31).wrapping_add(b.into())) % length;
-            let slot = (self.store.clock().now_ms() + apart) / length;
-            if seen.get(&podm.uuid) == Some(&slot) {
-                continue;
-            }
-            if self.store.book_slot("collect", &podm.uuid, slot, length.saturating_mul(3)).await? {
+            if slots.book(&self.store, &podm.uuid).await? {
                 if !self.every.is_zero() {
                     self.collect(podm).await?;
                 }
                 self.subscription(podm).await?;
             }
-            seen.insert(podm.uuid.clone(), slot);
         }
         Ok(())
     }

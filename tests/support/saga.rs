@@ -47,19 +47,31 @@ impl Plant {
         plant
     }
 
+    /// Everything runs, with other settings.
+    pub async fn start_with(sim: SimConfig, change: impl FnOnce(&mut Config)) -> Self {
+        let plant = Self::bare_with(sim, true, change).await;
+        plant.register_all().await;
+        plant
+    }
+
     /// Without a worker, tasks wait until [`Plant::attempt`] takes them; nothing is registered.
     pub async fn bare(sim: SimConfig, worker: bool) -> Self {
-        Self::with_ironic(sim, worker, IronicConfig::default()).await
+        Self::bare_with(sim, worker, |_| {}).await
     }
 
     /// With an Ironic that nodes can be registered with.
     pub async fn with_ironic(sim: SimConfig, worker: bool, ironic: IronicConfig) -> Self {
+        Self::bare_with(sim, worker, |config| config.ironic = ironic).await
+    }
+
+    async fn bare_with(sim: SimConfig, worker: bool, change: impl FnOnce(&mut Config)) -> Self {
         let lab = Lab::start(sim).await;
         let server = TestRedis::start().await;
-        let mut config = Config { ironic, ..Config::default() };
+        let mut config = Config::default();
         config.task.lease = SignedDuration::from_secs(3);
         config.task.quarantine = SignedDuration::from_millis(150);
         config.worker.topics = Topic::ALL.to_vec();
+        change(&mut config);
         let store = server.open(config.store_options()).await;
         let shutdown = Shutdown::new();
         if worker {

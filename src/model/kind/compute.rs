@@ -51,6 +51,14 @@ pub(super) const KINDS: &[Kind] = &[
         ..kind("node.register", Topic::Compute, "Registers a node with Ironic")
     },
     Kind {
+        gates: Gates::Node,
+        needs_podm: true,
+        admin: true,
+        check: check::<params::Return>,
+        schema: schema::<params::Return>,
+        ..kind("node.return", Topic::Compute, "Gives back what a node that never came to be has left behind")
+    },
+    Kind {
         check: check_flavor::<params::FlavorCreate>,
         schema: schema::<params::FlavorCreate>,
         result_schema: schema::<crate::model::flavor::Flavor>,

@@ -18,7 +18,7 @@ use serde_json::Value;
 use super::params;
 use super::problem::Problem;
 use super::task::Definition;
-use super::topic::Topic;
+use super::topic::{Priority, Topic};
 pub use read::{no_nulls, read};
 use schema::{any, schema};
 
@@ -42,6 +42,8 @@ pub enum Gates {
     Node,
     /// The node's own alone: nothing is changed at its Pod Manager.
     NodeAlone,
+    /// A place among the refreshes of low priority, of which a bucket runs so many at once. Others pass: what is urgent jumps the line.
+    Refresh,
 }
 
 /// What a task kind is.
@@ -88,6 +90,8 @@ pub const PODM_READS: u32 = 8;
 /// Sessions that all processes together have open at one Pod Manager: half of what small session tables hold (16), so that others can still
 /// log in.
 pub const PODM_SESSIONS: u32 = 8;
+/// Refreshes of low priority that one bucket runs at once: they leave slots free for what is urgent.
+pub const REFRESHES: u32 = 16;
 
 impl Kind {
     /// The kind of that name.
@@ -108,6 +112,9 @@ impl Kind {
             if self.drains {
                 gates.push("out".to_owned());
             }
+        }
+        if self.gates == Gates::Refresh && def.priority == Priority::Low {
+            gates.push(format!("refresh={REFRESHES}"));
         }
         gates.join(" ")
     }

@@ -53,6 +53,29 @@ pub(super) const KINDS: &[Kind] = &[
         result_schema: schema::<Placement>,
         ..sync("placement.preview", Topic::Scheduler, "Says where a node would be placed, and why")
     },
+    Kind {
+        needs_podm: true,
+        gates: super::Gates::Refresh,
+        check: check::<params::Refresh>,
+        schema: schema::<params::Refresh>,
+        result_schema: schema::<crate::model::inventory::Inventory>,
+        ..kind("inventory.refresh", Topic::Scheduler, "Reads what a Pod Manager has")
+    },
+    Kind {
+        check: check::<params::OfPodm>,
+        schema: schema::<params::OfPodm>,
+        ..sync("inventory.list", Topic::Scheduler, "Lists what Pod Managers have, with its age")
+    },
+    Kind {
+        check: check::<params::ById>,
+        schema: schema::<params::ById>,
+        ..sync("inventory.get", Topic::Scheduler, "Shows what a Pod Manager has, row by row")
+    },
+    Kind {
+        check: check::<params::OfPodm>,
+        schema: schema::<params::OfPodm>,
+        ..sync("drift.list", Topic::Scheduler, "Lists where hardware and records disagree")
+    },
     sync("podm.list", Topic::Scheduler, "Lists Pod Managers"),
     Kind {
         check: check::<params::ById>,

@@ -178,3 +178,16 @@ pub struct Systems {
     #[serde(default)]
     pub filters: std::collections::BTreeMap<String, String>,
 }
+
+/// `node.return`: the node is named beside the parameters.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Return {
+    /// Path of the hardware at the Pod Manager; without it, only parts that are reserved for the node are released.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node: Option<String>,
+    /// The task that the hardware's tag must name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub task_id: Option<crate::ids::TaskId>,
+}

@@ -96,3 +96,36 @@ pub struct PodmCordon {
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub draining: bool,
 }
+
+/// `inventory.refresh`.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Refresh {
+    /// Read everything anew, whatever versions say.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub full: bool,
+    /// Leave devices out: a look after something has changed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub brief: bool,
+    /// One of many that the scheduler makes: what has disagreed long enough is acted upon, and a Pod Manager that is away is a result and no
+    /// failure.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sweep: Option<Sweep>,
+}
+
+/// How a refresh sweeps.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Sweep {
+    /// How long something must be seen before it is taken away, seconds.
+    pub grace_s: u64,
+}
+
+/// `inventory.list` and `drift.list`.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct OfPodm {
+    /// Of this Pod Manager; of all of them when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub podm_id: Option<String>,
+}

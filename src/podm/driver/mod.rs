@@ -5,6 +5,7 @@
 
 pub mod network;
 pub mod storage;
+pub mod survey;
 pub mod telemetry;
 
 use std::collections::HashSet;
@@ -16,6 +17,7 @@ use serde_json::Value;
 
 use network::NetworkDriver;
 use storage::StorageDriver;
+use survey::{Known, Survey};
 use telemetry::TelemetryDriver;
 
 use super::error::RedfishError;
@@ -108,6 +110,8 @@ pub struct NodeView {
     pub boot_target: Option<String>,
     /// How long the override holds.
     pub boot_enabled: Option<String>,
+    /// Paths of the computer system, or of the resource blocks, that it is made of.
+    pub parts: Vec<String>,
 }
 
 /// A computer system.
@@ -208,6 +212,11 @@ pub trait Driver: Send + Sync {
     /// Lists racks with the systems in them.
     fn racks(&self) -> Call<'_, Vec<RackView>> {
         Box::pin(std::future::ready(Ok(Vec::new())))
+    }
+
+    /// Reads what the inventory keeps. `known` is what the last survey found: what has not changed since need not be read again.
+    fn survey<'a>(&'a self, _known: &'a Known) -> Call<'a, Survey> {
+        Box::pin(survey::plain(self))
     }
 
     /// Pooled devices and volumes, where the dialect has them.

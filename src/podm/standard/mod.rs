@@ -13,6 +13,7 @@ pub mod network;
 mod power;
 pub mod racks;
 pub mod storage;
+pub(in crate::podm) mod survey;
 pub mod systems;
 mod telemetry;
 

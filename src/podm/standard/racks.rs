@@ -8,6 +8,7 @@ use serde_json::json;
 
 use super::Standard;
 use super::chassis::trimmed;
+use crate::model::inventory::Rack;
 use crate::podm::driver::RackView;
 use crate::podm::error::RedfishError;
 use crate::podm::resource::{Resource, last_segment};
@@ -53,6 +54,25 @@ impl Standard {
                 "serial_number": rack.text_json("SerialNumber")?,
             });
             racks.push(RackView { shown, raw: rack.body });
+        }
+        Ok(racks)
+    }
+}
+
+impl Standard {
+    /// Racks, each with the paths of the systems in it.
+    pub(in crate::podm) async fn rack_contents(&self) -> Result<Vec<(Rack, Vec<String>)>, RedfishError> {
+        let Some(collection) = self.collection("Chassis").await? else { return Ok(Vec::new()) };
+        let all = self.read_all(&self.members(&collection).await?).await?;
+        let contents = Contents::of(&all)?;
+        let mut racks = Vec::new();
+        for rack in all {
+            if rack.text("ChassisType")?.as_deref() == Some("Rack") {
+                let systems = contents.systems_in(&trimmed(&rack.path));
+                let count = systems.len().try_into().unwrap_or(u32::MAX);
+                let row = Rack { id: last_segment(&rack.path).to_owned(), name: rack.text("Name")?, systems: count };
+                racks.push((row, systems));
+            }
         }
         Ok(racks)
     }

@@ -11,6 +11,7 @@ pub mod node_compose;
 pub mod node_delete;
 pub mod node_manage;
 pub mod node_register;
+pub mod node_return;
 pub mod proxy;
 pub mod racks;
 pub mod reads;
@@ -29,6 +30,7 @@ pub fn handler_of(kind: &str) -> Option<Handler> {
         "node.action" => handler!(node_action),
         "node.manage" => handler!(node_manage),
         "node.register" => handler!(node_register),
+        "node.return" => handler!(node_return),
         "proxy.write" => handler!(proxy),
         "flavor.create" => handler!(flavor_create),
         "flavor.update" => handler!(flavor_update),

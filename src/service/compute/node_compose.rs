@@ -412,6 +412,7 @@ impl Saga<'_> {
             updated_at: now,
         };
         self.ctx.create(Collection::Node, node_id, &node).await?;
+        self.ctx.refresh_soon(&podm.uuid).await;
         serde_json::to_value(BriefNode::from(&node)).map_err(|e| Verdict::fail(Problem::internal(e.to_string())))
     }
 

@@ -36,6 +36,8 @@ pub async fn run(ctx: &Context) -> Result<Value, Verdict> {
                 let podm = ctx.podm_record().await?;
                 let driver = hardware::connect(ctx, &podm)?;
                 ctx.progress(20, "decomposing", node.resource_uri.as_str()).await;
+                // So that the sweeper knows of a node whose hardware is gone why it is.
+                ctx.observe(Collection::Node, id, &serde_json::json!({ "deleting": ctx.id() })).await?;
                 saved.silent = !driver.makes_nodes();
                 let at = |removal| Saved { removal, ..saved.clone() };
                 let removed =
@@ -97,5 +99,7 @@ async fn nothing_to_decompose(
 /// The record goes last: an attempt that dies before has it still, and does the rest again.
 async fn forget(ctx: &Context, node: &Node) -> Result<(), Verdict> {
     attachment::free_all(ctx, node).await?;
-    ctx.delete(Collection::Node, &node.uuid).await
+    ctx.delete(Collection::Node, &node.uuid).await?;
+    ctx.refresh_soon(&node.podm_id).await;
+    Ok(())
 }

@@ -58,6 +58,7 @@ pub async fn run(ctx: &Context) -> Result<Value, Verdict> {
     };
     ctx.checkpoint(&Saved { recording: true, ..saved }).await?;
     ctx.create(Collection::Node, id, &node).await?;
+    ctx.refresh_soon(&node.podm_id).await;
     serde_json::to_value(BriefNode::from(&node)).map_err(|e| Problem::internal(e.to_string()).into())
 }
 

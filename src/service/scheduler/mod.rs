@@ -1,6 +1,9 @@
 //! The scheduler service: placement and Pod Managers.
 
 pub mod children;
+mod drift;
+pub mod inventory_reads;
+pub mod inventory_refresh;
 pub mod node_place;
 pub mod placement_preview;
 pub mod podm_cordon;
@@ -10,6 +13,7 @@ pub mod podm_probe;
 pub mod podm_update;
 mod reach;
 pub mod reads;
+mod sweep;
 mod wish;
 
 use super::{Handler, Reader, handler, reader};
@@ -20,6 +24,7 @@ pub fn handler_of(kind: &str) -> Option<Handler> {
     Some(match kind {
         "node.place" => handler!(node_place),
         "podm.cordon" => handler!(podm_cordon),
+        "inventory.refresh" => handler!(inventory_refresh),
         "podm.create" => handler!(podm_create),
         "podm.update" => handler!(podm_update),
         "podm.delete" => handler!(podm_delete),
@@ -33,6 +38,9 @@ pub fn handler_of(kind: &str) -> Option<Handler> {
 pub fn reader_of(kind: &str) -> Option<Reader> {
     Some(match kind {
         "placement.preview" => reader!(placement_preview::preview),
+        "inventory.list" => reader!(inventory_reads::list),
+        "inventory.get" => reader!(inventory_reads::get),
+        "drift.list" => reader!(inventory_reads::drift),
         "podm.list" => reader!(reads::podm_list),
         "podm.get" => reader!(reads::podm_get),
         _ => return None,

@@ -44,6 +44,7 @@ pub async fn run(ctx: &Context) -> Result<Value, Verdict> {
         ctx.pool().forget(id);
         ctx.forget_telemetry(id).await?;
         ctx.forget_gates(id).await?;
+        ctx.forget_inventory(id).await?;
         device_sync::forget(ctx, id).await?;
         ctx.release_name(Collection::Podm, "name", &name, id).await?;
         ctx.release_name(Collection::Podm, "url", &canonical_url(&url), id).await?;

@@ -47,6 +47,38 @@ pub async fn undo(_ctx: &Context) -> Result<(), Verdict> {
     Ok(())
 }
 
+/// What a look at the devices of a Pod Manager found.
+pub struct Refreshed {
+    /// Devices.
+    pub devices: u32,
+    /// Those that no node has.
+    pub free: u32,
+    /// Paths of those that were attached otherwise than their rows said, and how.
+    pub moved: Vec<(String, String)>,
+}
+
+/// Makes the rows of a Pod Manager's devices what it shows; `None` when it cannot be read.
+///
+/// # Errors
+/// A retry when Redis is away.
+pub async fn refresh(ctx: &Context, podm: &Podm) -> Result<Option<Refreshed>, Verdict> {
+    let before = rows_of(ctx, &podm.uuid).await?;
+    match devices(ctx, podm).await {
+        Ok(seen) => {
+            let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+            let (devices, free) = (count(seen.len()), count(seen.iter().filter(|d| !d.allocated).count()));
+            let same = |id: &str, now: Option<&Device>| before.get(id) == now;
+            let moved = settle(ctx, podm, seen, same).await?;
+            Ok(Some(Refreshed { devices, free, moved }))
+        }
+        Err(Verdict::Stop) => Err(Verdict::Stop),
+        Err(verdict) => {
+            tracing::warn!(podm = %podm.name, ?verdict, "its devices cannot be read");
+            Ok(None)
+        }
+    }
+}
+
 /// Forgets the devices of a Pod Manager that is itself forgotten.
 ///
 /// # Errors
@@ -61,19 +93,7 @@ pub async fn forget(ctx: &Context, podm_id: &str) -> Result<(), Verdict> {
 /// Whether the Pod Manager could be read.
 async fn of_one(ctx: &Context, podm: Option<&Podm>) -> Result<bool, Verdict> {
     let Some(podm) = podm else { return Ok(false) };
-    let before = rows_of(ctx, &podm.uuid).await?;
-    match devices(ctx, podm).await {
-        Ok(seen) => {
-            let same = |id: &str, now: Option<&Device>| before.get(id) == now;
-            settle(ctx, podm, seen, same).await?;
-            Ok(true)
-        }
-        Err(Verdict::Stop) => Err(Verdict::Stop),
-        Err(verdict) => {
-            tracing::warn!(podm = %podm.name, ?verdict, "its devices cannot be read");
-            Ok(false)
-        }
-    }
+    Ok(refresh(ctx, podm).await?.is_some())
 }
 
 async fn devices(ctx: &Context, podm: &Podm) -> Result<Vec<DeviceView>, Verdict> {
@@ -93,11 +113,12 @@ async fn settle(
     podm: &Podm,
     seen: Vec<DeviceView>,
     same: impl Fn(&str, Option<&Device>) -> bool,
-) -> Result<(), Verdict> {
+) -> Result<Vec<(String, String)>, Verdict> {
     if ctx.record::<Podm>(Collection::Podm, &podm.uuid).await?.is_none() {
         // It was forgotten meanwhile: its devices do not come back.
-        return Ok(());
+        return Ok(Vec::new());
     }
+    let mut moved = Vec::new();
     let mut rows = rows_of(ctx, &podm.uuid).await?;
     for view in seen {
         let id = id_of(&podm.uuid, &view.path);
@@ -106,24 +127,33 @@ async fn settle(
         if !same(&id, old.as_ref()) || old.as_ref() == Some(&new) {
             continue;
         }
-        make(ctx, &id, &new).await?;
+        if make(ctx, &id, &new).await? {
+            moved.extend(old.filter(|old| old.node_id != new.node_id).map(|old| correction(&old, &new)));
+        }
     }
     for (id, old) in rows {
         if same(&id, Some(&old)) {
             ctx.delete(Collection::Device, &id).await?;
         }
     }
-    Ok(())
+    Ok(moved)
 }
 
-/// Writes a row, unless a later writer came first.
+/// The path of a device that is attached otherwise than its row said, and how.
+fn correction(old: &Device, new: &Device) -> (String, String) {
+    let whose = |node: &Option<String>| node.as_ref().map_or_else(|| "free".to_owned(), |n| format!("the node {n}'s"));
+    let detail = format!("its row said that it is {}, and it is {}", whose(&old.node_id), whose(&new.node_id));
+    (new.resource_uri.clone(), detail)
+}
+
+/// Writes a row. `false`: a later writer came first.
 ///
 /// # Errors
 /// A retry when Redis is away.
-pub(super) async fn make(ctx: &Context, id: &str, new: &Device) -> Result<(), Verdict> {
+pub(super) async fn make(ctx: &Context, id: &str, new: &Device) -> Result<bool, Verdict> {
     match ctx.create(Collection::Device, id, new).await {
-        Err(Verdict::Fail(error)) if error.problem.status == 409 => Ok(()),
-        written => written,
+        Err(Verdict::Fail(error)) if error.problem.status == 409 => Ok(false),
+        written => written.map(|()| true),
     }
 }
 

@@ -98,7 +98,9 @@ impl Link<'_> {
             match &old {
                 Some(old) if *old == new => {}
                 Some(_) => ctx.overwrite(Collection::Device, &id, &new).await?,
-                None => super::device_sync::make(ctx, &id, &new).await?,
+                None => {
+                    super::device_sync::make(ctx, &id, &new).await?;
+                }
             }
         }
         Ok(joined)

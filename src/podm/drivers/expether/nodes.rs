@@ -133,6 +133,7 @@ fn view(board: &Resource) -> Result<NodeView, RedfishError> {
     Ok(NodeView {
         composed: board.text("status")?.as_deref() == Some("eesv"),
         path: path_of(&id),
+        parts: vec![path_of(&id)],
         index: id.clone(),
         name: id,
         description: board.text("model")?.unwrap_or_default(),

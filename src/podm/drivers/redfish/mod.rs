@@ -6,6 +6,7 @@ mod compose;
 mod constraints;
 mod fit;
 mod nodes;
+mod survey;
 mod volumes;
 mod ways;
 
@@ -17,6 +18,7 @@ use serde_json::Value;
 use crate::model::params::{Boot, ResetType};
 use crate::podm::driver::network::NetworkDriver;
 use crate::podm::driver::storage::StorageDriver;
+use crate::podm::driver::survey::{Known, Survey};
 use crate::podm::driver::telemetry::TelemetryDriver;
 use crate::podm::driver::{Begun, Call, Driver, MonitorState, NodeView, Offer, Probe, RackView, SystemView, Wanted};
 use crate::podm::http::Client;
@@ -92,6 +94,9 @@ impl Driver for Redfish {
     }
     fn racks(&self) -> Call<'_, Vec<RackView>> {
         Box::pin(self.list_racks())
+    }
+    fn survey<'a>(&'a self, known: &'a Known) -> Call<'a, Survey> {
+        Box::pin(self.survey_service(known))
     }
     fn storage(&self) -> Option<&dyn StorageDriver> {
         Some(self)

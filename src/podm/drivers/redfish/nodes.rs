@@ -130,6 +130,7 @@ fn view(system: &Resource) -> Result<NodeView, RedfishError> {
         power: system.text("PowerState")?,
         boot_target: system.text("Boot/BootSourceOverrideTarget")?,
         boot_enabled: system.text("Boot/BootSourceOverrideEnabled")?,
+        parts: system.links("Links/ResourceBlocks")?,
     })
 }
 

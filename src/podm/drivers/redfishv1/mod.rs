@@ -7,6 +7,7 @@ mod attach;
 mod devices;
 mod full_node;
 mod nodes;
+mod survey;
 
 use std::sync::Arc;
 
@@ -15,6 +16,7 @@ use serde_json::Value;
 use crate::model::params::{Boot, ResetType};
 use crate::podm::driver::network::NetworkDriver;
 use crate::podm::driver::storage::StorageDriver;
+use crate::podm::driver::survey::{Known, Survey};
 use crate::podm::driver::telemetry::TelemetryDriver;
 use crate::podm::driver::{Begun, Call, Driver, MonitorState, NodeView, Probe, RackView, SystemView, Wanted};
 use crate::podm::error::RedfishError;
@@ -98,6 +100,9 @@ impl Driver for Rsd {
     }
     fn racks(&self) -> Call<'_, Vec<RackView>> {
         Box::pin(self.list_racks())
+    }
+    fn survey<'a>(&'a self, known: &'a Known) -> Call<'a, Survey> {
+        Box::pin(self.survey_pod(known))
     }
     fn storage(&self) -> Option<&dyn StorageDriver> {
         Some(self)

@@ -44,5 +44,6 @@ fn view(node: &Resource) -> Result<NodeView, RedfishError> {
         power: node.text("PowerState")?,
         boot_target: node.text("Boot/BootSourceOverrideTarget")?,
         boot_enabled: node.text("Boot/BootSourceOverrideEnabled")?,
+        parts: node.links("Links/ComputerSystem")?,
     })
 }
