@@ -9,9 +9,9 @@ SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 NEEDS_RUN := redis-server:redis-server
 NEEDS_TEST := promtool:prometheus jq:jq chromium:chromium
 # Python programs of others that tests run, each in a venv of its own: tests/python/NAME.txt makes target/venv/NAME.
-VENVS := ironic sushy
+VENVS := ironic schemathesis sushy
 
-.PHONY: help setup setup-test run test control lint ci bench chaos docs pictures console console-if-npm
+.PHONY: help setup setup-test run test control lint ci bench chaos fuzz docs pictures console console-if-npm
 
 help: ## list these targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -73,6 +73,10 @@ FAULTS ?= 60
 BUCKETS ?= 1
 chaos: setup-test ## kill processes while tasks run: SEED= TASKS= FAULTS= BUCKETS=
 	SEED=$(SEED) TASKS=$(TASKS) FAULTS=$(FAULTS) BUCKETS=$(BUCKETS) $(CARGO) test --locked --test chaos -- --nocapture
+
+EXAMPLES ?= 130
+fuzz: setup-test ## ask the API more than 10,000 things made of its own description: SEED= EXAMPLES=
+	SEED=$(SEED) EXAMPLES=$(EXAMPLES) $(CARGO) test --locked --test fuzz -- --nocapture
 
 docs: setup-test ## write docs/openapi.json anew
 	VALENCE_UPDATE_DOCS=1 $(CARGO) test --locked --test openapi

@@ -98,12 +98,73 @@ pub struct ApiConfig {
     pub max_body_bytes: u64,
     /// Most connections at once.
     pub max_connections: usize,
+    /// Most connections of one address at once.
+    pub max_connections_per_address: usize,
+    /// Requests of one caller a second, over all API processes; 0: any number.
+    pub requests_per_second: u32,
+    /// Requests of one caller at once after a pause.
+    pub requests_burst: u32,
+    /// Requests of one caller under way at once in one process, waits and event streams included.
+    pub max_requests_under_way: usize,
     /// Longest time a client may take to send its header.
     pub header_timeout: SignedDuration,
     /// File with bearer tokens (SHA-256) and roles; without it the API binds loopback only.
     pub tokens_file: Option<PathBuf>,
     /// Serve without authentication on other than loopback addresses.
     pub insecure_no_auth: bool,
+    /// TLS.
+    pub tls: TlsConfig,
+    /// JSON Web Tokens.
+    pub jwt: JwtConfig,
+}
+
+/// TLS of the REST server.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TlsConfig {
+    /// Longest time a handshake may take.
+    pub handshake_timeout: SignedDuration,
+    /// Certificate and its chain, PEM; read again when it changes.
+    pub cert_file: Option<PathBuf>,
+    /// Private key, PEM; read again when it changes.
+    pub key_file: Option<PathBuf>,
+    /// Authorities whose client certificates are believed, PEM; `[[certificate]]` in the tokens file says who they are.
+    pub client_ca_file: Option<PathBuf>,
+}
+
+/// JSON Web Tokens of an identity provider.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct JwtConfig {
+    /// Algorithms of signatures that are believed.
+    pub algorithms: Vec<JwtAlgorithm>,
+    /// The claim that gives the role: a text or a list of them; dots lead into objects.
+    pub role_claim: String,
+    /// What stands before `reader`, `operator` or `admin` in that claim.
+    pub role_prefix: String,
+    /// Networks in which the URL of the keys may be plain http, on loopback or link-local addresses.
+    pub allow_cidrs: Vec<IpNet>,
+    /// The public keys: a file, or a URL.
+    pub jwks: Option<String>,
+    /// What a token's `iss` must be.
+    pub issuer: Option<String>,
+    /// What a token's `aud` must contain.
+    pub audience: Option<String>,
+    /// Authorities that the URL's certificate is checked against, PEM; the system's unless given.
+    pub ca_file: Option<PathBuf>,
+}
+
+/// An algorithm of signatures, by its name in RFC 7518 and 8037. None is symmetric: whoever can check could sign.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[expect(missing_docs, reason = "they are the registered names")]
+pub enum JwtAlgorithm {
+    RS256,
+    RS384,
+    RS512,
+    PS256,
+    ES256,
+    ES384,
+    EdDSA,
 }
 
 /// Worker processes.
@@ -205,6 +266,12 @@ pub struct PodmConfig {
     /// Password.
     #[serde(serialize_with = "hidden")]
     pub password: SecretString,
+    /// SHA-256 fingerprint that its certificate must have.
+    #[serde(default)]
+    pub fingerprint: Option<String>,
+    /// Do not verify its certificate.
+    #[serde(default)]
+    pub insecure_skip_verify: bool,
 }
 
 fn default_driver() -> String {
@@ -266,9 +333,36 @@ impl Default for ApiConfig {
             default_podm: None,
             max_body_bytes: 1024 * 1024,
             max_connections: 4096,
+            max_connections_per_address: 1024,
+            requests_per_second: 0,
+            requests_burst: 0,
+            max_requests_under_way: 1024,
             header_timeout: SignedDuration::from_secs(5),
             tokens_file: None,
             insecure_no_auth: false,
+            tls: TlsConfig::default(),
+            jwt: JwtConfig::default(),
+        }
+    }
+}
+
+impl Default for TlsConfig {
+    fn default() -> Self {
+        Self { handshake_timeout: SignedDuration::from_secs(5), cert_file: None, key_file: None, client_ca_file: None }
+    }
+}
+
+impl Default for JwtConfig {
+    fn default() -> Self {
+        Self {
+            algorithms: vec![JwtAlgorithm::RS256, JwtAlgorithm::ES256, JwtAlgorithm::EdDSA],
+            role_claim: "role".into(),
+            role_prefix: String::new(),
+            allow_cidrs: Vec::new(),
+            jwks: None,
+            issuer: None,
+            audience: None,
+            ca_file: None,
         }
     }
 }
@@ -423,6 +517,7 @@ impl Config {
             (self.api.v1_wait, "api.v1_wait"),
             (self.api.sync_timeout, "api.sync_timeout"),
             (self.api.header_timeout, "api.header_timeout"),
+            (self.api.tls.handshake_timeout, "api.tls.handshake_timeout"),
             (self.redfish.connect_timeout, "redfish.connect_timeout"),
             (self.redfish.request_timeout, "redfish.request_timeout"),
             (self.redfish.session_idle, "redfish.session_idle"),
@@ -452,10 +547,24 @@ impl Config {
         }
         need(self.worker.concurrency > 0, "worker.concurrency: at least 1");
         need(!self.worker.topics.is_empty(), "worker.topics: at least one");
-        let open = self.api.tokens_file.is_none() && !self.api.insecure_no_auth;
+        let (tls, jwt) = (&self.api.tls, &self.api.jwt);
+        need(tls.cert_file.is_some() == tls.key_file.is_some(), "api.tls: cert_file and key_file are needed together");
+        need(
+            tls.client_ca_file.is_none() || (tls.cert_file.is_some() && self.api.tokens_file.is_some()),
+            "api.tls.client_ca_file: cert_file is needed, and api.tokens_file to say whose the certificates are",
+        );
+        let told = |text: &Option<String>| text.as_ref().is_some_and(|t| !t.is_empty());
+        need(
+            jwt.jwks.is_none() || (told(&jwt.issuer) && told(&jwt.audience)),
+            "api.jwt: issuer and audience are needed beside jwks, or tokens made for others would be taken",
+        );
+        need(jwt.jwks.is_none() || !jwt.algorithms.is_empty(), "api.jwt.algorithms: at least one");
+        need(self.api.max_connections_per_address > 0, "api.max_connections_per_address: at least 1");
+        need(self.api.max_requests_under_way > 0, "api.max_requests_under_way: at least 1");
+        let open = self.api.tokens_file.is_none() && jwt.jwks.is_none() && !self.api.insecure_no_auth;
         need(
             !open || self.api.listen.ip().is_loopback(),
-            "api.listen: without api.tokens_file only a loopback address is served; --insecure-no-auth serves everybody",
+            "api.listen: without api.tokens_file or api.jwt only a loopback address is served; --insecure-no-auth serves everybody",
         );
         wrong.extend(self.ironic.problems());
         if wrong.is_empty() { Ok(()) } else { Err(ConfigError(wrong)) }
@@ -473,6 +582,13 @@ impl Config {
             shown.redis.url = url.to_string();
         }
         toml::to_string_pretty(&shown).unwrap_or_else(|e| e.to_string())
+    }
+
+    /// Root URL of the REST server for programs on this machine.
+    #[must_use]
+    pub fn api_url(&self) -> String {
+        let scheme = if self.api.tls.cert_file.is_some() { "https" } else { "http" };
+        format!("{scheme}://{}", self.api.listen)
     }
 
     /// The lease.

@@ -7,6 +7,7 @@ use serde_json::json;
 use support::deployment::{Deployment, Shape};
 use support::wait;
 use valence::config::Config;
+use valence::model::audit::AuditFilter;
 use valence::model::podm::Podm;
 use valence::store::records::Collection;
 
@@ -38,7 +39,7 @@ async fn an_emptied_redis_costs_no_node() {
     })
     .await;
     assert_eq!(d.sim_nodes().await, before, "none was deleted");
-    let adopted = store.audits(None, 100).await.unwrap();
+    let adopted = store.audits(&AuditFilter::default(), 100, None).await.unwrap().entries;
     assert_eq!(adopted.iter().filter(|(_, entry)| entry.action == "node.adopt").count(), 4, "{adopted:?}");
     let id = d.submit("noop", json!({})).await;
     assert_eq!(d.done(&id).await["state"], "completed", "new work flows");

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use support::pool;
 use support::saga::Plant;
 use support::wait;
-use valence::model::audit::AuditEntry;
+use valence::model::audit::{AuditEntry, AuditFilter};
 use valence::model::device::{Device, DeviceState};
 use valence::podm::{Begun, Wanted, tag};
 use valence::sim::SimConfig;
@@ -57,7 +57,14 @@ async fn is_there(plant: &Plant, path: &str) -> bool {
 }
 
 async fn audits(plant: &Plant, action: &str) -> Vec<AuditEntry> {
-    let all = plant.store.audits(None, 100).await.unwrap().into_iter().map(|(_, entry)| entry);
+    let all = plant
+        .store
+        .audits(&AuditFilter::default(), 100, None)
+        .await
+        .unwrap()
+        .entries
+        .into_iter()
+        .map(|(_, entry)| entry);
     all.filter(|entry| entry.action == action).collect()
 }
 

@@ -32,6 +32,11 @@ impl Failure {
         self
     }
 
+    /// A header's text.
+    pub(crate) fn header(&self, name: &HeaderName) -> Option<&str> {
+        self.headers.iter().find(|(n, _)| n == name).and_then(|(_, value)| value.to_str().ok())
+    }
+
     /// The response, in five keys.
     pub(crate) fn into_response(self, request_id: &str) -> Response {
         let Problem { code, title, status, detail, .. } = self.problem;

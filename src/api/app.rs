@@ -5,7 +5,10 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 use super::ApiError;
-use super::auth::Tokens;
+use super::audit::Auditor;
+use super::auth::Doors;
+use super::limits::Limits;
+use super::reload;
 use super::sampler::Sampler;
 use crate::config::Config;
 use crate::secret::SecretKey;
@@ -27,9 +30,14 @@ pub(crate) struct App {
     pub(crate) roster: Roster,
     /// Rates of the queues.
     pub(crate) sampler: Sampler,
-    pub(crate) tokens: Tokens,
+    /// Who may ask.
+    pub(crate) doors: Doors,
+    /// How much one caller may ask for.
+    pub(crate) limits: Limits,
+    /// Keeps who changed what.
+    pub(crate) auditor: Auditor,
     /// Seals credentials; without it none are taken.
-    pub(crate) key: Option<SecretKey>,
+    pub(crate) key: Option<Arc<SecretKey>>,
     /// Fires when the process is to stop: waits end, streams close.
     pub(crate) stop: CancellationToken,
 }
@@ -40,9 +48,16 @@ impl App {
     /// # Errors
     /// When the tokens or the secret key cannot be read.
     pub(crate) fn start(config: Config, store: Store, shutdown: &Shutdown) -> Result<Arc<Self>, ApiError> {
-        let key = config.secret_key_file.as_deref().map(SecretKey::read).transpose()?;
+        let key = config.secret_key_file.as_deref().map(SecretKey::read).transpose()?.map(Arc::new);
+        if let (Some(key), Some(file)) = (key.clone(), config.secret_key_file.clone()) {
+            reload::on_change("secret key file", vec![file], shutdown, move || {
+                key.refresh().map(drop).map_err(|e| e.to_string())
+            });
+        }
         Ok(Arc::new(Self {
-            tokens: Tokens::read(config.api.tokens_file.as_deref())?,
+            doors: Doors::open(&config.api, shutdown)?,
+            limits: Limits::new(&config.api),
+            auditor: Auditor::start(&store, config.grace.unsigned_abs(), shutdown),
             key,
             hub: Hub::start(&store, shutdown),
             replies: Replies::start(store.clone(), shutdown),

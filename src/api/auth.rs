@@ -1,26 +1,23 @@
-//! Who asks, and what they may do: bearer tokens from a file, hashed at rest, compared in constant time.
+//! Who asks, and what they may do: a bearer token of the file, a JWT of the identity provider, or a client certificate.
 //!
-//! The file is TOML (or JSON of the same shape):
-//!
-//! ```toml
-//! [[token]]
-//! name = "terraform"
-//! role = "operator"            # reader | operator | admin
-//! sha256 = "2c26b46b68ffc68f…" # of the token: printf %s "$TOKEN" | sha256sum
-//! ```
+//! A request that carries an `Authorization` header is judged by it alone; one that carries none is judged by the certificate its
+//! connection was opened with. Nothing configured: everybody may do everything, and the server binds loopback only.
 
-use std::path::Path;
+use std::sync::Arc;
 
-use aws_lc_rs::digest::{SHA256, digest};
 use serde::Deserialize;
-use subtle::{Choice, ConstantTimeEq};
 use warp::http::HeaderMap;
 use warp::http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
 
 use super::ApiError;
 use super::answer::Failure;
+use super::call::Remote;
+use super::jwt::Jwt;
+use super::tokens::Tokens;
+use crate::config::ApiConfig;
 use crate::model::problem::Problem;
 use crate::model::task::ANONYMOUS;
+use crate::shutdown::Shutdown;
 
 /// What a caller may do; each may do what the one before may.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
@@ -32,79 +29,101 @@ pub(crate) enum Role {
     Reader,
     /// Change nodes, flavors and tasks.
     Operator,
-    /// Change Pod Managers, queues and schedules.
+    /// Change Pod Managers, queues and schedules; read the audit log.
     Admin,
 }
 
-/// The tokens that are known; `None`: everybody may do everything.
-pub(crate) struct Tokens(Option<Vec<Token>>);
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct File {
-    #[serde(alias = "tokens")]
-    token: Vec<Entry>,
+impl Role {
+    /// The word in files, claims and answers; those that a caller can have.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Anyone => "anyone",
+            Self::Reader => "reader",
+            Self::Operator => "operator",
+            Self::Admin => "admin",
+        }
+    }
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Entry {
-    name: String,
-    role: Role,
-    sha256: String,
+/// Somebody who asks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Caller {
+    pub(crate) name: String,
+    pub(crate) role: Role,
 }
 
-struct Token {
-    name: String,
-    role: Role,
-    hash: [u8; 32],
+impl Caller {
+    /// Nobody in particular, who may do what `role` may.
+    pub(crate) fn anonymous(role: Role) -> Self {
+        Self { name: ANONYMOUS.into(), role }
+    }
 }
 
-impl Tokens {
-    /// Reads the file, when there is one.
+/// A request that is not admitted, and who asked when that is known.
+pub(crate) struct Denied {
+    pub(crate) caller: Option<Caller>,
+    pub(crate) failure: Failure,
+}
+
+/// Every way to prove who one is.
+pub(crate) struct Doors {
+    tokens: Option<Tokens>,
+    jwt: Option<Arc<Jwt>>,
+}
+
+impl Doors {
+    /// Reads what is configured, and keeps it up to date until the stop.
     ///
     /// # Errors
-    /// When it cannot be read or says something that is not understood.
-    pub(crate) fn read(file: Option<&Path>) -> Result<Self, ApiError> {
-        let Some(file) = file else { return Ok(Self(None)) };
-        let fail = |why: String| ApiError::Tokens { file: file.display().to_string(), why };
-        let text = std::fs::read_to_string(file).map_err(|e| fail(e.to_string()))?;
-        let parsed: File = if text.trim_start().starts_with('{') {
-            serde_json::from_str(&text).map_err(|e| fail(e.to_string()))?
-        } else {
-            toml::from_str(&text).map_err(|e| fail(e.to_string()))?
-        };
-        let tokens: Option<Vec<Token>> = parsed
-            .token
-            .into_iter()
-            .map(|e| Some(Token { hash: unhex(&e.sha256)?, name: e.name, role: e.role }))
-            .collect();
-        let tokens = tokens.ok_or_else(|| fail("a sha256 is not 64 hexadecimal digits".into()))?;
-        if tokens.is_empty() || tokens.iter().any(|t| t.name.is_empty() || t.role == Role::Anyone) {
-            return Err(fail("at least one token, each with a name and the role reader, operator or admin".into()));
-        }
-        Ok(Self(Some(tokens)))
+    /// When a file cannot be used.
+    pub(crate) fn open(config: &ApiConfig, shutdown: &Shutdown) -> Result<Self, ApiError> {
+        let tokens = config.tokens_file.as_deref().map(|file| Tokens::keep(file, shutdown)).transpose()?;
+        let jwt = if config.jwt.jwks.is_some() { Some(Jwt::keep(&config.jwt, shutdown)?) } else { None };
+        Ok(Self { tokens, jwt })
     }
 
-    /// The caller's name and role, when the caller may do what needs `role`.
+    /// The caller, when they may do what needs `role`.
     ///
     /// # Errors
     /// 401 when nobody known asks, 403 when they may not.
-    pub(crate) fn admit(&self, headers: &HeaderMap, role: Role) -> Result<(String, Role), Failure> {
-        let Some(tokens) = &self.0 else { return Ok((ANONYMOUS.into(), Role::Admin)) };
+    pub(crate) async fn admit(
+        &self,
+        headers: &HeaderMap,
+        remote: Option<&Remote>,
+        role: Role,
+    ) -> Result<Caller, Denied> {
+        if self.tokens.is_none() && self.jwt.is_none() {
+            return Ok(Caller::anonymous(Role::Admin));
+        }
         if role == Role::Anyone {
-            return Ok((ANONYMOUS.into(), Role::Anyone));
+            return Ok(Caller::anonymous(Role::Anyone));
         }
-        let known = bearer(headers).and_then(|token| find(tokens, token));
-        let Some(known) = known else {
+        let Some(caller) = self.known(headers, remote).await else {
             let problem = Problem::unauthorized("a known bearer token is wanted");
-            return Err(Failure::from(problem).with(WWW_AUTHENTICATE, "Bearer realm=\"valence\""));
+            let failure = Failure::from(problem).with(WWW_AUTHENTICATE, "Bearer realm=\"valence\"");
+            return Err(Denied { caller: None, failure });
         };
-        if known.role < role {
-            let detail = format!("token {} has the role {:?}, {role:?} is needed", known.name, known.role);
-            return Err(Problem::forbidden(detail.to_lowercase()).into());
+        if caller.role < role {
+            let (has, needs) = (caller.role.as_str(), role.as_str());
+            let problem = Problem::forbidden(format!("{} has the role {has}, {needs} is needed", caller.name));
+            return Err(Denied { caller: Some(caller), failure: problem.into() });
         }
-        Ok((known.name.clone(), known.role))
+        Ok(caller)
+    }
+
+    async fn known(&self, headers: &HeaderMap, remote: Option<&Remote>) -> Option<Caller> {
+        if !headers.contains_key(AUTHORIZATION) {
+            let subject = remote?.subject.as_deref()?;
+            return self.tokens.as_ref()?.of_certificate(subject);
+        }
+        let given = bearer(headers)?;
+        if let Some(caller) = self.tokens.as_ref().and_then(|tokens| tokens.find(given)) {
+            return Some(caller);
+        }
+        match &self.jwt {
+            Some(jwt) => jwt.verify(given).await,
+            None => None,
+        }
     }
 }
 
@@ -116,31 +135,6 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
-/// Looks at every token, so that the time taken says nothing.
-fn find<'t>(tokens: &'t [Token], given: &str) -> Option<&'t Token> {
-    let hash = digest(&SHA256, given.as_bytes());
-    let mut found = None;
-    for token in tokens {
-        let same: Choice = token.hash.ct_eq(hash.as_ref());
-        if bool::from(same) {
-            found = Some(token);
-        }
-    }
-    found
-}
-
-fn unhex(text: &str) -> Option<[u8; 32]> {
-    let text = text.trim();
-    if text.len() != 64 || !text.is_ascii() {
-        return None;
-    }
-    let mut bytes = [0u8; 32];
-    for (i, byte) in bytes.iter_mut().enumerate() {
-        *byte = u8::from_str_radix(text.get(2 * i..2 * i + 2)?, 16).ok()?;
-    }
-    Some(bytes)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -149,26 +143,32 @@ mod tests {
         values.iter().map(|v| (AUTHORIZATION, v.parse().unwrap())).collect()
     }
 
-    fn tokens() -> Tokens {
-        let hash = digest(&SHA256, b"secret");
-        let hex: String = hash.as_ref().iter().map(|b| format!("{b:02x}")).collect();
-        let dir = tempfile::tempdir().unwrap();
-        let file = dir.path().join("tokens.toml");
-        std::fs::write(&file, format!("[[token]]\nname='t'\nrole='operator'\nsha256='{hex}'")).unwrap();
-        Tokens::read(Some(&file)).unwrap()
+    async fn status(doors: &Doors, given: &HeaderMap, subject: Option<&str>, role: Role) -> u16 {
+        let remote = Remote { address: ([127, 0, 0, 1], 1).into(), subject: subject.map(Into::into), tls: true };
+        doors.admit(given, Some(&remote), role).await.map_or_else(|d| d.failure.problem.status, |_| 200)
     }
 
-    #[test]
-    fn only_one_known_bearer_token_is_admitted_and_only_to_its_role() {
-        let tokens = tokens();
-        assert_eq!(
-            tokens.admit(&headers(&["bearer secret"]), Role::Operator).unwrap(),
-            ("t".to_owned(), Role::Operator)
+    #[tokio::test]
+    async fn only_one_known_proof_is_admitted_and_only_to_its_role() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("tokens.toml");
+        let hex = super::super::tokens::hash_of("secret");
+        let text = format!(
+            "[[token]]\nname='t'\nrole='operator'\nsha256='{hex}'\n[[certificate]]\nname='c'\nrole='reader'\nsubject='CN=c'"
         );
-        assert_eq!(tokens.admit(&headers(&["Bearer secret"]), Role::Admin).unwrap_err().problem.status, 403);
+        std::fs::write(&file, text).unwrap();
+        let doors = Doors { tokens: Some(Tokens::read(&file).unwrap()), jwt: None };
+        let (good, none) = (headers(&["bearer secret"]), HeaderMap::new());
+        let remote = None;
+        assert_eq!(doors.admit(&good, remote, Role::Operator).await.ok().unwrap().name, "t");
+        assert_eq!(status(&doors, &good, None, Role::Admin).await, 403);
         for bad in [&[][..], &["Bearer wrong"], &["Basic secret"], &["Bearer secret", "Bearer secret"], &["secret"]] {
-            assert_eq!(tokens.admit(&headers(bad), Role::Reader).unwrap_err().problem.status, 401, "{bad:?}");
+            assert_eq!(status(&doors, &headers(bad), None, Role::Reader).await, 401, "{bad:?}");
         }
-        assert!(tokens.admit(&HeaderMap::new(), Role::Anyone).is_ok());
+        assert_eq!(status(&doors, &none, None, Role::Anyone).await, 200);
+        assert_eq!(status(&doors, &none, Some("CN=c"), Role::Reader).await, 200);
+        assert_eq!(status(&doors, &none, Some("CN=c"), Role::Operator).await, 403);
+        assert_eq!(status(&doors, &none, Some("CN=d"), Role::Reader).await, 401);
+        assert_eq!(status(&doors, &headers(&["Bearer wrong"]), Some("CN=c"), Role::Reader).await, 401);
     }
 }

@@ -12,6 +12,7 @@ use super::answer::{Failure, bad_field};
 use super::app::App;
 use super::auth::Role;
 use super::body;
+use super::limits::Share;
 use crate::ids::TaskId;
 use crate::model::kind::{self, Kind};
 use crate::model::podm::MASK;
@@ -20,9 +21,15 @@ use crate::secret::SecretKey;
 use crate::store::idempotency::fingerprint;
 use crate::store::submit::IdempotencyKey;
 
-/// Address of the client, put there by the accept loop.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Remote(pub(crate) SocketAddr);
+/// The client's side of the connection, put there by the accept loop.
+#[derive(Debug, Clone)]
+pub(crate) struct Remote {
+    pub(crate) address: SocketAddr,
+    /// Of the certificate that it has proven to have.
+    pub(crate) subject: Option<Arc<str>>,
+    /// Whether the connection is encrypted.
+    pub(crate) tls: bool,
+}
 
 /// A request that was routed, admitted and read.
 pub(crate) struct Call {
@@ -40,6 +47,10 @@ pub(crate) struct Call {
     pub(crate) caller: String,
     /// What they may do.
     pub(crate) role: Role,
+    /// Whether the connection is encrypted.
+    pub(crate) tls: bool,
+    /// Counts the request as under way; who answers for longer than the handler runs keeps it.
+    pub(crate) share: Share<String>,
 }
 
 impl Call {
@@ -140,7 +151,7 @@ impl Call {
     /// 400 when it is not 1 to 255 visible ASCII characters.
     pub(crate) fn idempotency_key(&self, body: &Value) -> Result<Option<IdempotencyKey>, Failure> {
         let Some(key) = self.given_key()? else { return Ok(None) };
-        let body = veiled(body, self.app.key.as_ref()).to_string();
+        let body = veiled(body, self.app.key.as_deref()).to_string();
         // The query says what is meant, too: the Pod Manager, say.
         let path = match self.raw_query.as_str() {
             "" => self.path.clone(),
@@ -172,7 +183,8 @@ impl Call {
     /// Root of the URLs in v1 links: what the client called us.
     pub(crate) fn base(&self) -> String {
         let host = self.header("host").filter(|h| h.bytes().all(|b| b.is_ascii_graphic() && !b"\"<>\\/".contains(&b)));
-        format!("http://{}", host.unwrap_or("localhost"))
+        let scheme = if self.tls { "https" } else { "http" };
+        format!("{scheme}://{}", host.unwrap_or("localhost"))
     }
 }
 

@@ -14,16 +14,31 @@ use warp::reply::{Reply, Response};
 
 use super::answer::{self, Answer, Failure};
 use super::app::App;
+use super::audit;
+use super::auth::{Caller, Denied, Role};
 use super::body;
 use super::call::{Call, Remote};
+use super::limits::counted;
 use super::resource::{Resource, Route, settle};
 use super::v1::TASK_HEADER;
 use crate::ids::new_record_id;
+use crate::model::audit::AuditEntry;
 use crate::model::problem::Problem;
 use crate::observe::metrics;
 
 /// The methods that the old service listed in every preflight.
 const ALL_METHODS: &str = "DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT";
+
+/// Headers of every answer, where the handler has not said otherwise. Any origin may read, as in the old service: who one is is told by
+/// a header that no browser sends by itself, so other sites' pages gain nothing by a visitor's browser.
+const EVERYWHERE: [(HeaderName, &str); 6] = [
+    (header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"),
+    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    (header::X_FRAME_OPTIONS, "DENY"),
+    (header::REFERRER_POLICY, "no-referrer"),
+    (header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
+    (header::CACHE_CONTROL, "no-store"),
+];
 
 /// What a request's path and method came to.
 #[derive(Clone)]
@@ -107,7 +122,7 @@ where
         Found::Methods(_) => "wrong method".into(),
         Found::Nothing => "nothing".into(),
     };
-    let (method, path, remote) = (head.method.clone(), shown(&head.path).to_owned(), head.remote);
+    let (method, path, remote) = (head.method.clone(), shown(&head.path).to_owned(), head.remote.clone());
     let answer: Answer = match found {
         Found::Route(route, params) => handle(app, route, params, head, body, &request_id).await,
         Found::Methods(methods) if method == Method::OPTIONS => Ok(options(&methods, &head.headers)),
@@ -124,10 +139,15 @@ where
     if let Ok(id) = HeaderValue::from_str(&request_id) {
         headers.insert(HeaderName::from_static("x-request-id"), id);
     }
-    headers.entry(header::ACCESS_CONTROL_ALLOW_ORIGIN).or_insert(HeaderValue::from_static("*"));
+    for (name, value) in &EVERYWHERE {
+        headers.entry(name).or_insert(HeaderValue::from_static(value));
+    }
+    if remote.as_ref().is_some_and(|r| r.tls) {
+        headers.insert(header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=31536000"));
+    }
     let status = response.status();
     if !matches!(method, Method::GET | Method::HEAD | Method::OPTIONS) {
-        let from = remote.map(|r| r.0.to_string()).unwrap_or_default();
+        let from = remote.map(|r| r.address.to_string()).unwrap_or_default();
         let status = status.as_u16();
         tracing::debug!(%request_id, %method, %path, status, remote = %from, "answered");
     }
@@ -140,38 +160,84 @@ where
     S: Stream<Item = Result<B, warp::Error>> + Send,
     B: Buf + Send,
 {
-    let (caller, role) = app.tokens.admit(&head.headers, route.role)?;
+    let (admitted, answer) = match app.doors.admit(&head.headers, head.remote.as_ref(), route.role).await {
+        Ok(caller) => {
+            let answer = admitted(&app, &route, params, &head, body, caller.clone()).await;
+            (Some(caller), answer)
+        }
+        Err(Denied { caller, failure }) => (caller, Err(failure)),
+    };
+    // What Pod Managers send with their key is no change of anybody's.
+    if route.method != Method::GET && route.role != Role::Anyone {
+        app.auditor.note(line(&app, &route, &head, admitted, &answer, request_id));
+    }
+    answer
+}
+
+/// Reads the body and calls the handler.
+async fn admitted<S, B>(
+    app: &Arc<App>,
+    route: &Route,
+    params: Vec<String>,
+    head: &Head,
+    body: S,
+    caller: Caller,
+) -> Answer
+where
+    S: Stream<Item = Result<B, warp::Error>> + Send,
+    B: Buf + Send,
+{
+    let share = app.limits.enter(&app.store, &counted(&caller, head.remote.as_ref())).await?;
     let body = body::read(body, app.config.api.max_body_bytes).await?;
     let query = url::form_urlencoded::parse(head.query.as_bytes()).into_owned().collect();
     let call = Call {
-        app,
+        app: Arc::clone(app),
         method: route.method.clone(),
         path: canonical(&head.path).to_owned(),
         params,
         query,
-        raw_query: head.query,
-        headers: head.headers,
+        raw_query: head.query.clone(),
+        headers: head.headers.clone(),
         body,
-        caller: caller.clone(),
-        role,
+        caller: caller.name,
+        role: caller.role,
+        tls: head.remote.as_ref().is_some_and(|r| r.tls),
+        share,
     };
     call.check_key()?;
-    let changes = route.method != Method::GET;
-    let answer = (route.handler)(call).await;
-    if changes {
-        let status = answer.as_ref().map_or_else(|f| f.problem.status, |r| r.status().as_u16());
-        let from = head.remote.map(|r| r.0.to_string()).unwrap_or_default();
-        let task = answer.as_ref().ok().and_then(|r| {
-            let named = r.headers().get(TASK_HEADER).or_else(|| r.headers().get(header::LOCATION))?;
-            // A Location names the task by its path; the log has one form of it.
-            named.to_str().ok().map(|n| n.strip_prefix("/v1/tasks/").unwrap_or(n).to_owned())
-        });
-        tracing::info!(
-            target: "valence::audit", %caller, remote = %from, method = %route.method, path = %shown(&head.path), status, request_id,
-            task = task.as_deref().unwrap_or(""), "change asked for"
-        );
+    (route.handler)(call).await
+}
+
+/// The line of the audit log about a request that was to change something.
+fn line(
+    app: &App,
+    route: &Route,
+    head: &Head,
+    caller: Option<Caller>,
+    answer: &Answer,
+    request_id: &str,
+) -> AuditEntry {
+    let (status, headers) = match answer {
+        Ok(response) => (response.status().as_u16(), Some(response.headers())),
+        Err(failure) => (failure.problem.status, None),
+    };
+    let task = headers.and_then(|h| {
+        let named = h.get(TASK_HEADER).or_else(|| h.get(header::LOCATION))?.to_str().ok()?;
+        // A Location names the task by its path; the log has one form of it.
+        Some(named.strip_prefix("/v1/tasks/").unwrap_or(named).to_owned())
+    });
+    let (actor, role) = caller.map_or_else(|| ("unknown".into(), None), |c| (c.name, Some(c.role.as_str().into())));
+    AuditEntry {
+        at_ms: app.store.clock().now_ms(),
+        actor,
+        role,
+        from: head.remote.as_ref().map(|r| r.address.ip().to_canonical().to_string()),
+        action: format!("{} {}", route.method, route.template),
+        target: shown(&head.path).chars().take(300).collect(),
+        task_id: task.or_else(|| answer.as_ref().err().and_then(|f| f.header(&TASK_HEADER)).map(str::to_owned)),
+        outcome: audit::outcome(status).into(),
+        detail: Some(format!("status {status}, request {request_id}")),
     }
-    answer
 }
 
 /// A path as logs may have it: what stands behind a Pod Manager's id in the address of its events is a secret.

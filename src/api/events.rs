@@ -18,6 +18,7 @@ use warp::sse;
 use super::answer::{Answer, Failure, bad_field};
 use super::app::App;
 use super::call::{Call, no_such_task};
+use super::limits::Share;
 use super::resource::Resource;
 use crate::ids::{Bucket, TaskId};
 use crate::model::v1time::rfc3339;
@@ -56,7 +57,7 @@ async fn of_all(call: Call) -> Answer {
     call.only_query(&[])?;
     let buckets: Vec<Bucket> = call.app.store.options().buckets.iter().collect();
     let follower = Follower::new(&call, &buckets, None).await?;
-    Ok(reply(follower))
+    Ok(reply(follower, call.share))
 }
 
 /// The route of one task: its present state first, then each change until it has ended.
@@ -79,12 +80,16 @@ pub(crate) async fn of_task(call: Call) -> Answer {
             return Ok(StatusCode::NO_CONTENT.into_response());
         }
     }
-    Ok(reply(follower))
+    Ok(reply(follower, call.share))
 }
 
-fn reply(follower: Follower) -> warp::reply::Response {
+/// The stream counts as a request under way for as long as it is read.
+fn reply(follower: Follower, share: Share<String>) -> warp::reply::Response {
     let (sender, mut receiver) = mpsc::channel(BUFFER);
-    tokio::spawn(follower.run(sender));
+    tokio::spawn(async move {
+        follower.run(sender).await;
+        drop(share);
+    });
     let events = futures_util::stream::poll_fn(move |cx| receiver.poll_recv(cx).map(|e| e.map(Ok::<_, Infallible>)));
     let stream = sse::keep_alive().interval(KEEP_ALIVE).stream(events);
     let mut response = sse::reply(stream).into_response();

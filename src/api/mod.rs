@@ -7,6 +7,7 @@
 
 mod answer;
 mod app;
+mod audit;
 mod auth;
 mod batch;
 mod body;
@@ -22,7 +23,10 @@ mod flavors;
 mod health;
 mod inventory;
 mod json;
+mod jwks;
+mod jwt;
 mod kinds;
+mod limits;
 mod networks;
 mod nodes;
 mod openapi;
@@ -33,6 +37,7 @@ mod prefer;
 mod proxy;
 mod queues;
 mod racks;
+mod reload;
 mod resource;
 mod root;
 mod sampler;
@@ -45,6 +50,8 @@ mod submit;
 mod systems;
 mod tasks;
 mod telemetry;
+mod tls;
+mod tokens;
 mod v1;
 mod view;
 mod wait;
@@ -84,6 +91,22 @@ pub enum ApiError {
         /// What is wrong.
         why: String,
     },
+    /// Certificate or key cannot be used.
+    #[error("TLS with {file}: {why}")]
+    Tls {
+        /// The certificate's file.
+        file: String,
+        /// What is wrong.
+        why: String,
+    },
+    /// The keys of JWTs cannot be used.
+    #[error("keys of JWTs {place}: {why}")]
+    Jwks {
+        /// File or URL.
+        place: String,
+        /// What is wrong.
+        why: String,
+    },
     /// The secret key cannot be used.
     #[error(transparent)]
     Secret(#[from] SecretError),
@@ -106,8 +129,9 @@ pub fn spawn(config: Config, store: Store, shutdown: &Shutdown, listener: TcpLis
         listener.local_addr().map_err(|e| ApiError::Bind { address: config.api.listen, why: e.to_string() })?;
     let app = App::start(config.clone(), store, shutdown)?;
     let routes = routes(&app);
-    shutdown.spawn("REST server", server::run(listener, routes, config, shutdown.token()));
-    tracing::info!(%address, "serving");
+    let tls = tls::Tls::keep(&config.api.tls, shutdown)?;
+    tracing::info!(%address, tls = tls.is_some(), "serving");
+    shutdown.spawn("REST server", server::run(listener, routes, tls, config, shutdown.token()));
     Ok(address)
 }
 
@@ -130,6 +154,7 @@ fn resources() -> Vec<Resource> {
         events::resource(),
         kinds::resource(),
         dead_letters::resource(),
+        audit::resource(),
         schedules::resource(),
         root::resource(),
         openapi::resource(),

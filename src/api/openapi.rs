@@ -7,7 +7,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 use utoipa::openapi::path::{HttpMethod, OperationBuilder, ParameterBuilder, ParameterIn, PathItem};
 use utoipa::openapi::request_body::RequestBodyBuilder;
-use utoipa::openapi::schema::{Object, Type};
+use utoipa::openapi::schema::{Object, ObjectBuilder, Type};
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::{
     ComponentsBuilder, Content, InfoBuilder, OpenApi, OpenApiBuilder, PathsBuilder, RefOr, Required, ResponseBuilder,
@@ -127,7 +127,13 @@ fn operation(route: &Route, tag: &str) -> OperationBuilder {
     }
     if route.method != Method::GET {
         let about = "1 to 255 visible ASCII characters: the same key with the same request is carried out once";
-        operation = operation.parameter(parameter("Idempotency-Key", ParameterIn::Header, about, Type::String));
+        let form = ObjectBuilder::new()
+            .schema_type(Type::String)
+            .min_length(Some(1))
+            .max_length(Some(255))
+            .pattern(Some("^[!-~]+$"));
+        let parameter = parameter("Idempotency-Key", ParameterIn::Header, about, Type::String);
+        operation = operation.parameter(parameter.schema(Some(form)));
     }
     if route.prefer {
         let about = "`respond-async`: answer 202 with the task at once; `wait=N`: within N seconds";

@@ -1,17 +1,17 @@
 //! The accept loop: warp's routes behind the limits that warp's own server lacks.
 //!
 //! Header time, number of headers, number of connections, idle connections and the time a stop may take are all bounded here (warp 0.4
-//! bounds none of them). A connection too many is answered 503 and closed, not queued.
+//! bounds none of them), and so is a TLS handshake. A connection too many is answered 503 and closed, not queued.
 
 use std::convert::Infallible;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::service::TowerToHyperService;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
@@ -21,6 +21,8 @@ use warp::reply::Response;
 
 use super::call::Remote;
 use super::conn::{Activity, Watched};
+use super::limits::{Share, Shares, network};
+use super::tls::{self, Tls};
 use crate::config::Config;
 use crate::observe::metrics;
 
@@ -39,6 +41,8 @@ Connection: close\r\nContent-Length: 163\r\n\r\n{\"request_id\": \"00000000-0000
 struct Server {
     routes: BoxedFilter<(Response,)>,
     builder: Builder<TokioExecutor>,
+    tls: Option<Tls>,
+    handshake: Duration,
     header: Duration,
     stop: CancellationToken,
     /// Fires when a stop has taken long enough.
@@ -49,6 +53,7 @@ struct Server {
 pub(crate) async fn run(
     listener: TcpListener,
     routes: BoxedFilter<(Response,)>,
+    tls: Option<Tls>,
     config: Config,
     stop: CancellationToken,
 ) -> Result<(), Infallible> {
@@ -62,8 +67,11 @@ pub(crate) async fn run(
         .max_concurrent_streams(256)
         .keep_alive_interval(Duration::from_secs(20));
     let abort = CancellationToken::new();
-    let server = Arc::new(Server { routes, builder, header: header_timeout, stop: stop.clone(), abort });
+    let handshake = config.api.tls.handshake_timeout.unsigned_abs();
+    let server =
+        Arc::new(Server { routes, builder, tls, handshake, header: header_timeout, stop: stop.clone(), abort });
     let places = Arc::new(Semaphore::new(config.api.max_connections));
+    let addresses = Shares::new(config.api.max_connections_per_address);
     let connections = TaskTracker::new();
     loop {
         let accepted = tokio::select! {
@@ -71,12 +79,16 @@ pub(crate) async fn run(
             accepted = listener.accept() => accepted,
         };
         match accepted {
-            Ok((stream, from)) => match places.clone().try_acquire_owned() {
-                Ok(place) => {
-                    connections.spawn(server.clone().connection(stream, from, place));
+            Ok((stream, from)) => {
+                let share = addresses.take(network(from.ip()));
+                match (places.clone().try_acquire_owned(), share) {
+                    (Ok(place), Some(share)) => {
+                        connections.spawn(server.clone().accept(stream, from, (place, share)));
+                    }
+                    (Ok(_), None) => server.turn_away(stream, "too_many_of_address"),
+                    (Err(_), _) => server.turn_away(stream, "too_many"),
                 }
-                Err(_) => turn_away(stream),
-            },
+            }
             Err(error) => {
                 // Out of file descriptors, most likely: give those in use time to end.
                 tracing::warn!(%error, "a connection could not be accepted");
@@ -95,32 +107,56 @@ pub(crate) async fn run(
     Ok(())
 }
 
-/// Tells a connection too many so, without waiting for it.
-fn turn_away(stream: TcpStream) {
-    metrics::get().http.refused.with_label_values(&["too_many"]).inc();
-    tokio::spawn(async move {
-        let mut stream = stream;
-        let say = async {
-            stream.write_all(FULL).await?;
-            stream.shutdown().await
-        };
-        // Whether it hears that is its own affair.
-        let _heard = tokio::time::timeout(Duration::from_secs(1), say).await;
-    });
-}
+/// A place among all connections and one among those of its address.
+type Place = (OwnedSemaphorePermit, Share<IpAddr>);
 
 impl Server {
-    async fn connection(self: Arc<Self>, stream: TcpStream, from: SocketAddr, _place: OwnedSemaphorePermit) {
-        metrics::get().http.connections.inc();
+    /// Tells a connection too many so, without waiting for it. Under TLS it is closed: telling would take a handshake.
+    fn turn_away(&self, stream: TcpStream, reason: &str) {
+        metrics::get().http.refused.with_label_values(&[reason]).inc();
+        if self.tls.is_some() {
+            return;
+        }
+        tokio::spawn(async move {
+            let mut stream = stream;
+            let say = async {
+                stream.write_all(FULL).await?;
+                stream.shutdown().await
+            };
+            // Whether it hears that is its own affair.
+            let _heard = tokio::time::timeout(Duration::from_secs(1), say).await;
+        });
+    }
+
+    /// Serves a connection, behind a handshake where TLS is configured.
+    async fn accept(self: Arc<Self>, stream: TcpStream, address: SocketAddr, _place: Place) {
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "no TCP_NODELAY");
         }
+        let Some(tls) = &self.tls else {
+            return self.connection(stream, Remote { address, subject: None, tls: false }).await;
+        };
+        match tokio::time::timeout(self.handshake, tls.accept(stream)).await {
+            Ok(Ok(stream)) => {
+                let subject = tls::subject(&stream);
+                self.connection(stream, Remote { address, subject, tls: true }).await;
+            }
+            Ok(Err(error)) => tracing::debug!(%error, %address, "no TLS connection"),
+            Err(_) => tracing::debug!(%address, "the TLS handshake took too long"),
+        }
+    }
+
+    async fn connection<S>(&self, stream: S, remote: Remote)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        metrics::get().http.connections.inc();
         let activity = Activity::new();
         let routes = TowerToHyperService::new(warp::service(self.routes.clone()));
         let service = {
             let activity = activity.clone();
             hyper::service::service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {
-                request.extensions_mut().insert(Remote(from));
+                request.extensions_mut().insert(remote.clone());
                 let (answering, answer) = (activity.request(), hyper::service::Service::call(&routes, request));
                 async move {
                     let answer = answer.await;

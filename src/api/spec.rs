@@ -139,7 +139,7 @@ impl NewTask {
             caller: Some(call.caller.clone()),
             ..Definition::new(kind.name, Value::Null)
         };
-        Ok(Checked { def: sealed(app.key.as_ref(), def)?, delay_ms })
+        Ok(Checked { def: sealed(app.key.as_deref(), def)?, delay_ms })
     }
 
     fn due(&self, app: &App) -> Result<(Option<u64>, Option<u64>), Problem> {

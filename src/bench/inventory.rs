@@ -68,6 +68,8 @@ async fn register(store: &Store, key: &SecretKey, n: usize, port: u16) -> anyhow
         location: None,
         resource_uri: None,
         insecure_skip_verify: false,
+        ca_pem: None,
+        fingerprint: None,
         policy: Policy::default(),
         created_at: String::new(),
         updated_at: String::new(),

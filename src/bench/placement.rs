@@ -94,6 +94,8 @@ async fn register(store: &Store) -> anyhow::Result<()> {
             location: None,
             resource_uri: None,
             insecure_skip_verify: false,
+            ca_pem: None,
+            fingerprint: None,
             policy: Policy { max_changes: Some([1, 2, 4, 8][n % 4]), ..Policy::default() },
             created_at: String::new(),
             updated_at: String::new(),

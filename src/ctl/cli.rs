@@ -1,11 +1,13 @@
 //! The command line: what may be typed. What it means stands in the resource's own file.
 
+use std::path::PathBuf;
+
 use clap::{Args, Parser, Subcommand};
 use secrecy::SecretString;
 
 use super::{
-    completion, dead_letter, device, doctor, flavor, inventory, kind, live, network, node, podm, queue, schedule,
-    storage, task, telemetry, up, worker,
+    audit, completion, dead_letter, device, doctor, flavor, inventory, kind, live, network, node, podm, queue,
+    schedule, secret, storage, task, telemetry, up, worker,
 };
 
 /// Composes bare-metal hardware over Redfish.
@@ -29,8 +31,17 @@ pub struct Global {
     #[arg(long, global = true, env = "VALENCE_API_URL", default_value = "http://127.0.0.1:8181", value_name = "URL")]
     pub api_url: String,
     /// Bearer token; better in the environment than on a command line that others can see
-    #[arg(long, global = true, env = "VALENCE_API_TOKEN", hide_env_values = true, value_name = "TOKEN", value_parser = secret)]
+    #[arg(long, global = true, env = "VALENCE_API_TOKEN", hide_env_values = true, value_name = "TOKEN", value_parser = hidden)]
     pub token: Option<SecretString>,
+    /// Authorities that the API's certificate is checked against, PEM; the system's unless given
+    #[arg(long = "ca", global = true, env = "VALENCE_CA_FILE", value_name = "FILE")]
+    pub ca_file: Option<PathBuf>,
+    /// Client certificate, PEM
+    #[arg(long, global = true, env = "VALENCE_CLIENT_CERT_FILE", value_name = "FILE", requires = "client_key")]
+    pub client_cert: Option<PathBuf>,
+    /// Its private key, PEM
+    #[arg(long, global = true, env = "VALENCE_CLIENT_KEY_FILE", value_name = "FILE", requires = "client_cert")]
+    pub client_key: Option<PathBuf>,
     /// Answer in JSON, as the API gave it
     #[arg(long, global = true)]
     pub json: bool,
@@ -38,7 +49,7 @@ pub struct Global {
 
 /// Takes a secret off the command line or the environment.
 #[expect(clippy::unnecessary_wraps, reason = "clap wants a Result of a value parser")]
-pub(super) fn secret(text: &str) -> Result<SecretString, std::convert::Infallible> {
+pub(super) fn hidden(text: &str) -> Result<SecretString, std::convert::Infallible> {
     Ok(SecretString::from(text.to_owned()))
 }
 
@@ -94,6 +105,11 @@ pub enum Command {
     DeadLetter(dead_letter::DeadLetterCommand),
     /// Where hardware and records disagree
     Drift(inventory::OfPodm),
+    /// Who changed what
+    Audit(audit::AuditArgs),
+    /// The file of keys that seal credentials: list, stage, promote, rotate, prune
+    #[command(subcommand)]
+    Secret(secret::SecretCommand),
     /// Say what is wrong, if anything is
     Doctor(doctor::DoctorArgs),
     /// Print the completion script of a shell

@@ -1,5 +1,6 @@
 //! The API over HTTP: one request, one JSON answer, errors that say what to do next.
 
+use std::path::Path;
 use std::time::Duration;
 
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
@@ -9,6 +10,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use url::Url;
 
+use super::cli::Global;
 use super::error::CtlError;
 use crate::model::task::Task;
 
@@ -24,8 +26,17 @@ pub(super) struct Client {
 }
 
 impl Client {
-    /// A client for the API at `url`.
-    pub(super) fn new(url: &str, token: Option<SecretString>) -> Result<Self, CtlError> {
+    /// A client as the command line wants it.
+    pub(super) fn of(global: &Global) -> Result<Self, CtlError> {
+        Self::new(&global.api_url, global.token.clone(), trust(global)?)
+    }
+
+    /// A client for the API of this very process, whatever certificate it has: nobody else can stand between.
+    pub(super) fn of_this_process(url: &str, token: Option<SecretString>) -> Result<Self, CtlError> {
+        Self::new(url, token, reqwest::Client::builder().tls_danger_accept_invalid_certs(true))
+    }
+
+    fn new(url: &str, token: Option<SecretString>, http: reqwest::ClientBuilder) -> Result<Self, CtlError> {
         let bad = |why: String| CtlError::Usage(format!("--api-url {url}: {why}"));
         let mut base = Url::parse(url).map_err(|e| bad(e.to_string()))?;
         if !matches!(base.scheme(), "http" | "https") || base.cannot_be_a_base() {
@@ -41,7 +52,7 @@ impl Client {
             value.set_sensitive(true);
             headers.insert(AUTHORIZATION, value);
         }
-        let http = reqwest::Client::builder()
+        let http = http
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())
             .connect_timeout(CONNECT_LIMIT)
@@ -181,6 +192,24 @@ impl Client {
         }
         CtlError::Unreachable { url: self.base.to_string(), why }
     }
+}
+
+/// Whom to believe to be the API, and how to prove who we are.
+fn trust(global: &Global) -> Result<reqwest::ClientBuilder, CtlError> {
+    let read = |flag: &str, file: &Path| {
+        std::fs::read(file).map_err(|e| CtlError::Usage(format!("--{flag} {}: {e}", file.display())))
+    };
+    let wrong = |flag: &'static str| move |e: reqwest::Error| CtlError::Usage(format!("--{flag}: {e}"));
+    let mut http = reqwest::Client::builder();
+    if let Some(file) = &global.ca_file {
+        let authorities = reqwest::Certificate::from_pem_bundle(&read("ca", file)?).map_err(wrong("ca"))?;
+        http = http.tls_certs_only(authorities);
+    }
+    if let (Some(cert), Some(key)) = (&global.client_cert, &global.client_key) {
+        let pem = [read("client-cert", cert)?, b"\n".to_vec(), read("client-key", key)?].concat();
+        http = http.identity(reqwest::Identity::from_pem(&pem).map_err(wrong("client-cert"))?);
+    }
+    Ok(http)
 }
 
 fn shown(path: &[&str]) -> String {

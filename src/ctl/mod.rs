@@ -6,6 +6,7 @@
 //!
 //! Exit codes: 0 done, 1 the task failed (or something is wrong), 2 usage, 3 the API cannot be reached, 4 the API refused.
 
+mod audit;
 pub mod cli;
 mod client;
 mod completion;
@@ -28,6 +29,7 @@ mod queue;
 pub mod redis_child;
 mod redis_link;
 mod schedule;
+mod secret;
 mod sims;
 mod storage;
 mod task;
@@ -54,7 +56,10 @@ pub async fn run(cli: Cli, writer: &mut dyn Write, tty: bool) -> Result<(), CtlE
     if let Command::Completion(args) = command {
         return completion::run(&args, out);
     }
-    let api = Client::new(&global.api_url, global.token.clone())?;
+    if let Command::Secret(command) = command {
+        return secret::run(command, out);
+    }
+    let api = Client::of(&global)?;
     match command {
         Command::Up(args) => up::run(*args, global.token, out).await,
         Command::Task(command) => task::run(command, &api, out).await,
@@ -74,6 +79,7 @@ pub async fn run(cli: Cli, writer: &mut dyn Write, tty: bool) -> Result<(), CtlE
         Command::DeadLetter(command) => dead_letter::run(command, &api, out).await,
         Command::Drift(of) => inventory::drift(of, &api, out).await,
         Command::Doctor(args) => doctor::run(args, &api, out).await,
-        Command::Completion(_) => Ok(()),
+        Command::Audit(args) => audit::run(args, &api, out).await,
+        Command::Completion(_) | Command::Secret(_) => Ok(()),
     }
 }

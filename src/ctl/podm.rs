@@ -87,7 +87,7 @@ pub struct Add {
     #[arg(long, conflicts_with = "password")]
     password_stdin: bool,
     /// Password; others can see a command line: VALENCE_PODM_PASSWORD or --password-stdin hide it
-    #[arg(long, env = "VALENCE_PODM_PASSWORD", hide_env_values = true, value_parser = super::cli::secret)]
+    #[arg(long, env = "VALENCE_PODM_PASSWORD", hide_env_values = true, value_parser = super::cli::hidden)]
     password: Option<SecretString>,
     /// Free text
     #[arg(long)]
@@ -95,6 +95,12 @@ pub struct Add {
     /// Do not verify its certificate
     #[arg(long)]
     insecure_skip_verify: bool,
+    /// Authorities that its certificate must come from, PEM
+    #[arg(long, value_name = "FILE", conflicts_with = "insecure_skip_verify")]
+    ca_pem: Option<std::path::PathBuf>,
+    /// SHA-256 fingerprint that its certificate must have
+    #[arg(long, value_name = "HEX", conflicts_with = "insecure_skip_verify")]
+    fingerprint: Option<String>,
 }
 
 /// Carries out a command.
@@ -116,7 +122,7 @@ pub(super) async fn run(command: PodmCommand, api: &Client, out: &mut Output<'_>
         PodmCommand::Drain { id } => switch(api, &id, "drain", out).await,
         PodmCommand::Add(add) => {
             let password = password(&add)?;
-            let podm = register(api, &add.name, &add.url, body(&add, &password), out).await?;
+            let podm = register(api, &add.name, &add.url, body(&add, &password)?, out).await?;
             Ok(out.list(&podm, "", &HEAD, rows(std::slice::from_ref(&podm), &COLUMNS))?)
         }
         PodmCommand::Delete { id } => {
@@ -213,7 +219,7 @@ fn password(add: &Add) -> Result<SecretString, CtlError> {
     })
 }
 
-fn body(add: &Add, password: &SecretString) -> Value {
+fn body(add: &Add, password: &SecretString) -> Result<Value, CtlError> {
     let mut body = create(&add.name, &add.url, &add.driver, &add.username, password.expose_secret());
     if let Some(map) = body.as_object_mut() {
         if let Some(text) = &add.description {
@@ -222,8 +228,16 @@ fn body(add: &Add, password: &SecretString) -> Value {
         if add.insecure_skip_verify {
             map.insert("insecure_skip_verify".into(), true.into());
         }
+        if let Some(file) = &add.ca_pem {
+            let read = std::fs::read_to_string(file);
+            let pem = read.map_err(|e| CtlError::Usage(format!("--ca-pem {}: {e}", file.display())))?;
+            map.insert("ca_pem".into(), pem.into());
+        }
+        if let Some(fingerprint) = &add.fingerprint {
+            map.insert("fingerprint".into(), fingerprint.clone().into());
+        }
     }
-    body
+    Ok(body)
 }
 
 /// The v1 body that registers a Pod Manager.

@@ -100,7 +100,7 @@ async fn serve(
     shutdown: &Shutdown,
     out: &mut Output<'_>,
 ) -> Result<(), CtlError> {
-    let url = format!("http://{}", config.api.listen);
+    let url = config.api_url();
     let port = redis.as_ref().map(|child| child.port());
     if let Some(failed) = redis.and_then(RedisChild::failure) {
         let stopping = shutdown.token();
@@ -134,7 +134,7 @@ async fn serve(
     }
     parts::upkeep(config, &store, &pool, shutdown).await?;
 
-    let api = Client::new(&url, token)?;
+    let api = Client::of_this_process(&url, token)?;
     if !ready(&api, shutdown).await? {
         return Ok(());
     }

@@ -21,4 +21,5 @@ pub mod state;
 mod strict;
 pub mod task;
 pub mod topic;
+pub mod trust;
 pub mod v1time;

@@ -78,6 +78,12 @@ pub struct Podm {
     /// Certificates of this Pod Manager are not verified: an explicit, visible choice.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub insecure_skip_verify: bool,
+    /// Its certificate must come from these authorities, PEM, and not from the system's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca_pem: Option<String>,
+    /// Its certificate must be the one with this SHA-256 fingerprint, 64 hexadecimal digits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fingerprint: Option<String>,
     /// What its operator has set; a row whose operator has set nothing looks as v1's.
     #[serde(flatten)]
     pub policy: Policy,

@@ -97,6 +97,11 @@ impl Problem {
         Self::of(422, "Unprocessable Content", "Unprocessable Content", detail)
     }
 
+    /// 429: the caller asks too often, or for too much at once.
+    pub fn too_many_requests(detail: impl Into<String>) -> Self {
+        Self::of(429, "Too Many Requests", "Too Many Requests", detail)
+    }
+
     /// 500, for a caller who may not see more.
     pub fn internal(detail: impl Into<String>) -> Self {
         Self::of(500, "Internal Server Error", "An unknown exception occured", detail)

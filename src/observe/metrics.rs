@@ -10,7 +10,8 @@ use std::sync::LazyLock;
 use prometheus::core::Collector;
 use prometheus::process_collector::ProcessCollector;
 use prometheus::{
-    Encoder, GaugeVec, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
+    Encoder, GaugeVec, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+    TextEncoder,
 };
 
 /// Seconds: from a local answer to the longest wait of a v1 call.
@@ -156,6 +157,8 @@ pub struct Http {
     pub refused: IntCounterVec,
     /// Tasks this process has enqueued, by topic and kind.
     pub enqueued: IntCounterVec,
+    /// Lines of the audit log that could not be written.
+    pub audit_lost: IntCounter,
 }
 
 static METRICS: LazyLock<Metrics> = LazyLock::new(Metrics::new);
@@ -195,6 +198,10 @@ impl Metrics {
                 "Tasks this process has stored and enqueued.",
                 &["topic", "kind"],
             ),
+            audit_lost: declare.keep(IntCounter::new(
+                "valence_audit_lost_total",
+                "Lines of the audit log that could not be written; they stand in the process's own log.",
+            )),
         };
         let work = Self::work(&declare);
         let upkeep = Self::upkeep(&declare);

@@ -46,7 +46,7 @@ impl Rule {
         }
         let what = forbidden(addr).or_else(|| self.plain.then_some("reached without TLS"));
         what.map_or(Ok(()), |what| {
-            Err(NotAllowed(format!("{addr} is {what} and not in the networks that are allowed (redfish.allow_cidrs)")))
+            Err(NotAllowed(format!("{addr} is {what} and not in the networks that are allowed (allow_cidrs)")))
         })
     }
 }

@@ -23,6 +23,7 @@ pub mod retry_after;
 pub mod session;
 pub mod standard;
 pub mod tag;
+mod trust;
 
 pub use driver::network::{NetworkDriver, PortView, SwitchView, VlanView};
 pub use driver::storage::{DeviceView, StorageDriver, StorageView, Storages, VolumeView, WantedVolume};

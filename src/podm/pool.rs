@@ -3,7 +3,8 @@
 //! One HTTP client per trust policy and not per Pod Manager: a client holds the open connections. Nothing of a Pod Manager's record is
 //! kept but its session, which belongs to these credentials alone: changed ones count from the next call on.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use ipnet::IpNet;
@@ -18,6 +19,7 @@ use super::guard::{Resolver, Rule, check_url};
 use super::http::{Account, Auth, Client};
 use super::login::Door;
 use super::session::Sessions;
+use super::trust::Trust;
 use crate::config::RedfishConfig;
 use crate::lease::Lease;
 use crate::model::driver::DriverInfo;
@@ -29,6 +31,9 @@ use crate::store::gates::Gatekeeper;
 /// How long an unused connection is kept. Shorter than what servers commonly keep theirs, because a change sent into a connection that is
 /// just being closed counts as unanswered and costs a quarantine.
 const IDLE: Duration = Duration::from_secs(2);
+
+/// Ways to trust that have a client at once.
+const MOST_TRUSTS: usize = 4_096;
 
 /// The HTTP clients could not be made, for example because the system has no certificate store.
 #[derive(Debug, thiserror::Error)]
@@ -43,6 +48,9 @@ struct Inner {
     plain: reqwest::Client,
     verified: reqwest::Client,
     unverified: reqwest::Client,
+    /// One for each trust that Pod Managers have of their own.
+    own: Mutex<HashMap<Trust, reqwest::Client>>,
+    config: RedfishConfig,
     allow: Arc<[IpNet]>,
     max_body_bytes: u64,
     sessions: Arc<Sessions>,
@@ -58,26 +66,15 @@ impl Pool {
     pub fn new(config: &RedfishConfig, key: Option<Arc<SecretKey>>) -> Result<Self, PoolError> {
         let allow: Arc<[IpNet]> = config.allow_cidrs.clone().into();
         let client = |plain: bool, verify: bool| {
-            let rule = Rule { allow: Arc::clone(&allow), plain };
-            reqwest::Client::builder()
-                .redirect(reqwest::redirect::Policy::none())
-                .no_proxy()
-                .retry(reqwest::retry::never())
-                .referer(false)
-                .connect_timeout(config.connect_timeout.unsigned_abs())
-                .timeout(config.request_timeout.unsigned_abs())
-                .pool_idle_timeout(IDLE)
-                .dns_resolver(Resolver(rule))
-                .https_only(!plain)
-                .tls_danger_accept_invalid_certs(!verify)
-                .user_agent(concat!("valence/", env!("CARGO_PKG_VERSION")))
-                .build()
-                .map_err(PoolError)
+            let builder = builder(config, &allow, plain);
+            builder.tls_danger_accept_invalid_certs(!verify).build().map_err(PoolError)
         };
         Ok(Self(Arc::new(Inner {
             plain: client(true, true)?,
             verified: client(false, true)?,
             unverified: client(false, false)?,
+            own: Mutex::default(),
+            config: config.clone(),
             allow,
             max_body_bytes: config.max_body_bytes,
             sessions: Arc::new(Sessions::new(config)),
@@ -128,10 +125,12 @@ impl Pool {
             Url::parse(&podm.url).map_err(|e| fail(Cause::Forbidden(format!("'{}' is no URL: {e}", podm.url))))?;
         check_url(&url, &self.0.allow).map_err(|e| fail(Cause::Forbidden(e.0)))?;
         let inner = &self.0;
+        let trust = Trust { ca_pem: podm.ca_pem.clone(), fingerprint: podm.fingerprint.clone() };
         let http = match (url.scheme(), podm.insecure_skip_verify) {
-            ("http", _) => &inner.plain,
-            (_, true) => &inner.unverified,
-            _ => &inner.verified,
+            ("http", _) => inner.plain.clone(),
+            (_, true) => inner.unverified.clone(),
+            _ if trust.ca_pem.is_none() && trust.fingerprint.is_none() => inner.verified.clone(),
+            _ => inner.trusting(trust).map_err(|why| fail(Cause::Forbidden(why)))?,
         };
         let account = self.account(podm).map_err(|e| fail(Cause::Credentials(e.to_string())))?;
         let client = |account, auth, lease| {
@@ -169,6 +168,40 @@ impl Pool {
         let password = self.unseal_for(&podm.uuid, &items.password)?;
         Ok(Some(Account { username: items.username.clone(), password }))
     }
+}
+
+impl Inner {
+    /// The client of those whose certificates are judged so. Made when it is first needed; all are forgotten when there are too many, which
+    /// costs connections and nothing else.
+    fn trusting(&self, trust: Trust) -> Result<reqwest::Client, String> {
+        let mut own = self.own.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(client) = own.get(&trust) {
+            return Ok(client.clone());
+        }
+        let builder = builder(&self.config, &self.allow, false).tls_backend_preconfigured(trust.tls()?);
+        let client = builder.build().map_err(|e| e.to_string())?;
+        if own.len() >= MOST_TRUSTS {
+            own.clear();
+        }
+        own.insert(trust, client.clone());
+        Ok(client)
+    }
+}
+
+/// What all clients have in common.
+fn builder(config: &RedfishConfig, allow: &Arc<[IpNet]>, plain: bool) -> reqwest::ClientBuilder {
+    let rule = Rule { allow: Arc::clone(allow), plain };
+    reqwest::Client::builder()
+        .redirect(reqwest::redirect::Policy::none())
+        .no_proxy()
+        .retry(reqwest::retry::never())
+        .referer(false)
+        .connect_timeout(config.connect_timeout.unsigned_abs())
+        .timeout(config.request_timeout.unsigned_abs())
+        .pool_idle_timeout(IDLE)
+        .dns_resolver(Resolver(rule))
+        .https_only(!plain)
+        .user_agent(concat!("valence/", env!("CARGO_PKG_VERSION")))
 }
 
 /// An error before any request.

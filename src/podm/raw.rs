@@ -3,6 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use reqwest::Method;
+use reqwest::header::LOCATION;
 use serde_json::Value;
 
 use super::error::RedfishError;
@@ -68,6 +69,8 @@ impl Client {
             .headers()
             .iter()
             .filter(|(name, _)| !NOT_PASSED.contains(&name.as_str()) && !name.as_str().starts_with("access-control-"))
+            // A client that follows a `Location` to another host would be led there by us.
+            .filter(|(name, value)| *name != LOCATION || value.to_str().is_ok_and(|l| self.resolve(l).is_ok()))
             .filter_map(|(name, value)| Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned())))
             .collect();
         let bytes = self.bytes(name, &path, response).await?;

@@ -96,6 +96,12 @@ pub struct SimArgs {
     /// UUIDs, serial numbers and MAC addresses follow from it
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// Certificate, PEM: the PODMs speak https
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    tls_cert: Option<PathBuf>,
+    /// Its private key, PEM
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    tls_key: Option<PathBuf>,
 }
 
 impl From<SimArgs> for SimConfig {
@@ -129,6 +135,7 @@ impl From<SimArgs> for SimConfig {
             compose_by: args.compose_by,
             deviations: args.deviations,
             seed: args.seed,
+            tls: args.tls_cert.zip(args.tls_key),
         }
     }
 }

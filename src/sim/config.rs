@@ -120,6 +120,8 @@ pub struct SimConfig {
     pub deviations: Vec<Deviation>,
     /// UUIDs, serial numbers and MAC addresses follow from it.
     pub seed: u64,
+    /// Certificate and private key, PEM files: then the PODMs speak https.
+    pub tls: Option<(PathBuf, PathBuf)>,
 }
 
 impl Default for SimConfig {
@@ -153,6 +155,7 @@ impl Default for SimConfig {
             compose_by: vec![ComposeBy::Specific, ComposeBy::Constrained, ComposeBy::Action],
             deviations: Vec::new(),
             seed: 1,
+            tls: None,
         }
     }
 }

@@ -56,6 +56,7 @@ mod storage;
 mod switches;
 mod systems;
 mod tasks;
+mod tls;
 mod tree;
 mod view;
 mod vlans;
@@ -112,6 +113,9 @@ pub enum SimError {
         #[source]
         source: io::Error,
     },
+    /// A certificate that cannot be used.
+    #[error("cannot speak TLS: {0}")]
+    Tls(String),
     /// A data file that cannot be used.
     #[error("cannot use {}", file.display())]
     Data {
@@ -128,13 +132,16 @@ pub enum SimError {
 pub struct Running {
     /// Where it listens.
     pub addrs: Vec<SocketAddr>,
+    /// Whether they speak https.
+    pub tls: bool,
 }
 
 impl Running {
     /// The base URLs, such as `http://127.0.0.1:9000`.
     #[must_use]
     pub fn urls(&self) -> Vec<String> {
-        self.addrs.iter().map(|addr| format!("http://{addr}")).collect()
+        let scheme = if self.tls { "https" } else { "http" };
+        self.addrs.iter().map(|addr| format!("{scheme}://{addr}")).collect()
     }
 }
 
@@ -143,6 +150,8 @@ impl Running {
 /// # Errors
 /// [`SimError`]: nothing is left running then.
 pub async fn run(config: SimConfig, shutdown: &Shutdown) -> Result<Running, SimError> {
+    let acceptor =
+        config.tls.as_ref().map(|(cert, key)| tls::acceptor(cert, key)).transpose().map_err(SimError::Tls)?;
     let mut listeners = Vec::with_capacity(config.podms);
     for podm in 0..config.podms {
         let addr = address(&config, podm)?;
@@ -153,9 +162,10 @@ pub async fn run(config: SimConfig, shutdown: &Shutdown) -> Result<Running, SimE
     let fleet = Arc::new(fleet::Fleet::new(config, outbox)?);
     shutdown.spawn("podm-sim events", delivery::run(events, shutdown.token()));
     for (podm, listener) in listeners.into_iter().enumerate() {
-        shutdown.spawn("podm-sim", server::serve(Arc::clone(&fleet), podm, listener, shutdown.token()));
+        let serving = server::serve(Arc::clone(&fleet), podm, listener, acceptor.clone(), shutdown.token());
+        shutdown.spawn("podm-sim", serving);
     }
-    Ok(Running { addrs })
+    Ok(Running { addrs, tls: acceptor.is_some() })
 }
 
 /// The address of a PODM: ports count up, except from 0, which lets the system pick each; or loopback addresses do.

@@ -15,7 +15,9 @@ use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -49,6 +51,7 @@ pub(super) async fn serve(
     fleet: Arc<Fleet>,
     podm: usize,
     listener: TcpListener,
+    tls: Option<TlsAcceptor>,
     stop: CancellationToken,
 ) -> Result<(), Infallible> {
     let connections = TaskTracker::new();
@@ -59,7 +62,7 @@ pub(super) async fn serve(
         };
         match accepted {
             Ok((stream, _)) => {
-                connections.spawn(connection(Arc::clone(&fleet), podm, stream, stop.clone()));
+                connections.spawn(welcome(Arc::clone(&fleet), podm, stream, tls.clone(), stop.clone()));
             }
             Err(error) => {
                 // Out of file descriptors, or a client that left at once: neither ends the simulator.
@@ -74,8 +77,21 @@ pub(super) async fn serve(
     Ok(())
 }
 
-async fn connection(fleet: Arc<Fleet>, podm: usize, stream: TcpStream, stop: CancellationToken) {
+/// Serves a connection, behind a handshake where the PODM speaks https.
+async fn welcome(fleet: Arc<Fleet>, podm: usize, stream: TcpStream, tls: Option<TlsAcceptor>, stop: CancellationToken) {
     let _delay_is_harmless = stream.set_nodelay(true);
+    let Some(tls) = tls else { return connection(fleet, podm, stream, stop).await };
+    match tokio::time::timeout(HEAD_TIMEOUT, tls.accept(stream)).await {
+        Ok(Ok(stream)) => connection(fleet, podm, stream, stop).await,
+        Ok(Err(error)) => tracing::debug!(%error, podm, "no TLS connection"),
+        Err(_) => tracing::debug!(podm, "the TLS handshake took too long"),
+    }
+}
+
+async fn connection<S>(fleet: Arc<Fleet>, podm: usize, stream: S, stop: CancellationToken)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
     let service = service_fn(move |request| request_in(Arc::clone(&fleet), podm, request));

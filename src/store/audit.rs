@@ -1,46 +1,88 @@
-//! The audit log: one capped stream, the newest kept.
+//! The audit log: one capped stream for the whole deployment, the newest lines kept.
+//!
+//! It is written also while Redis is full (a stream at its cap does not grow); what cannot be written at all stands in the process's log.
 
 use redis::streams::StreamRangeReply;
 
 use super::{Store, StoreError, keys};
-use crate::model::audit::AuditEntry;
+use crate::model::audit::{AuditEntry, AuditFilter};
 
-/// Entries kept, roughly.
-const MOST: usize = 100_000;
+/// Lines kept, about: at some 300 bytes each, 15 MB.
+pub const KEPT: usize = 50_000;
+/// Most lines that one call looks at.
+const MOST_EXAMINED: usize = 10_000;
+/// Lines read at once.
+const STEP: usize = 1_000;
+
+/// A page of the audit log.
+#[derive(Debug, Clone, Default)]
+pub struct Page {
+    /// Id and line, newest first.
+    pub entries: Vec<(String, AuditEntry)>,
+    /// Give it back for the next page; `None` at the end.
+    pub marker: Option<String>,
+}
 
 impl Store {
-    /// Keeps an entry.
-    ///
-    /// # Errors
-    /// When Redis is away or full.
-    pub async fn audit(&self, entry: &AuditEntry) -> Result<(), StoreError> {
-        let text = serde_json::to_string(entry).map_err(|e| StoreError::corrupt("an audit entry", e))?;
-        let _id: String = redis::cmd("XADD")
-            .arg(keys::AUDIT)
-            .arg(&["MAXLEN", "~"])
-            .arg(MOST)
-            .arg(&["*", "e", &text])
-            .query_async(&mut self.redis().shared())
-            .await?;
-        Ok(())
-    }
-
-    /// Entries older than `before`, an id of an earlier call (`None`: from the newest), the newest first, each with its id.
+    /// Adds a line.
     ///
     /// # Errors
     /// When Redis is away.
-    pub async fn audits(&self, before: Option<&str>, count: usize) -> Result<Vec<(String, AuditEntry)>, StoreError> {
-        let end = before.map_or_else(|| "+".to_owned(), |id| format!("({id}"));
-        let found: StreamRangeReply = redis::cmd("XREVRANGE")
-            .arg(keys::AUDIT)
-            .arg(&[&end, "-", "COUNT"])
-            .arg(count)
-            .query_async(&mut self.redis().shared())
-            .await?;
-        let one = |entry: redis::streams::StreamId| {
-            let text: String = entry.get("e")?;
-            Some((entry.id, serde_json::from_str(&text).ok()?))
-        };
-        Ok(found.ids.into_iter().filter_map(one).collect())
+    pub async fn audit(&self, entry: &AuditEntry) -> Result<(), StoreError> {
+        self.audit_all(std::slice::from_ref(entry)).await
+    }
+
+    /// Adds lines, in their order, in one call.
+    ///
+    /// # Errors
+    /// When Redis is away.
+    pub async fn audit_all(&self, entries: &[AuditEntry]) -> Result<(), StoreError> {
+        let mut call = self.scripts().audit.prepare_invoke();
+        call.key(keys::AUDIT).arg(KEPT);
+        for entry in entries {
+            call.arg(serde_json::to_string(entry).map_err(|e| StoreError::corrupt("an audit entry", e))?);
+        }
+        let _added: usize = call.invoke_async(&mut self.redis().shared()).await?;
+        Ok(())
+    }
+
+    /// A page of at most `limit` lines older than `marker`, newest first. A call looks at 10,000 lines at most, so a filtered page may
+    /// come back short, with a marker to go on from.
+    ///
+    /// # Errors
+    /// When Redis is away.
+    pub async fn audits(&self, filter: &AuditFilter, limit: usize, marker: Option<&str>) -> Result<Page, StoreError> {
+        let mut page = Page::default();
+        // Stream ids begin with the time of writing, which is not before the time of the event.
+        let oldest = filter.since_ms.map_or_else(|| "-".to_owned(), |ms| ms.to_string());
+        let mut newest = marker.map_or_else(|| "+".to_owned(), |m| format!("({m}"));
+        let mut examined = 0;
+        while examined < MOST_EXAMINED {
+            let found: StreamRangeReply = redis::cmd("XREVRANGE")
+                .arg(keys::AUDIT)
+                .arg(&[newest.as_str(), oldest.as_str(), "COUNT"])
+                .arg(STEP.min(MOST_EXAMINED - examined))
+                .query_async(&mut self.redis().shared())
+                .await?;
+            if found.ids.is_empty() {
+                page.marker = None;
+                return Ok(page);
+            }
+            for line in found.ids {
+                examined += 1;
+                page.marker = Some(line.id.clone());
+                let text: String = line.get("e").unwrap_or_default();
+                match serde_json::from_str::<AuditEntry>(&text) {
+                    Ok(entry) if filter.fits(&entry) => page.entries.push((line.id, entry)),
+                    Ok(_) => {}
+                    Err(error) => tracing::warn!(id = line.id, %error, "a line of the audit log cannot be read"),
+                }
+                if page.entries.len() == limit {
+                    return Ok(page);
+                }
+            }
+            newest = page.marker.as_ref().map_or_else(|| "+".to_owned(), |m| format!("({m}"));
+        }
+        Ok(page)
     }
 }

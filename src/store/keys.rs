@@ -10,13 +10,13 @@ use crate::model::topic::{Lane, Topic};
 pub const GROUP: &str = "workers";
 /// How the deployment's unchangeable settings are recorded.
 pub const META: &str = "vl:meta";
+/// The audit log.
+pub const AUDIT: &str = "vl:audit";
 /// Index of live workers: id → ms when the presence lapses.
 pub const WORKERS: &str = "vl:workers";
 
 /// The last probe of each Pod Manager.
 pub const PROBES: &str = "vl:probes";
-/// The audit log.
-pub const AUDIT: &str = "vl:audit";
 
 /// `vl:{b00}:`, what every key of a bucket begins with.
 #[must_use]
@@ -118,6 +118,12 @@ pub fn subscription(podm_id: &str) -> String {
 #[must_use]
 pub fn podm_events(podm_id: &str) -> String {
     format!("vl:podm-events:{podm_id}")
+}
+
+/// What a caller may still ask for.
+#[must_use]
+pub fn rate(digest: &str) -> String {
+    format!("vl:rate:{digest}")
 }
 
 /// The last time slot of a Pod Manager for which something was done.

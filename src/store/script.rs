@@ -31,7 +31,7 @@ macro_rules! scripts {
 }
 
 scripts! {
-    breaker, cancel, checkpoint, claim, enqueue, extend, forget, gate, index, inventory, limits, nudge, observe, progress, promote, reclaim, record, redrive, repair, reserve, retire, settle,
+    audit, breaker, cancel, checkpoint, claim, enqueue, extend, forget, gate, index, inventory, limits, nudge, observe, progress, promote, rate, reclaim, record, redrive, repair, reserve, retire, settle, swap,
 }
 
 const LIB: &str = include_str!("../../lua/lib.lua");

@@ -13,6 +13,7 @@ pub mod promote;
 pub mod readings;
 pub mod reclaim;
 pub mod repair;
+pub mod reseal;
 pub mod retention;
 pub mod schedules;
 pub mod slots;
@@ -55,6 +56,7 @@ pub async fn run(
     schedules::spawn(&store, shutdown);
     gauges::spawn(&store, shutdown);
     circuits::spawn(&store, shutdown);
+    reseal::spawn(&store, key.clone(), shutdown);
     podms::spawn(&store, key, config.podm.clone(), shutdown);
     probe::spawn(&store, pool, &config.inventory, shutdown);
     inventory::spawn(&store, &config.inventory, shutdown);

@@ -51,10 +51,16 @@ pub async fn register(store: &Store, key: Option<&SecretKey>, podm: &PodmConfig)
             return Ok(());
         }
     };
-    let params = json!({
+    let mut params = json!({
         "name": podm.name, "url": podm.url, "driver": podm.driver,
         "authentication": [{ "type": "basic", "auth_items": { "username": podm.username, "password": sealed } }],
     });
+    if let Some(fingerprint) = &podm.fingerprint {
+        params["fingerprint"] = fingerprint.as_str().into();
+    }
+    if podm.insecure_skip_verify {
+        params["insecure_skip_verify"] = true.into();
+    }
     let mut def = Definition::new("podm.create", params);
     def.podm_id = Some(id);
     // Two schedulers, or two looks within a minute, make one task.

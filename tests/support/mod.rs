@@ -16,6 +16,7 @@
 
 pub mod api;
 pub mod blocks;
+pub mod certs;
 pub mod deployment;
 pub mod engine;
 pub mod fakepodm;

@@ -89,6 +89,8 @@ impl Lab {
             location: None,
             resource_uri: None,
             insecure_skip_verify: false,
+            ca_pem: None,
+            fingerprint: None,
             policy: valence::model::podm::Policy::default(),
             created_at: String::new(),
             updated_at: String::new(),

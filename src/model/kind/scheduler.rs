@@ -10,6 +10,7 @@ use crate::model::params;
 use crate::model::placement::{PlacedNode, Placement};
 use crate::model::problem::Problem;
 use crate::model::topic::Topic;
+use crate::model::trust;
 
 /// The kinds.
 pub(super) const KINDS: &[Kind] = &[
@@ -122,6 +123,9 @@ fn check_podm_create(value: &Value) -> Result<(), Problem> {
     let podm: params::PodmCreate = read(value)?;
     name(value)?;
     crate::model::podm::check_url(&podm.url)?;
+    let (ca_pem, fingerprint) = (podm.ca_pem.as_deref(), podm.fingerprint.as_deref());
+    check_trust(ca_pem, fingerprint)?;
+    trust::check(&podm.url, podm.insecure_skip_verify, ca_pem, fingerprint)?;
     credentials(&podm.authentication)
 }
 
@@ -129,6 +133,7 @@ fn check_podm_update(value: &Value) -> Result<(), Problem> {
     let podm: params::PodmUpdate = read(value)?;
     name(value)?;
     crate::model::podm::check_policy(podm.labels.as_ref(), podm.weight, &[podm.max_changes, podm.max_reads])?;
+    check_trust(podm.ca_pem.as_deref(), podm.fingerprint.as_deref())?;
     let Some(given) = podm.authentication else { return Ok(()) };
     if given.iter().any(|a| a.auth_items.password == crate::model::podm::MASK) {
         return Err(Problem::validation(
@@ -136,6 +141,11 @@ fn check_podm_update(value: &Value) -> Result<(), Problem> {
         ));
     }
     credentials(&given)
+}
+
+fn check_trust(ca_pem: Option<&str>, fingerprint: Option<&str>) -> Result<(), Problem> {
+    ca_pem.map_or(Ok(()), trust::check_ca)?;
+    fingerprint.map_or(Ok(()), |f| trust::canonical_fingerprint(f).map(drop))
 }
 
 fn credentials(given: &[crate::model::podm::Authentication]) -> Result<(), Problem> {

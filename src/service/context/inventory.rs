@@ -106,7 +106,7 @@ impl Context {
             action: action.to_owned(),
             target: target.to_owned(),
             task_id: Some(task.map_or_else(|| self.id().to_string(), str::to_owned)),
-            outcome: "ok".into(),
+            outcome: "done".into(),
             detail: Some(detail),
             ..AuditEntry::default()
         };

@@ -11,6 +11,7 @@ use crate::model::params::PodmCreate;
 use crate::model::podm::{Podm, PodmStatus, Policy, canonical_url};
 use crate::model::problem::Problem;
 use crate::model::task::Definition;
+use crate::model::trust::TrustChange;
 use crate::model::v1time::v1;
 use crate::podm::drivers;
 use crate::service::{Context, Verdict};
@@ -52,11 +53,19 @@ pub async fn run(ctx: &Context) -> Result<Value, Verdict> {
         description: params.description,
         location: None,
         resource_uri: None,
-        insecure_skip_verify: params.insecure_skip_verify,
+        insecure_skip_verify: false,
+        ca_pem: None,
+        fingerprint: None,
         policy: Policy::default(),
         created_at: now.clone(),
         updated_at: now,
     };
+    let trust = TrustChange {
+        insecure_skip_verify: Some(params.insecure_skip_verify),
+        ca_pem: params.ca_pem,
+        fingerprint: params.fingerprint,
+    };
+    trust.apply(&mut podm)?;
     podm.status = reach::status(ctx, &podm).await?;
     ctx.create(Collection::Podm, id, &podm).await?;
     read_devices(ctx, &podm).await?;

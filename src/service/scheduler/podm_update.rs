@@ -7,6 +7,7 @@ use super::reads;
 use crate::model::params::PodmUpdate;
 use crate::model::podm::Podm;
 use crate::model::problem::Problem;
+use crate::model::trust::TrustChange;
 use crate::model::v1time::v1;
 use crate::service::{Context, Verdict};
 use crate::store::records::Collection;
@@ -26,6 +27,12 @@ pub async fn run(ctx: &Context) -> Result<Value, Verdict> {
     let params: PodmUpdate = ctx.params()?;
     let mut podm = ctx.podm_record().await?;
     let id = podm.uuid.clone();
+    let trust = TrustChange {
+        insecure_skip_verify: params.insecure_skip_verify,
+        ca_pem: params.ca_pem,
+        fingerprint: params.fingerprint,
+    };
+    trust.apply(&mut podm)?;
     let mut renamed: Option<Saved> = ctx.saved();
     if let Some(new) = params.name.filter(|new| *new != podm.name) {
         let names = Saved { old: podm.name.clone(), new };
