@@ -7,11 +7,11 @@ SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
 # Commands that `make run` and `make test` need, as command:package.
 NEEDS_RUN := redis-server:redis-server
-NEEDS_TEST := promtool:prometheus jq:jq docker-compose:docker-compose systemd-analyze:systemd
+NEEDS_TEST := promtool:prometheus jq:jq docker-compose:docker-compose systemd-analyze:systemd chromium:chromium
 # Python programs of others that tests run, each in a venv of its own: tests/python/NAME.txt makes target/venv/NAME.
 VENVS := deployment ironic schemathesis sushy
 
-.PHONY: help setup setup-test run scale test control lint ci bench chaos fuzz docs console compose-key
+.PHONY: help setup setup-test run scale test control lint ci bench chaos fuzz docs pictures console console-if-npm compose-key
 
 help: ## list these targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -44,7 +44,7 @@ target/venv/%/ready: tests/python/%.txt
 	@$(@D)/bin/pip install --quiet --disable-pip-version-check -r $<
 	@touch $@
 
-run: setup ## run everything on this machine, with simulated Pod Managers
+run: setup console-if-npm ## run everything on this machine, with simulated Pod Managers
 	$(CARGO) run --locked --bin valence -- up
 
 WORKERS ?= 4
@@ -63,7 +63,7 @@ deploy/compose/secret.key:
 	@openssl rand -base64 32 > $@ && chmod 0444 $@ && echo "made $@: keep a copy, stored credentials cannot be read without it"
 
 # nextest runs the tests where it is there; it knows no doctests, which therefore come first.
-test: setup-test control ## run all tests
+test: setup-test console control ## run all tests
 	$(CARGO) test --locked --doc
 	@if $(CARGO) nextest --version >/dev/null 2>&1; then $(CARGO) nextest run --locked; else $(CARGO) test --locked --lib --bins --tests; fi
 
@@ -96,5 +96,21 @@ fuzz: setup-test ## ask the API more than 10,000 things made of its own descript
 docs: setup-test ## write docs/openapi.json anew
 	VALENCE_UPDATE_DOCS=1 $(CARGO) test --locked --test openapi
 
-console: ## build the web console
-	@echo "there is no web console yet"
+pictures: setup-test console ## draw docs/pictures anew: the console, and the dashboards' data
+	VALENCE_PICTURES=1 $(CARGO) test --locked --test console --test dashboards -- operator live
+
+console: console/dist/index.html ## build the web console (npm); the next build of valence-api has it in it
+
+# A new file where there was none is nothing that cargo looks at: the file that embeds them is touched.
+console/dist/index.html: console/node_modules/.package-lock.json $(shell find console/src console/public console/*.* -type f 2>/dev/null)
+	cd console && npm run build
+	touch src/api/console.rs
+
+console/node_modules/.package-lock.json: console/package-lock.json
+	@command -v npm >/dev/null || { echo "npm is missing: install Node.js 20 or newer, then try again" >&2; exit 1; }
+	cd console && npm ci --no-audit --no-fund
+	touch $@
+
+# Without npm everything runs but the console, whose page then says how to build it.
+console-if-npm:
+	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory console || echo "the web console cannot be built: running without it"; else echo "no npm: running without the web console"; fi

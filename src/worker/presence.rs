@@ -13,6 +13,7 @@ pub(super) fn spawn(worker: &Arc<Worker>, shutdown: &Shutdown) {
     let (worker, token, drained) = (worker.clone(), shutdown.token(), shutdown.drained());
     let started_at = rfc3339(worker.store.clock().now_ms());
     shutdown.spawn("presence", async move {
+        let mut shown = (0, 0);
         loop {
             let presence = workers::Worker {
                 id: worker.id.clone(),
@@ -25,9 +26,7 @@ pub(super) fn spawn(worker: &Arc<Worker>, shutdown: &Shutdown) {
                 started_at: started_at.clone(),
                 draining: token.is_cancelled(),
             };
-            let slots = &crate::observe::metrics::get().work.slots;
-            slots.with_label_values(&["busy"]).set(i64::from(presence.busy));
-            slots.with_label_values(&["free"]).set(i64::from(presence.slots) - i64::from(presence.busy));
+            show(&mut shown, (presence.busy.into(), i64::from(presence.slots) - i64::from(presence.busy)));
             if let Err(error) = announce(&worker, &presence).await {
                 tracing::warn!(%error, "presence not written");
             }
@@ -35,11 +34,20 @@ pub(super) fn spawn(worker: &Arc<Worker>, shutdown: &Shutdown) {
                 break;
             }
         }
+        show(&mut shown, (0, 0));
         if let Err(error) = worker.store.leave(&worker.id).await {
             tracing::debug!(%error, "presence not removed; it lapses");
         }
         Ok::<(), StoreError>(())
     });
+}
+
+/// Shows busy and free slots. As a difference: several workers of one process add up.
+fn show(shown: &mut (i64, i64), now: (i64, i64)) {
+    let slots = &crate::observe::metrics::get().work.slots;
+    slots.with_label_values(&["busy"]).add(now.0 - shown.0);
+    slots.with_label_values(&["free"]).add(now.1 - shown.1);
+    *shown = now;
 }
 
 async fn announce(worker: &Worker, presence: &workers::Worker) -> Result<(), StoreError> {

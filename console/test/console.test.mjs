@@ -1,0 +1,307 @@
+// What an operator relies on, tried in a real browser on a real deployment: VALENCE_CONSOLE_URL is its API, VALENCE_SIM_URLS its
+// simulated Pod Managers (podm0, podm1). Started by tests/console.rs.
+import assert from "node:assert/strict";
+import { after, afterEach, before, beforeEach, test } from "node:test";
+import { start } from "./browser.mjs";
+
+const base = process.env.VALENCE_CONSOLE_URL;
+const sims = (process.env.VALENCE_SIM_URLS ?? "").split(",");
+assert.ok(base, "VALENCE_CONSOLE_URL says where the API is");
+
+const VIEWS = ["", "tasks", "podms", "nodes", "compose", "queues", "dead-letters", "workers", "no-such-view"];
+
+let browser;
+let page;
+let complaints;
+
+before(async () => { browser = await start(); });
+after(async () => { await browser?.close(); });
+beforeEach(async () => {
+  page = await browser.context.newPage();
+  complaints = [];
+  page.on("pageerror", (error) => complaints.push(error.message));
+  // The browser tells of every answer that is an error; what is wrong with the page itself is anything else.
+  page.on("console", (m) => { if (m.type() === "error" && !m.text().startsWith("Failed to load resource")) complaints.push(m.text()); });
+  await page.goto("about:blank");
+});
+afterEach(async () => {
+  await page.close();
+  assert.deepEqual(complaints, [], "the page has no error, and breaks its own Content-Security-Policy nowhere");
+});
+
+async function api(path, method = "GET", body) {
+  const response = await fetch(base + path, {
+    method, headers: { "content-type": "application/json", prefer: "respond-async" },
+    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+  });
+  const text = await response.text();
+  assert.ok(response.ok, `${method} ${path}: ${response.status} ${text}`);
+  return text ? JSON.parse(text) : null;
+}
+
+const submit = (kind, params) => api("/v1/tasks", "POST", { kind, params });
+
+async function until(what, look, limit = 30_000) {
+  const end = Date.now() + limit;
+  for (;;) {
+    const found = await look();
+    if (found) return found;
+    assert.ok(Date.now() < end, `not in time: ${what}`);
+    await new Promise((go) => setTimeout(go, 50));
+  }
+}
+
+const open = async (path) => {
+  await page.goto(`${base}/console/#/${path}`);
+  await page.locator("main h1").waitFor();
+};
+const chip = (word) => page.locator("main h1 .chip", { hasText: new RegExp(`^${word}$`) });
+const answer = (name) => page.getByRole("dialog").getByRole("button", { name, exact: true });
+
+test("a node is composed from a flavor, placed by Valence, and its task followed to its end", async () => {
+  await api("/v1/flavors", "POST", { name: "small", properties: { memory: { capacity_mib: "1024" } } });
+  await until("the flavor is there", async () => (await api("/v1/flavors")).length > 0);
+  await open("compose");
+  await page.getByLabel("Name", { exact: true }).fill("from-flavor");
+  await page.getByLabel("Flavor").selectOption({ label: "small" });
+  await page.getByRole("button", { name: "Compose", exact: true }).click();
+  await page.waitForURL(/#\/tasks\//);
+  await chip("completed").waitFor();
+  const nodes = await api("/v1/nodes");
+  assert.ok(nodes.some((n) => n.name === "from-flavor"));
+  await open("nodes");
+  await page.getByRole("link", { name: "from-flavor" }).click();
+  await page.getByText("redfish/v1/Nodes").first().waitFor();
+});
+
+test("a node is composed at the Pod Manager that was chosen, and deleted again", async () => {
+  await open("compose");
+  await page.getByLabel("Name", { exact: true }).fill("at-podm1");
+  await page.getByLabel("Flavor").selectOption("");
+  await page.getByLabel("Memory, MiB").fill("1024");
+  await page.getByLabel("Pod Manager").selectOption({ label: "podm1 (online)" });
+  await page.getByRole("button", { name: "Compose", exact: true }).click();
+  await chip("completed").waitFor();
+  const node = (await api("/v1/nodes")).find((n) => n.name === "at-podm1");
+  const podm = (await api("/v1/pod_managers")).find((p) => p.name === "podm1");
+  assert.equal(node.podm_id, podm.uuid);
+  await open(`nodes/${node.uuid}`);
+  await page.getByRole("button", { name: "Delete" }).click();
+  await answer("Delete the node").click();
+  await page.waitForURL(/#\/tasks\//);
+  await chip("completed").waitFor();
+  assert.ok(!(await api("/v1/nodes")).some((n) => n.uuid === node.uuid));
+});
+
+test("an impossible request is refused with the API's own words, and nothing is sent twice", async () => {
+  await open("compose");
+  await page.getByLabel("Name", { exact: true }).fill("x");
+  const keys = [];
+  await page.route("**/v1/nodes", async (route) => {
+    keys.push(route.request().headers()["idempotency-key"]);
+    await route.fulfill({ status: 400, contentType: "application/json", body: JSON.stringify({ detail: "no such flavor", status: 400 }) });
+  });
+  const button = page.getByRole("button", { name: "Compose", exact: true });
+  await button.click();
+  await page.getByRole("alert").getByText("no such flavor").waitFor();
+  await button.click();
+  await until("the second request", async () => keys.length === 2);
+  assert.ok(keys[0] && keys[0] === keys[1], "the same form sent again is the same request");
+});
+
+test("a running task is cancelled", async () => {
+  const { id } = await submit("sleep", { ms: 600_000, steps: 1 });
+  await open("tasks");
+  await page.locator(`a[href="#/tasks/${id}"]`).click();
+  await page.getByRole("button", { name: "Cancel", exact: true }).click();
+  await answer("Cancel the task").click();
+  await chip("cancelled").waitFor();
+  assert.equal((await api(`/v1/tasks/${id}`)).state, "cancelled");
+});
+
+test("a dead letter is redriven, alone and with all others", async () => {
+  const { id } = await submit("sleep", { ms: 1, steps: 1, fail: true });
+  const failures = async () => (await api(`/v1/tasks/${id}`)).history.filter((h) => h.state === "failed").length;
+  await until("it has failed", async () => (await failures()) === 1);
+  await open("dead-letters");
+  await page.getByRole("row", { name: new RegExp(id.slice(-10)) }).getByRole("button", { name: /Redrive/ }).click();
+  await until("it has failed again", async () => (await failures()) === 2);
+  await open("dead-letters?kind=sleep");
+  await page.getByRole("button", { name: "Redrive all that fit" }).click();
+  await page.getByRole("dialog").getByText("Redrive 1 dead letter?").waitFor();
+  await answer("Redrive").click();
+  await until("it has failed a third time", async () => (await failures()) === 3);
+});
+
+test("a Pod Manager is cordoned and uncordoned", async () => {
+  await open("podms");
+  const card = page.getByRole("region", { name: "Pod Manager podm0" });
+  await card.getByRole("button", { name: "Cordon" }).click();
+  await answer("Cordon").click();
+  await card.getByText("cordoned", { exact: true }).waitFor();
+  const podm = async () => (await api("/v1/pod_managers")).find((p) => p.name === "podm0");
+  assert.equal((await podm()).cordoned, true);
+  await card.getByRole("button", { name: "Uncordon" }).click();
+  await until("it takes work again", async () => !(await podm()).cordoned);
+  await card.getByRole("button", { name: "Cordon" }).waitFor();
+});
+
+test("a queue is paused, which the overview says, and resumed", async () => {
+  await open("queues");
+  await page.getByRole("button", { name: "Pause network" }).click();
+  await answer("Pause").click();
+  await page.getByRole("button", { name: "Resume network" }).waitFor();
+  await open("");
+  await page.locator("#attention").getByText("Queue network is paused").waitFor();
+  await open("queues");
+  await page.getByRole("button", { name: "Resume network" }).click();
+  await page.getByRole("button", { name: "Pause network" }).waitFor();
+});
+
+test("changes arrive as they happen, not only when the page asks", async () => {
+  const { id } = await submit("sleep", { ms: 600_000, steps: 1 });
+  await open(`tasks/${id}`);
+  await chip("running").waitFor();
+  await page.getByText("live", { exact: true }).waitFor();
+  // From here on the task cannot be read any more: what is shown comes with the event.
+  await page.route(`**/v1/tasks/${id}`, (route) => route.abort());
+  await api(`/v1/tasks/${id}/cancel`, "POST");
+  await chip("cancelled").waitFor();
+});
+
+test("the stream is resumed where it ended, and after a reset all is read anew", async () => {
+  const positions = [];
+  await page.route("**/v1/events", async (route) => {
+    positions.push(route.request().headers()["last-event-id"]);
+    const body = positions.length === 1
+      ? "id: 7-3\n\n"
+      : 'id: 7-4\nevent: reset\ndata: {"detail":"read anew"}\n\n';
+    await route.fulfill({ status: 200, contentType: "text/event-stream", body });
+  });
+  // Flavors are read every 30 seconds, and no task's change is of interest to them.
+  let read = 0;
+  await page.route("**/v1/flavors", (route) => { read += 1; return route.continue(); });
+  await open("compose");
+  await until("a second connection", async () => positions.length >= 2);
+  assert.deepEqual(positions.slice(0, 2), [undefined, "7-3"]);
+  await until("flavors are read anew", async () => read > 1, 10_000);
+});
+
+test("a stuck Pod Manager is the first thing on the overview, with the reason", async () => {
+  const podm = (await api("/v1/pod_managers")).find((p) => p.name === "podm1");
+  const faults = (list) => fetch(`${sims[1]}/sim/faults`, { method: "PUT", headers: { "content-type": "application/json" }, body: JSON.stringify(list) });
+  assert.ok((await faults([{ hang: true }])).ok);
+  const ids = [];
+  try {
+    for (let n = 0; n < 6; n += 1) ids.push((await api("/v1/nodes", "POST", { name: `stuck${n}`, podm_id: podm.uuid })).id);
+    await open("");
+    const first = page.locator("#attention li").first();
+    await first.getByText(/Pod Manager podm1.* is (stuck|slow): /).waitFor({ timeout: 60_000 });
+    await first.getByRole("link").click();
+    const card = page.getByRole("region", { name: /^Pod Manager/ }).first();
+    assert.equal(await card.getAttribute("aria-label"), "Pod Manager podm1", "the worst stands first");
+    await card.getByText(/wait/).first().waitFor();
+    await card.getByText(/held by/).click();
+    const holder = await card.locator("details a").first().getAttribute("href");
+    assert.ok(ids.includes(holder.split("/").pop()), "it says which tasks are in its gate");
+    // A waiting task says who is in its way.
+    const waiting = await until("a task waits", async () => (await api(`/v1/tasks?state=waiting&podm_id=${podm.uuid}`)).tasks[0]);
+    await open(`tasks/${waiting.id}`);
+    await page.getByText("In its way:").waitFor();
+  } finally {
+    await faults([]);
+    for (const id of ids) await fetch(`${base}/v1/tasks/${id}/cancel`, { method: "POST" });
+  }
+});
+
+test("every view fits a screen 360 pixels wide, and its menu opens", async () => {
+  const { id } = await submit("sleep", { ms: 1, steps: 1, fail: true });
+  await page.setViewportSize({ width: 360, height: 740 });
+  for (const view of [...VIEWS, `tasks/${id}`]) {
+    await open(view);
+    await page.waitForLoadState("load");
+    await page.locator(".loading").first().waitFor({ state: "detached" });
+    const width = await page.evaluate(() => document.documentElement.scrollWidth);
+    assert.ok(width <= 360, `${view || "overview"} is ${width} pixels wide`);
+  }
+  await page.getByRole("button", { name: "Menu" }).click();
+  await page.getByRole("link", { name: "Workers", exact: true }).click();
+  await page.getByRole("heading", { name: "Workers", level: 1 }).waitFor();
+  await until("the menu is closed", async () => (await page.getByRole("button", { name: "Menu" }).getAttribute("aria-expanded")) === "false");
+});
+
+test("a node is composed and a task cancelled with the keyboard alone, and the focus is always seen", async () => {
+  await open("");
+  const press = (key) => page.keyboard.press(key);
+  const at = () => page.evaluate(() => {
+    const e = document.activeElement;
+    return { out: e === document.body, text: (e.textContent ?? "").trim(), label: e.labels?.[0]?.textContent ?? "", outline: getComputedStyle(e).outlineStyle };
+  });
+  const tabTo = async (what, fits) => {
+    for (let n = 0; n < 80; n += 1) {
+      await press("Tab");
+      const now = await at();
+      // Behind the last element the focus is at the browser for one step.
+      if (now.out) continue;
+      assert.notEqual(now.outline, "none", `the focus is not seen on: ${now.text || now.label}`);
+      if (fits(now)) return;
+    }
+    assert.fail(`${what} is not reached with Tab`);
+  };
+  await page.reload();
+  await page.locator("main h1").waitFor();
+  await tabTo("the way to the content", (e) => e.text === "To the content");
+  await tabTo("Compose", (e) => e.text === "Compose");
+  await press("Enter");
+  await page.getByRole("heading", { name: "Compose a node" }).waitFor();
+  await page.getByLabel("Flavor").waitFor();
+  await tabTo("the name", (e) => e.label === "Name");
+  await page.keyboard.type("by-keyboard");
+  await press("Enter");
+  await page.waitForURL(/#\/tasks\//);
+  await chip("completed").waitFor();
+
+  const { id } = await submit("sleep", { ms: 600_000, steps: 1 });
+  await open(`tasks/${id}`);
+  await chip("running").waitFor();
+  await tabTo("Cancel", (e) => e.text === "Cancel");
+  await press("Enter");
+  await page.getByRole("dialog").waitFor();
+  await press("Escape");
+  await page.getByRole("dialog").waitFor({ state: "detached" });
+  await until("the focus goes back to where it was", async () => (await at()).text === "Cancel");
+  await press("Enter");
+  await tabTo("the answer", (e) => e.text === "Cancel the task");
+  await press("Enter");
+  await chip("cancelled").waitFor();
+});
+
+test("a view says that it loads, that there is nothing, and what went wrong, with a way on", async () => {
+  let let_through;
+  const held = new Promise((go) => { let_through = go; });
+  await page.route("**/v1/workers", async (route) => { await held; await route.fulfill({ json: { workers: [] } }); });
+  await page.goto(`${base}/console/#/workers`);
+  await page.locator(".loading[role=status]").waitFor();
+  let_through();
+  await page.getByText("No worker lives").waitFor();
+  await page.unroute("**/v1/workers");
+  await page.route("**/v1/workers", (route) => route.abort());
+  await page.reload();
+  await page.getByRole("alert").getByText("The API cannot be reached.").waitFor();
+  await page.unroute("**/v1/workers");
+  await page.getByRole("button", { name: "Try again" }).click();
+  await page.getByRole("table", { name: "Live workers" }).waitFor();
+});
+
+test("colours follow the system and are kept when chosen", async () => {
+  const theme = () => page.evaluate(() => document.documentElement.dataset.theme);
+  await page.emulateMedia({ colorScheme: "dark" });
+  await open("");
+  assert.equal(await theme(), "dark");
+  await page.getByRole("button", { name: "Use light colours" }).click();
+  assert.equal(await theme(), "light");
+  await page.reload();
+  await page.locator("main h1").waitFor();
+  assert.equal(await theme(), "light");
+  await page.evaluate(() => localStorage.clear());
+});
