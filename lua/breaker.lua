@@ -12,7 +12,8 @@
 -- Keeps     while it is open, news of requests sent before is ignored; half-open, the first news decides
 -- Cost      1 key; 6 when the circuit opens or closes
 -- Callers   store::gates
--- Failures that open the circuit, when they are at least half of what was asked within the window.
+-- Failures that open the circuit, in a row or as at least half of what was asked within the window. A row counts whatever was answered
+-- before it: who has read much of a Pod Manager just before it falls silent does not keep the circuit closed.
 local ENOUGH = 5
 -- How long it stays open, ms: at first, and at most after a probe has failed again and again.
 local FIRST, LONGEST = 5000, 60000
@@ -22,9 +23,11 @@ local podm, good, bad, asked = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), to
 local key = breaker_key(podm)
 local limits = { match(ARGV[7], '^(%d+) (%d+)$') }
 local gates = { ['podm:' .. podm .. ':w'] = limits[1], ['podm:' .. podm .. ':r'] = limits[2] }
-local b = call('HMGET', key, 'until', 'wait', 'since', 'calls', 'fails', 'later')
-local open, wait, since, calls, fails, later = unpack(b)
+local b = call('HMGET', key, 'until', 'wait', 'since', 'calls', 'fails', 'later', 'row')
+local open, wait, since, calls, fails, later, row = unpack(b)
 open, wait, since, later = tonumber(open), tonumber(wait), tonumber(since), tonumber(later)
+-- The answers came before the failures: those are told at once.
+row = (good > 0 and 0 or tonumber(row) or 0) + bad
 calls, fails = (tonumber(calls) or 0) + good + bad, (tonumber(fails) or 0) + bad
 
 local function keep_out(from_now)
@@ -49,14 +52,14 @@ if open then
   if open <= NOW and bad > 0 then
     open_for(math.min(2 * (wait or FIRST), LONGEST))
   elseif open <= NOW and good > 0 then
-    call('HDEL', key, 'until', 'wait', 'probe', 'probe_end', 'since', 'calls', 'fails', 'later', 'why')
+    call('HDEL', key, 'until', 'wait', 'probe', 'probe_end', 'since', 'calls', 'fails', 'row', 'later', 'why')
     fails, state = 0, 'closed'
     for name, limit in pairs(gates) do wake(name, limit) end
   end
 elseif since or bad > 0 then
-  if not since or NOW - since > WINDOW then since, calls, fails = NOW, good + bad, bad end
-  call('HSET', key, 'since', since, 'calls', calls, 'fails', fails)
-  if fails >= ENOUGH and 2 * fails >= calls and bad > 0 then state = open_for(FIRST) end
+  if not since or NOW - since > WINDOW then since, calls, fails, row = NOW, good + bad, bad, bad end
+  call('HSET', key, 'since', since, 'calls', calls, 'fails', fails, 'row', row)
+  if bad > 0 and (row >= ENOUGH or (fails >= ENOUGH and 2 * fails >= calls)) then state = open_for(FIRST) end
 end
 if state == 'open' or since then call('PEXPIRE', key, 86400000) end
 flush()

@@ -166,6 +166,14 @@ async fn a_pod_manager_that_mostly_answers_keeps_its_circuit_closed() {
 }
 
 #[tokio::test]
+async fn a_busy_pod_manager_that_falls_silent_opens_its_circuit_at_the_fifth_failure_in_a_row() {
+    let e = Engine::start(1).await;
+    assert!(!report(&e, 1_000, 1, None).await, "answers told with the first failure came before it");
+    assert!(!report(&e, 1_000, 4, None).await, "an answer ends the row");
+    assert!(report(&e, 0, 1, None).await);
+}
+
+#[tokio::test]
 async fn what_a_pod_manager_asks_for_is_honoured_by_every_worker_and_every_read() {
     let e = Engine::start(1).await;
     report(&e, 0, 1, Some(Duration::from_secs(40))).await;

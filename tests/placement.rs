@@ -20,6 +20,7 @@ use valence::model::podm::{Podm, PodmStatus, Policy};
 use valence::placement::{Request, decide};
 use valence::sim::SimConfig;
 use valence::store::Store;
+use valence::store::gates::Gatekeeper;
 use valence::store::record::TaskRecord;
 use valence::store::records::{Collection, Writer};
 use valence::store::reservations::Reserved;
@@ -100,8 +101,10 @@ fn any_candidate() -> impl Strategy<Value = Candidate> {
     let driver = prop_oneof![4 => Just("redfishv1"), 1 => Just("telepathy")];
     let shapes = prop::option::weighted(0.8, prop::collection::btree_map(1..5_u32, 0..4_u32, 0..4));
     let held = prop::collection::vec((0..4_usize, 0..3_u64, prop::bool::ANY), 0..6);
-    (policy, status, driver, shapes, held, 0..9_u64, prop::option::of(1..100_000_u64)).prop_map(
-        |((cordoned, draining, weight, labelled), status, driver, shapes, held, in_flight, compose_ms)| {
+    let known = (policy, status, driver, shapes, held, 0..9_u64, prop::option::of(1..100_000_u64));
+    let shut = prop_oneof![4 => Just(0), 1 => Just(NOW - 1), 1 => Just(NOW + 1)];
+    (known, shut).prop_map(
+        |(((cordoned, draining, weight, labelled), status, driver, shapes, held, in_flight, compose_ms), shut_ms)| {
             let labels = if labelled { BTreeMap::from([("zone".into(), "a".into())]) } else { BTreeMap::new() };
             let policy = Policy { cordoned, draining, weight, labels, ..Policy::default() };
             let uuid = new_record_id();
@@ -119,7 +122,8 @@ fn any_candidate() -> impl Strategy<Value = Candidate> {
                     Some(Reservation { task: format!("{n}{done}"), shape: keys.get(n)?.clone(), until_ms, done_ms })
                 })
                 .collect();
-            Candidate { site, in_flight, reservations, compose_ms, ..Candidate::default() }.with_inventory(inventory)
+            Candidate { site, in_flight, reservations, shut_ms, compose_ms, ..Candidate::default() }
+                .with_inventory(inventory)
         },
     )
 }
@@ -159,6 +163,7 @@ proptest! {
             prop_assert!(!request.excluded.contains(&podm_id));
             prop_assert!(hints.podm_ids.is_empty() || hints.podm_ids.contains(&podm_id));
             prop_assert!(!chosen.site.policy.cordoned && !chosen.site.policy.draining);
+            prop_assert!(chosen.shut_ms <= NOW);
             prop_assert!(chosen.site.status != PodmStatus::Offline && chosen.site.driver == "redfishv1");
             if let Some(inventory) = &chosen.inventory {
                 let of = inventory.shapes.iter().find(|s| shape_key(s) == shape).unwrap();
@@ -310,6 +315,31 @@ async fn where_nothing_is_free_the_error_says_why_by_counts_and_no_pod_manager_i
     // Hardware that was given back since the count makes the count doubtful: then the Pod Manager is asked.
     plant.store.hardware_freed(&ids[1]).await.unwrap();
     assert_eq!(where_is(&plant.run("node.place", wanted, None, None).await), ids[1]);
+}
+
+#[tokio::test]
+async fn a_node_is_placed_past_an_open_circuit_and_waits_only_where_no_other_is_left() {
+    let plant = Plant::start(quick(2)).await;
+    let ids = podm_ids(&plant);
+    // The second is not counted, so the first is taken while its circuit is closed.
+    count_hardware(&plant.store, &ids[0], vec![shape(8, 4)]).await;
+    let gates = Gatekeeper::new(&plant.store);
+    let shut = async |id: &str| gates.report(id, 0, 1, Some(Duration::from_secs(60)), "answered 503").await.unwrap();
+    shut(&ids[0]).await;
+    let task = place(&plant, json!({})).await;
+    assert_eq!(where_is(&task), ids[1]);
+    assert_eq!(task.body.result["placement"]["filtered"], json!({"circuit_open": 1}));
+    let only_first = json!({"name": "n", "hints": {"podm_ids": [ids[0]]}});
+    let id = plant.submit("node.place", only_first, None, None).await;
+    support::wait::until("it waits for the circuit", async || {
+        let task = plant.store.task(id).await.unwrap().unwrap();
+        let why = task.field("why").unwrap_or_default().to_owned();
+        if why.contains("open circuit") { Ok(()) } else { Err((task.state, why)) }
+    })
+    .await;
+    let key = format!("vl:{{b00}}:breaker:{}", ids[0]);
+    let _closed: i64 = plant.redis.command(&["DEL", &key]).await;
+    assert_eq!(where_is(&plant.done(id).await), ids[0]);
 }
 
 #[tokio::test]

@@ -1,4 +1,5 @@
-//! The Pod Managers that a node may be placed at, as last read: records without credentials, inventories, what is in flight, reservations.
+//! The Pod Managers that a node may be placed at, as last read: records without credentials, inventories, what is in flight, circuits,
+//! reservations.
 //!
 //! One read of all of them serves every placement of the process for a moment ([`FRESH`]), so that a decision costs no round trip a
 //! candidate. What a process reserves itself it sees at once; what another one reserves it sees with the next read, or when a
@@ -29,6 +30,9 @@ struct Held {
     began: Option<Instant>,
     candidates: Vec<Candidate>,
 }
+
+/// What is read beside a record and its inventory: reservations, changes that run, changes that wait, until when the circuit is open.
+type Read = (HashMap<String, String>, u64, u64, (Option<u64>, Option<u64>));
 
 impl Store {
     /// Reads the candidates, unless a read that began at or after `not_before` is held.
@@ -74,20 +78,21 @@ impl Store {
             pipe.hgetall(keys::of(bucket, &format!("reserved:{id}")));
             pipe.zcard(keys::of(bucket, &format!("gate:{gate}")));
             pipe.zcard(keys::of(bucket, &format!("gatewait:{gate}")));
+            pipe.cmd("HMGET").arg(keys::of(bucket, &format!("breaker:{id}"))).arg(&["until", "later"]);
         }
         let replies: Vec<redis::Value> = pipe.query_async(&mut self.redis().shared()).await?;
         let corrupt = |e: redis::ParsingError| StoreError::corrupt("a reservation", e);
         let mut candidates = Vec::with_capacity(sites.len());
-        for ((site, inventory), reply) in sites.into_iter().zip(inventories).zip(replies.chunks(3)) {
+        for ((site, inventory), reply) in sites.into_iter().zip(inventories).zip(replies.chunks(4)) {
             let reply = redis::Value::Array(reply.to_vec());
-            let (fields, held, waiting): (HashMap<String, String>, u64, u64) =
-                redis::from_redis_value(reply).map_err(corrupt)?;
+            let (fields, held, waiting, (until, later)): Read = redis::from_redis_value(reply).map_err(corrupt)?;
             let number = |name: &str| fields.get(name).and_then(|n| n.parse::<u64>().ok());
             let known = Candidate {
                 site,
                 in_flight: held + waiting,
                 reservations: parse(&fields),
                 freed_ms: number("!freed").unwrap_or(0),
+                shut_ms: until.max(later).unwrap_or(0),
                 compose_ms: number("!took"),
                 ..Candidate::default()
             };

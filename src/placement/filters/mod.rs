@@ -1,6 +1,7 @@
 //! Who cannot: one rule a file, each with a word that explanations count by. The first that refuses names the reason.
 
 mod capacity;
+mod circuit;
 mod driver;
 mod excluded;
 mod hints;
@@ -12,8 +13,17 @@ use super::request::Request;
 use crate::model::placement::Candidate;
 
 /// Every reason there is, in the order in which it is looked for.
-pub const REASONS: [&str; 8] =
-    ["excluded", "not_allowed", "cordoned", "offline", "cannot_compose", "no_devices", "too_small", "full"];
+pub const REASONS: [&str; 9] = [
+    "excluded",
+    "not_allowed",
+    "cordoned",
+    "offline",
+    "cannot_compose",
+    "no_devices",
+    "too_small",
+    "full",
+    "circuit_open",
+];
 
 /// What room a request finds, when nobody refuses it.
 ///
@@ -25,5 +35,8 @@ pub(super) fn pass(request: &Request, candidate: &Candidate, now_ms: u64) -> Res
     open::pass(candidate)?;
     online::pass(candidate)?;
     let can = driver::pass(request, candidate)?;
-    capacity::pass(request, candidate, can, now_ms)
+    let room = capacity::pass(request, candidate, can, now_ms)?;
+    // Last: what is counted here might do it once its circuit closes.
+    circuit::pass(candidate, now_ms)?;
+    Ok(room)
 }

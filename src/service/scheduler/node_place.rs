@@ -6,7 +6,7 @@
 //! reservation stays until it lapses.
 
 use std::hash::{Hash, Hasher};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -26,6 +26,8 @@ use crate::store::records::Collection;
 
 /// Attempts of a compose while there are other candidates to try.
 const CHILD_ATTEMPTS: u32 = 3;
+/// Between two looks at whether a circuit has closed.
+const CIRCUIT_CHECK: Duration = Duration::from_secs(1);
 
 /// The candidate that is being tried.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -196,6 +198,10 @@ async fn choose(ctx: &Context, tried: &[Tried]) -> Result<Choice, Verdict> {
         }
         _ => {
             placement.filtered.keys().filter(|reason| *reason != "excluded").for_each(|reason| count(reason));
+            if placement.filtered.contains_key("circuit_open") {
+                let why = "every Pod Manager that could take the node has an open circuit".to_owned();
+                return Err(Verdict::Park { after: CIRCUIT_CHECK, why });
+            }
             // That those which might do it are away at once may pass; that each is full or refused does not.
             let passes = tried.is_empty() && wish::only_away(&placement.filtered);
             let problem = wish::nowhere(&placement, tried);

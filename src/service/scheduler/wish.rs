@@ -50,6 +50,7 @@ fn words(reason: &str) -> Option<&str> {
         "no_devices" => "of a driver that gives no PCI devices",
         "too_small" => "without hardware that fits",
         "full" => "with all hardware that fits taken or reserved",
+        "circuit_open" => "with an open circuit",
         other => other,
     })
 }
