@@ -278,6 +278,23 @@ async fn a_place_that_comes_free_while_draining_goes_to_the_removal_behind_those
     e.assert_at_rest().await;
 }
 
+#[tokio::test]
+async fn whoever_has_its_turn_and_must_wait_elsewhere_lets_the_next_have_it() {
+    let e = Engine::start(1).await;
+    put(&e, 1, "node:n1=1").await;
+    e.claim("w1").await;
+    put(&e, 1, "podm:p1:w=1").await;
+    let held = e.claim("w1").await;
+    let first = put(&e, 1, "podm:p1:w=1 node:n1=1").await[0];
+    wait::until("the next is accepted after it", async || e.store.clock().now_ms() > first.created_ms()).await;
+    let next = put(&e, 1, "podm:p1:w=1").await[0];
+    assert!(e.claim_n("w1", 10).await.is_empty());
+    e.settle(&held, Outcome::Completed).await;
+    let went: Vec<TaskId> = e.claim_n("w1", 10).await.iter().map(|c| c.id).collect();
+    assert_eq!(went, [next], "the place is not left free while the first waits for its node");
+    assert_eq!(e.state(first).await, "waiting");
+}
+
 async fn of(e: &Engine, caller: &str, n: usize, lane: &str, gates: &str) -> Vec<TaskId> {
     let mut tasks = Vec::new();
     for _ in 0..n {
