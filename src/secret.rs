@@ -47,8 +47,11 @@ pub struct SecretKey {
 /// The keys as the file last had them.
 struct Keys {
     all: Vec<Key>,
-    read_at: Option<SystemTime>,
+    read_at: Option<Stamp>,
 }
+
+/// What tells a file from the one that stood in its place before: two changes can fall into one tick of its clock.
+type Stamp = (SystemTime, u64, u64);
 
 struct Key {
     id: String,
@@ -64,7 +67,7 @@ impl std::fmt::Debug for SecretKey {
 }
 
 impl Keys {
-    fn of(file: &KeyFile, read_at: Option<SystemTime>) -> Option<Self> {
+    fn of(file: &KeyFile, read_at: Option<Stamp>) -> Option<Self> {
         let all: Option<Vec<Key>> = file.keys.iter().map(|bytes| Key::new(bytes)).collect();
         Some(Self { all: all.filter(|all| !all.is_empty())?, read_at })
     }
@@ -101,8 +104,9 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|b| format!("{b:02x}")).collect()
 }
 
-fn changed_at(file: &Path) -> Option<SystemTime> {
-    std::fs::metadata(file).and_then(|m| m.modified()).ok()
+fn changed_at(file: &Path) -> Option<Stamp> {
+    use std::os::unix::fs::MetadataExt;
+    std::fs::metadata(file).and_then(|m| Ok((m.modified()?, m.ino(), m.size()))).ok()
 }
 
 impl SecretKey {
@@ -124,7 +128,7 @@ impl SecretKey {
         Self::of(file, &made, changed_at(file))
     }
 
-    fn of(file: &Path, keys: &KeyFile, at: Option<SystemTime>) -> Result<Self, SecretError> {
+    fn of(file: &Path, keys: &KeyFile, at: Option<Stamp>) -> Result<Self, SecretError> {
         let keys = Keys::of(keys, at).ok_or_else(|| fail(file, "no usable key"))?;
         Ok(Self { file: Some(file.to_owned()), keys: RwLock::new(Arc::new(keys)) })
     }

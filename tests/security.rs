@@ -488,7 +488,7 @@ async fn a_pod_managers_url_leads_neither_to_this_machine_nor_to_a_metadata_serv
         }
     }
     for url in [
-        format!("file:///etc/passwd"),
+        "file:///etc/passwd".to_owned(),
         format!("gopher://127.0.0.1:{port}/"),
         format!("ftp://10.0.0.1:{port}/"),
         format!("https://user@127.0.0.1:{port}/"),

@@ -109,7 +109,7 @@ async fn register(store: &Store) -> anyhow::Result<()> {
 
 /// A request for a small or, one time in three, a larger system.
 fn request(turn: usize) -> anyhow::Result<Request> {
-    let cores = if turn % 3 == 0 { "16" } else { "8" };
+    let cores = if turn.is_multiple_of(3) { "16" } else { "8" };
     let wanted = serde_json::from_value(json!({"processor": {"total_cores": cores}}))?;
     let request = Request::new(&wanted, Hints::default()).map_err(anyhow::Error::msg)?;
     Ok(Request { seed: u64::try_from(turn)?, ..request })
