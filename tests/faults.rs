@@ -202,9 +202,10 @@ fn machine_lost<'a>(plant: &'a Plant, _: &'a str, task: &'a TaskRecord) -> matri
     Box::pin(pool::assert_machine(plant, usize::from(task.state.as_str() != "completed"), 1))
 }
 
-/// One choice of blocks, so that every cell makes the same calls.
+/// One choice of blocks, and a system that stands at once, so that every cell makes the same calls: it starts by itself, and how often it
+/// is looked at meanwhile would be up to the clock.
 fn of_blocks() -> SimConfig {
-    SimConfig { flavour: SimFlavour::Composition, systems: 1, ..quick() }
+    SimConfig { flavour: SimFlavour::Composition, systems: 1, assemble_time: Duration::ZERO, ..quick() }
 }
 
 /// The same on a Pod Manager that composes of blocks: what is reserved is looked at too.

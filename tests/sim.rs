@@ -246,33 +246,46 @@ async fn an_assembly_can_be_made_to_fail() {
     assert_eq!(reset.status(), StatusCode::NO_CONTENT, "a failed node can be reset");
 }
 
+/// A Pod Manager with one system and task monitors.
+async fn monitored(assemble_time: Duration, monitor_keep: Duration) -> Sim {
+    let config = SimConfig { task_monitors: true, systems: 1, assemble_time, monitor_keep, ..SimConfig::default() };
+    Sim::start(config).await
+}
+
+const NEVER: Duration = Duration::from_secs(3600);
+const SOON: Duration = Duration::from_millis(1);
+
 #[tokio::test]
 async fn a_long_operation_answers_through_its_monitor() {
-    let config = SimConfig {
-        task_monitors: true,
-        systems: 1,
-        assemble_time: Duration::from_millis(100),
-        monitor_keep: Duration::from_millis(100),
-        ..SimConfig::default()
-    };
-    let sim = Sim::start(config).await;
+    let sim = monitored(NEVER, NEVER).await;
+    let accepted = sim.post(ALLOCATE, json!({})).await;
+    assert_eq!(accepted.status(), StatusCode::ACCEPTED);
+    assert!(accepted.headers().contains_key("retry-after"));
+    let monitor = path_of(&accepted);
+    let task: Value = accepted.json().await.unwrap();
+    assert_eq!((&task["TaskState"], &task["TaskMonitor"]), (&json!("Running"), &json!(monitor)));
+    assert_eq!(sim.get(&monitor).await.status(), StatusCode::ACCEPTED);
+
+    let sim = monitored(SOON, NEVER).await;
     for final_status in [StatusCode::CREATED, StatusCode::CONFLICT] {
         let accepted = sim.post(ALLOCATE, json!({})).await;
         assert_eq!(accepted.status(), StatusCode::ACCEPTED);
-        assert!(accepted.headers().contains_key("retry-after"));
         let monitor = path_of(&accepted);
-        let task: Value = accepted.json().await.unwrap();
-        assert_eq!((&task["TaskState"], &task["TaskMonitor"]), (&json!("Running"), &json!(monitor)));
-        assert_eq!(sim.get(&monitor).await.status(), StatusCode::ACCEPTED);
         until("the operation is over", async || sim.get(&monitor).await.status() != StatusCode::ACCEPTED).await;
         let done = sim.get(&monitor).await;
         assert_eq!(done.status(), final_status);
         if final_status == StatusCode::CREATED {
             assert_eq!(sim.get(&path_of(&done)).await.status(), StatusCode::OK);
         }
+    }
+
+    let sim = monitored(SOON, SOON).await;
+    for state in ["Completed", "Exception"] {
+        let accepted = sim.post(ALLOCATE, json!({})).await;
+        let monitor = path_of(&accepted);
+        let task: Value = accepted.json().await.unwrap();
         until("the monitor is gone", async || sim.get(&monitor).await.status() == StatusCode::NOT_FOUND).await;
-        let state = &sim.json(task["@odata.id"].as_str().unwrap()).await["TaskState"];
-        assert_eq!(state, if final_status == StatusCode::CREATED { "Completed" } else { "Exception" });
+        assert_eq!(sim.json(task["@odata.id"].as_str().unwrap()).await["TaskState"], state);
     }
 }
 

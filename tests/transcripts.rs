@@ -57,12 +57,7 @@ const GENERIC: &[Meant] = &[
         "a request that cannot be met is the client's fault, not ours",
     ),
     meant("051-podm-create-unreachable", 200, "", OFFLINE),
-    meant(
-        "052-podm-create-unreachable-expether",
-        404,
-        "Unsupported Driver Specified",
-        "expether Pod Managers are not served yet",
-    ),
+    meant("052-podm-create-unreachable-expether", 200, "", OFFLINE),
     meant(
         "060-node-register-missing",
         404,
