@@ -74,30 +74,20 @@ async fn podm_is_online(d: &Deployment) {
     .await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn on_a_cluster_tasks_survive_a_failover_and_moved_slots() {
-    let mut cluster = Cluster::start().await;
+#[tokio::test]
+async fn on_a_cluster_of_three_primaries_tasks_of_every_bucket_and_the_main_job_are_done() {
+    let cluster = Cluster::start().await;
     let url = cluster.url();
     let d = Deployment::start(shape(&url, &["--buckets", "16", "--lease", "3s"])).await;
     let ready = d.get("/readyz").await;
     assert_eq!((&ready["redis"]["topology"], &ready["redis"]["primaries"]), (&json!("cluster"), &json!(3)), "{ready}");
     assert_eq!(ready["redis"]["role"], "master", "{ready}");
     podm_is_online(&d).await;
-    a_node_is_composed(&d, "before").await;
-    let mut ids = accepted(&d, "first", 60).await;
-    let (from, to) = (cluster.primary_of("vl:{b00}:live"), cluster.primary_of("vl:{b01}:live"));
-    let to = if from == to { cluster.primary_of("vl:{b03}:live") } else { to };
-    let (more, ()) = tokio::join!(accepted(&d, "moved", 120), async {
-        tokio::task::block_in_place(|| cluster.move_slots(from, to, 2000));
-    });
-    ids.extend(more);
+    a_node_is_composed(&d, "web").await;
+    let ids = accepted(&d, "first", 100).await;
+    let buckets: BTreeSet<&str> = ids.iter().map(|id| &id[34..]).collect();
+    assert!(buckets.len() > 8, "{buckets:?}");
     all_completed(&d, &ids).await;
-    let gone = cluster.primary_of("vl:{b00}:live");
-    cluster.servers[gone].kill();
-    let more = accepted(&d, "failover", 60).await;
-    ids.extend(more);
-    all_completed(&d, &ids).await;
-    a_node_is_composed(&d, "after").await;
 }
 
 #[tokio::test]

@@ -105,35 +105,6 @@ impl Cluster {
         let hosts: Vec<String> = self.servers.iter().map(|s| format!("127.0.0.1:{}", s.port)).collect();
         format!("redis-cluster://{}", hosts.join(","))
     }
-
-    /// The index of a primary that serves a slot of the key's.
-    pub fn primary_of(&mut self, key: &str) -> usize {
-        let slot: u32 = self.servers[0].cli(&["CLUSTER", "KEYSLOT", key]).trim().parse().unwrap();
-        (0..self.servers.len())
-            .find(|i| {
-                let server = &mut self.servers[*i];
-                let own = if server.is_primary() { server.cli(&["CLUSTER", "NODES"]) } else { String::new() };
-                own.lines().filter(|l| l.contains("myself")).flat_map(|l| l.split(' ').skip(8)).any(|range| {
-                    let (from, to) = range.split_once('-').unwrap_or((range, range));
-                    matches!((from.parse::<u32>(), to.parse::<u32>()), (Ok(from), Ok(to)) if (from..=to).contains(&slot))
-                })
-            })
-            .unwrap()
-    }
-
-    /// Moves slots of one primary to another while both serve.
-    pub fn move_slots(&mut self, from: usize, to: usize, count: u32) {
-        let id = |server: &Server| server.cli(&["CLUSTER", "MYID"]).trim().to_owned();
-        let (source, target) = (id(&self.servers[from]), id(&self.servers[to]));
-        let at = format!("127.0.0.1:{}", self.servers[from].port);
-        let moved = Command::new("redis-cli")
-            .args(["--cluster", "reshard", &at, "--cluster-from", &source, "--cluster-to", &target])
-            .args(["--cluster-slots", &count.to_string(), "--cluster-yes"])
-            .output()
-            .unwrap();
-        let said = String::from_utf8_lossy(&moved.stdout);
-        assert!(moved.status.success(), "{said}");
-    }
 }
 
 pub struct Sentinels {
