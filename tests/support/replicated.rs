@@ -61,6 +61,12 @@ impl Drop for Server {
     }
 }
 
+/// A port that is free together with its Cluster bus, 10,000 above, which is not among those given to outgoing connections.
+fn cluster_port() -> u16 {
+    let is_fit = |port: &u16| *port < 22_000 && std::net::TcpListener::bind(("127.0.0.1", *port + 10_000)).is_ok();
+    std::iter::repeat_with(free_port).find(is_fit).unwrap()
+}
+
 pub struct Cluster {
     pub servers: Vec<Server>,
 }
@@ -78,7 +84,7 @@ impl Cluster {
             "--appendfsync",
             "always",
         ];
-        let servers: Vec<Server> = (0..6).map(|_| Server::start(free_port(), &settings)).collect();
+        let servers: Vec<Server> = (0..6).map(|_| Server::start(cluster_port(), &settings)).collect();
         for server in &servers {
             wait::until("the server answers", async || server.cli(&["PING"]).trim() == "PONG").await;
         }
