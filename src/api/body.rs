@@ -28,7 +28,9 @@ where
         let mut body = std::pin::pin!(body);
         let mut all = BytesMut::new();
         while let Some(part) = body.next().await {
-            let mut part = part.map_err(|_| answer::framework(400, "BadRequest", "the body broke off"))?;
+            let mut part = part.map_err(|_| {
+                answer::framework(400, "BadRequest", "the body broke off, or is not framed as it must be")
+            })?;
             if all.len() + part.remaining() > most {
                 return Err(Problem::too_large(format!("a body may have {most} bytes")));
             }

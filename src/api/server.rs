@@ -6,6 +6,7 @@
 use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -21,15 +22,14 @@ use warp::reply::Response;
 
 use super::call::Remote;
 use super::conn::{Activity, Watched};
+use super::dispatch;
+use super::framing::{MAX_HEAD_BYTES, MAX_HEADERS};
 use super::limits::{Share, Shares, network};
+use super::sieve::{Refusals, Sieve};
 use super::tls::{self, Tls};
 use crate::config::Config;
 use crate::observe::metrics;
 
-/// Most headers of one request.
-const MAX_HEADERS: usize = 100;
-/// Most bytes of one request's headers.
-const MAX_HEADER_BYTES: usize = 64 * 1024;
 /// How often a connection is looked at for standing still.
 const LOOK: Duration = Duration::from_secs(1);
 /// What a connection too many hears.
@@ -59,11 +59,11 @@ pub(crate) async fn run(
 ) -> Result<(), Infallible> {
     let header_timeout = config.api.header_timeout.unsigned_abs();
     let mut builder = Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).max_headers(MAX_HEADERS).max_buf_size(MAX_HEADER_BYTES);
+    builder.http1().timer(TokioTimer::new()).max_headers(MAX_HEADERS).max_buf_size(MAX_HEAD_BYTES);
     builder
         .http2()
         .timer(TokioTimer::new())
-        .max_header_list_size(u32::try_from(MAX_HEADER_BYTES).unwrap_or(u32::MAX))
+        .max_header_list_size(u32::try_from(MAX_HEAD_BYTES).unwrap_or(u32::MAX))
         .max_concurrent_streams(256)
         .keep_alive_interval(Duration::from_secs(20));
     let abort = CancellationToken::new();
@@ -151,21 +151,30 @@ impl Server {
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         metrics::get().http.connections.inc();
-        let activity = Activity::new();
+        let (activity, refusals) = (Activity::new(), Refusals::default());
         let routes = TowerToHyperService::new(warp::service(self.routes.clone()));
         let service = {
-            let activity = activity.clone();
+            let (activity, refusals, requests) = (activity.clone(), refusals.clone(), AtomicUsize::new(0));
             hyper::service::service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {
-                request.extensions_mut().insert(remote.clone());
-                let (answering, answer) = (activity.request(), hyper::service::Service::call(&routes, request));
+                let (answering, tls) = (activity.request(), remote.tls);
+                let answer = match refusals.on(requests.fetch_add(1, Ordering::Relaxed)) {
+                    Some(problem) => Err(problem),
+                    None => {
+                        request.extensions_mut().insert(remote.clone());
+                        Ok(hyper::service::Service::call(&routes, request))
+                    }
+                };
                 async move {
-                    let answer = answer.await;
+                    let answer = match answer {
+                        Ok(answer) => answer.await,
+                        Err(problem) => Ok(dispatch::refused(problem, tls)),
+                    };
                     drop(answering);
                     answer
                 }
             })
         };
-        let io = TokioIo::new(Watched::new(stream, activity.clone()));
+        let io = TokioIo::new(Sieve::new(Watched::new(stream, activity.clone()), refusals));
         let mut connection = std::pin::pin!(self.builder.serve_connection(io, service));
         let mut stopping = false;
         let mut look = tokio::time::interval(LOOK.min(self.header.max(Duration::from_millis(10))));

@@ -14,8 +14,8 @@ pub const SEGMENTS: [&str; 7] =
     ["Chassis", "Services", "Managers", "Systems", "EventService", "Nodes", "EthernetSwitches"];
 /// Codes that hide a slash, a backslash, a code or a control character: no id of a resource has them.
 const NOT_IN_A_SEGMENT: [&str; 6] = ["%2f", "%5c", "%25", "%00", "%0a", "%0d"];
-/// Largest answer that is kept, bytes (DESIGN section 4.2).
-const ANSWER_BYTES: usize = 16 * 1024 * 1024;
+/// Largest answer that is kept, bytes of JSON.
+pub const ANSWER_BYTES: usize = 16 * 1024 * 1024;
 
 /// The kinds.
 pub(super) const KINDS: &[Kind] = &[
