@@ -205,7 +205,7 @@ async fn v1_bodies_are_checked_before_what_they_name_is_looked_up() {
     for (path, body, want) in [
         ("/v1/flavors/nope", r#"{"name":"f"}"#, 404),
         ("/v1/flavors/nope", r#"{"name":5}"#, 400),
-        ("/v1/flavors/nope", r#"{"uuid":"x"}"#, 400),
+        ("/v1/flavors/nope", r#"{"uuid":"x"}"#, 404),
         ("/v1/flavors/nope", "", 400),
         ("/v1/pod_managers/nope", r#"{"name":"f","uuid":"x","url":"y","status":"Online"}"#, 404),
         ("/v1/pod_managers/nope", r#"{"name":["f"]}"#, 400),

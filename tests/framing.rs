@@ -189,8 +189,43 @@ async fn a_client_that_waits_for_100_gets_it_only_where_its_body_is_wanted() {
     let mut rest = [0; 12];
     stream.read_exact(&mut rest).await.unwrap();
     assert_eq!(&rest, b"HTTP/1.1 202");
-    let nowhere = format!("POST /nowhere HTTP/1.1\r\n{HOST}Content-Length: 15\r\nExpect: 100-continue\r\n\r\n");
-    assert_eq!(answers(&api.raw(nowhere.as_bytes()).await)[0].0, 404);
+    for (line, length, want) in
+        [("POST /nowhere", 15, 404), ("PATCH /v1/nodes/x", 15, 405), ("POST /v1/tasks", 2_000_000, 413)]
+    {
+        let head = format!("{line} HTTP/1.1\r\n{HOST}Content-Length: {length}\r\nExpect: 100-continue\r\n\r\n");
+        let text = api.raw(head.as_bytes()).await;
+        assert_eq!(answers(&text)[0].0, want, "{line}: {text}");
+        assert!(text.to_lowercase().contains("connection: close"), "{line}: {text}");
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_leaves_the_connection_usable_or_says_that_it_ends() {
+    let api = TestApi::start().await;
+    let size = |n: usize| format!("Host: x\r\nContent-Type: application/json\r\nContent-Length: {n}\r\n\r\n");
+    let next = format!("GET /healthz HTTP/1.1\r\n{HOST}Connection: close\r\n\r\n");
+    for (line, want) in [("PATCH /v1/nodes/x", 405), ("POST /nowhere", 404), ("DELETE /v1/flavors/x", 404)] {
+        // As Python's http.client sends it: the head by itself, and the body a moment later.
+        let mut stream = TcpStream::connect(api.address).await.unwrap();
+        stream.set_nodelay(true).unwrap();
+        stream.write_all(format!("{line} HTTP/1.1\r\n{}", size(TASK.len())).as_bytes()).await.unwrap();
+        tokio::task::yield_now().await;
+        stream.write_all(format!("{TASK}{next}").as_bytes()).await.unwrap();
+        let mut text = String::new();
+        stream.read_to_string(&mut text).await.unwrap();
+        let said: Vec<u16> = answers(&text).iter().map(|(status, _)| *status).collect();
+        assert_eq!(said, [want, 200], "{line}: {text}");
+    }
+    // What is too large, or does not come, is not waited for.
+    for (line, sent) in [("POST /nowhere", 200_000), ("PATCH /v1/nodes/x", 10)] {
+        let request = format!("{line} HTTP/1.1\r\n{}{}", size(2_500_000), "x".repeat(sent));
+        let said = api.raw(request.as_bytes()).await;
+        assert!(said.to_lowercase().contains("connection: close"), "{line}: {said}");
+    }
+    // One that is sent whole all the same finds its answer behind it.
+    let large = format!("POST /v1/flavors HTTP/1.1\r\n{}{}{next}", size(2_000_000), "x".repeat(2_000_000));
+    let said: Vec<u16> = answers(&api.raw(large.as_bytes()).await).iter().map(|(status, _)| *status).collect();
+    assert_eq!(said, [413, 200]);
 }
 
 #[tokio::test]
@@ -207,6 +242,25 @@ async fn a_client_of_http_2_needs_no_upgrade_and_hears_the_same_refusals() {
         assert_eq!(answer.status().as_u16(), if n % 2 == 0 { 202 } else { 400 });
     }
     assert_eq!(tasks(&api).await, 10);
+    let v1: Value = client.get(api.url("/v1")).send().await.unwrap().json().await.unwrap();
+    assert_eq!(v1["links"][0]["href"], format!("http://{}/v1/", api.address), "links lead to where the client came");
+}
+
+#[tokio::test]
+async fn an_address_without_a_path_is_400_and_one_of_another_host_is_that_host() {
+    let api = TestApi::start().await;
+    for line in ["CONNECT x:1", "GET x:1", "GET x", "POST mailto:a@b"] {
+        refused(&api, &format!("{line} HTTP/1.1\r\n{HOST}Connection: close\r\n\r\n"), 400).await;
+    }
+    for (line, host, base) in [
+        ("GET /v1", "h:1", "http://h:1"),
+        ("GET http://other:2/v1", "h:1", "http://other:2"),
+        ("GET /v1", "", "http://localhost"),
+        ("GET /v1", "a\"<b>", "http://localhost"),
+    ] {
+        let text = api.raw(format!("{line} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n").as_bytes()).await;
+        assert_eq!(answers(&text)[0].1["links"][0]["href"], format!("{base}/v1/"), "{line} {host}");
+    }
 }
 
 #[tokio::test]

@@ -182,7 +182,9 @@ impl Call {
 
     /// Root of the URLs in v1 links: what the client called us.
     pub(crate) fn base(&self) -> String {
-        let host = self.header("host").filter(|h| h.bytes().all(|b| b.is_ascii_graphic() && !b"\"<>\\/".contains(&b)));
+        let host = self
+            .header("host")
+            .filter(|h| !h.is_empty() && h.bytes().all(|b| b.is_ascii_graphic() && !b"\"<>\\/".contains(&b)));
         let scheme = if self.tls { "https" } else { "http" };
         format!("{scheme}://{}", host.unwrap_or("localhost"))
     }

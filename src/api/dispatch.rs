@@ -9,14 +9,14 @@ use warp::Filter;
 use warp::filters::BoxedFilter;
 use warp::filters::path::FullPath;
 use warp::http::header;
-use warp::http::{HeaderMap, Method, StatusCode};
+use warp::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use warp::reply::Response;
 
 use super::answer::{self, Answer, Failure};
 use super::app::App;
 use super::audit;
 use super::auth::{Caller, Denied};
-use super::body;
+use super::body::Incoming;
 use super::call::{Call, Remote};
 use super::headers;
 use super::limits::counted;
@@ -103,6 +103,7 @@ where
     B: Buf + Send,
 {
     let (began, _in_flight) = (Instant::now(), InFlight::new());
+    let mut body = Incoming::new(body, &head.headers);
     let request_id = new_record_id();
     let route = match &found {
         Found::Route(route, _) => route.template.clone(),
@@ -111,7 +112,7 @@ where
     };
     let (method, path, remote) = (head.method.clone(), shown(&head.path).to_owned(), head.remote.clone());
     let answer: Answer = match found {
-        Found::Route(route, params) => handle(app, route, params, head, body, &request_id).await,
+        Found::Route(route, params) => handle(app, route, params, head, &mut body, &request_id).await,
         Found::Methods(methods) if method == Method::OPTIONS => Ok(headers::options(&methods, &head.headers)),
         Found::Nothing if method == Method::OPTIONS => Ok(headers::options(&[], &head.headers)),
         Found::Methods(methods) => {
@@ -121,7 +122,11 @@ where
         }
         Found::Nothing => Err(answer::no_such_path().into()),
     };
-    let response = headers::settled(answer, &request_id, remote.as_ref().is_some_and(|r| r.tls));
+    let mut response = headers::settled(answer, &request_id, remote.as_ref().is_some_and(|r| r.tls));
+    if !body.skip().await {
+        // The connection ends with this answer, and a client should hear of it before it asks again.
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
     let status = response.status();
     if !matches!(method, Method::GET | Method::HEAD | Method::OPTIONS) {
         let from = remote.map(|r| r.address.to_string()).unwrap_or_default();
@@ -141,7 +146,14 @@ pub(crate) fn refused(problem: Problem, tls: bool) -> Response {
     response
 }
 
-async fn handle<S, B>(app: Arc<App>, route: Route, params: Vec<String>, head: Head, body: S, request_id: &str) -> Answer
+async fn handle<S, B>(
+    app: Arc<App>,
+    route: Route,
+    params: Vec<String>,
+    head: Head,
+    body: &mut Incoming<S>,
+    request_id: &str,
+) -> Answer
 where
     S: Stream<Item = Result<B, warp::Error>> + Send,
     B: Buf + Send,
@@ -165,7 +177,7 @@ async fn admitted<S, B>(
     route: &Route,
     params: Vec<String>,
     head: &Head,
-    body: S,
+    body: &mut Incoming<S>,
     caller: Caller,
 ) -> Answer
 where
@@ -173,7 +185,7 @@ where
     B: Buf + Send,
 {
     let share = app.limits.enter(&app.store, &counted(&caller, head.remote.as_ref())).await?;
-    let body = body::read(body, app.config.api.max_body_bytes).await?;
+    let body = body.read(app.config.api.max_body_bytes).await?;
     let query = url::form_urlencoded::parse(head.query.as_bytes()).into_owned().collect();
     let call = Call {
         app: Arc::clone(app),

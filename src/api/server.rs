@@ -18,8 +18,11 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use warp::filters::BoxedFilter;
+use warp::http::HeaderValue;
+use warp::http::header::HOST;
 use warp::reply::Response;
 
+use super::answer;
 use super::call::Remote;
 use super::conn::{Activity, Watched};
 use super::dispatch;
@@ -28,6 +31,7 @@ use super::limits::{Share, Shares, network};
 use super::sieve::{Refusals, Sieve};
 use super::tls::{self, Tls};
 use crate::config::Config;
+use crate::model::problem::Problem;
 use crate::observe::metrics;
 
 /// How often a connection is looked at for standing still.
@@ -157,9 +161,10 @@ impl Server {
             let (activity, refusals, requests) = (activity.clone(), refusals.clone(), AtomicUsize::new(0));
             hyper::service::service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {
                 let (answering, tls) = (activity.request(), remote.tls);
-                let answer = match refusals.on(requests.fetch_add(1, Ordering::Relaxed)) {
-                    Some(problem) => Err(problem),
-                    None => {
+                let refused = refusals.on(requests.fetch_add(1, Ordering::Relaxed));
+                let answer = match refused.map_or_else(|| addressed(&mut request), Err) {
+                    Err(problem) => Err(problem),
+                    Ok(()) => {
                         request.extensions_mut().insert(remote.clone());
                         Ok(hyper::service::Service::call(&routes, request))
                     }
@@ -200,4 +205,19 @@ impl Server {
         }
         metrics::get().http.connections.dec();
     }
+}
+
+/// Makes `Host` what the request is addressed to: HTTP/2, and HTTP/1 towards a proxy, say it in another place, which is the one that counts.
+///
+/// # Errors
+/// 400 for an address without a path, such as CONNECT has: no route can be looked up for it.
+fn addressed<B>(request: &mut hyper::Request<B>) -> Result<(), Problem> {
+    if request.uri().path_and_query().is_none() {
+        return Err(answer::framework(400, "BadRequest", "the address that is asked for has no path"));
+    }
+    let authority = request.uri().authority().and_then(|a| HeaderValue::from_str(a.as_str()).ok());
+    if let Some(authority) = authority {
+        request.headers_mut().insert(HOST, authority);
+    }
+    Ok(())
 }

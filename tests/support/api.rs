@@ -92,6 +92,11 @@ pub async fn read(response: Response) -> (StatusCode, Value) {
     (status, serde_json::from_str(&text).unwrap_or(Value::Null))
 }
 
+/// The keys of an object, in order.
+pub fn keys(row: &Value) -> Vec<&str> {
+    row.as_object().unwrap_or_else(|| panic!("{row}")).keys().map(String::as_str).collect()
+}
+
 /// Asserts the five keys, and gives the body back.
 pub fn five_keys(status: StatusCode, body: &Value) -> &Value {
     let mut keys: Vec<&str> = body.as_object().map(|m| m.keys().map(String::as_str).collect()).unwrap_or_default();

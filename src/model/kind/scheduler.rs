@@ -121,6 +121,7 @@ fn check_place(value: &Value) -> Result<(), Problem> {
 }
 
 fn check_podm_create(value: &Value) -> Result<(), Problem> {
+    no_nulls(value)?;
     let podm: params::PodmCreate = read(value)?;
     name(value)?;
     crate::model::podm::check_url(&podm.url)?;
@@ -131,6 +132,7 @@ fn check_podm_create(value: &Value) -> Result<(), Problem> {
 }
 
 fn check_podm_update(value: &Value) -> Result<(), Problem> {
+    no_nulls(value)?;
     let podm: params::PodmUpdate = read(value)?;
     name(value)?;
     crate::model::podm::check_policy(podm.labels.as_ref(), podm.weight, &[podm.max_changes, podm.max_reads])?;
