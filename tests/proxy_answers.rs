@@ -69,7 +69,12 @@ async fn a_change_whose_answer_is_too_large_is_sent_once_and_the_error_says_that
 #[tokio::test]
 async fn an_answer_just_below_the_limit_is_passed_on_whole() {
     let (plant, front) = one().await;
-    plant.lab.faults(json!([{"method": "GET", "path_prefix": "/redfish/v1/Chassis/", "body_bytes": 16_000_000}])).await;
+    plant
+        .lab
+        .faults(
+            json!([{"method": "GET", "path_prefix": "/redfish/v1/Chassis/", "body_bytes": 16_000_000, "status": 200}]),
+        )
+        .await;
     let answer = front.request(Method::GET, "/Chassis/Large").send().await.unwrap();
     assert_eq!(answer.status(), StatusCode::OK);
     assert_eq!(answer.bytes().await.unwrap().len(), 16_000_000);
