@@ -4,7 +4,7 @@
 mod support;
 
 use reqwest::{Method, StatusCode};
-use serde_json::{Value, json};
+use serde_json::json;
 use support::api::keys;
 use support::front::Front;
 use support::saga::Plant;
