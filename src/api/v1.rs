@@ -158,8 +158,9 @@ pub(crate) fn nothing(_: &Value) -> Answer {
     Ok(super::answer::empty())
 }
 
-/// What a PATCH is to change. A client may send back the row that it read: of that, the fields that no PATCH changes (`fixed`) are left out,
-/// whatever they hold, as v1 did with an id and a URL. Everything else is the schema's affair, which refuses what it does not know.
+/// What a PATCH is to change. A client may send back the row that it read (a Pod Manager's without the credentials, which it was not shown):
+/// of that, the fields that no PATCH changes (`fixed`) are left out, whatever they hold, as v1 did with an id and a URL. Everything else is
+/// the schema's affair, which refuses what it does not know.
 ///
 /// # Errors
 /// 400 when there is no JSON.
