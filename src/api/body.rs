@@ -15,7 +15,7 @@ use crate::model::problem::Problem;
 /// Longest time a client may take to send its body.
 const READ_LIMIT: Duration = Duration::from_secs(10);
 /// Most bytes of a body, and longest time, that are spent on what nobody wants: many clients look for an answer only when all is sent.
-const MOST_SKIPPED: u64 = 2 * 1024 * 1024;
+const MOST_SKIPPED: u64 = 1024 * 1024;
 const SKIP_LIMIT: Duration = Duration::from_millis(500);
 
 /// A body that is on its way.
@@ -73,7 +73,7 @@ where
 
     /// Reads and forgets what nobody wanted, when it is little, so that the connection can be used again; whether it can.
     pub(crate) async fn skip(&mut self) -> bool {
-        if self.awaits || self.length.is_some_and(|length| length > MOST_SKIPPED) {
+        if self.awaits {
             return false;
         }
         let rest = async {
