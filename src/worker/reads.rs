@@ -100,9 +100,9 @@ async fn read(ctx: ReadContext, known: bool, kind: &str, params: serde_json::Val
         Err(_) => SyncReply::Err(Problem::timeout("the read did not end in time")),
         Ok(Err(problem)) => SyncReply::Err(problem),
         Ok(Ok(value)) => match serde_json::to_string(&value).map_or(0, |t| t.len()) {
-            bytes if bytes > MAX_REPLY_BYTES => {
-                SyncReply::Err(Problem::bad_gateway(format!("the answer is too large: {bytes} bytes")))
-            }
+            bytes if bytes > MAX_REPLY_BYTES => SyncReply::Err(Problem::bad_gateway(format!(
+                "the answer is too large: {bytes} bytes of JSON, and at most {MAX_REPLY_BYTES} are handed on"
+            ))),
             _ => SyncReply::Ok(value),
         },
     }
