@@ -94,6 +94,7 @@ pub(super) fn made(view: &View<'_>, id: u64) -> Answer {
 fn one(view: &mut View<'_>, id: u64, node: &Node) -> Answer {
     let current = render(view, id, node);
     if view.call.is_read() {
+        view.looked_at(id);
         return view.entity(current);
     }
     let changed = view.match_or_refuse(&current).and_then(|()| match view.call.method {
