@@ -16,9 +16,7 @@ pub fn compose() -> Case {
     Case {
         name: "node.compose of blocks",
         sim: of_blocks,
-        invariant: |plant, _, task| {
-            Box::pin(blocks::assert_true(plant, usize::from(is_done(task))))
-        },
+        invariant: |plant, _, task| Box::pin(blocks::assert_true(plant, usize::from(is_done(task)))),
         ..nodes::compose()
     }
 }

@@ -5,10 +5,15 @@ use valence::ids::TaskId;
 use valence::sim::{SimConfig, SimFlavour};
 use valence::store::record::TaskRecord;
 
-use super::support::matrix::{Case, Stage, Step};
+use super::support::matrix::{BASE, Case, Stage, Step};
 use super::support::pool;
 use super::support::saga::Plant;
 use super::{assert_done, is_done, quick, registered};
+
+/// As few endpoints to read as can be.
+fn one_system() -> SimConfig {
+    SimConfig { systems: 1, ..quick() }
+}
 
 /// A node and a free device: `node device`.
 async fn with_device(plant: &Plant) -> String {
@@ -24,21 +29,18 @@ async fn change(plant: &Plant, kind: &str, both: &str) -> TaskId {
 pub fn attach() -> Case {
     Case {
         name: "device.attach",
-        sim: quick,
-        ironic: false,
+        sim: one_system,
         prepare: |plant| Box::pin(with_device(plant)),
         submit: |plant, both| Box::pin(change(plant, "device.attach", both)),
-        invariant: |plant, _, task| {
-            Box::pin(async { pool::assert_true(plant, usize::from(is_done(task))).await })
-        },
+        invariant: |plant, _, task| Box::pin(async { pool::assert_true(plant, usize::from(is_done(task))).await }),
+        ..BASE
     }
 }
 
 pub fn detach() -> Case {
     Case {
         name: "device.detach",
-        sim: quick,
-        ironic: false,
+        sim: one_system,
         prepare: |plant| {
             Box::pin(async {
                 let both = with_device(plant).await;
@@ -48,9 +50,8 @@ pub fn detach() -> Case {
             })
         },
         submit: |plant, both| Box::pin(change(plant, "device.detach", both)),
-        invariant: |plant, _, task| {
-            Box::pin(async { pool::assert_true(plant, usize::from(!is_done(task))).await })
-        },
+        invariant: |plant, _, task| Box::pin(async { pool::assert_true(plant, usize::from(!is_done(task))).await }),
+        ..BASE
     }
 }
 
@@ -68,7 +69,6 @@ pub fn compose_with() -> Case {
     Case {
         name: "node.compose with devices",
         sim: eem,
-        ironic: false,
         prepare: |plant| Box::pin(registered(plant)),
         submit: |plant, _| Box::pin(equipped(plant)),
         invariant: |plant, _, task| {
@@ -77,6 +77,7 @@ pub fn compose_with() -> Case {
                 pool::assert_machine(plant, if done { 2 } else { 0 }, usize::from(done)).await;
             })
         },
+        ..BASE
     }
 }
 
@@ -84,7 +85,6 @@ pub fn delete_with() -> Case {
     Case {
         name: "node.delete with devices",
         sim: eem,
-        ironic: false,
         prepare: |plant| {
             Box::pin(async {
                 registered(plant).await;
@@ -99,6 +99,7 @@ pub fn delete_with() -> Case {
                 pool::assert_machine(plant, 0, 0).await;
             })
         },
+        ..BASE
     }
 }
 
@@ -122,8 +123,7 @@ pub fn detach_from_machine() -> Case {
 pub fn sync() -> Case {
     Case {
         name: "device.sync",
-        sim: || SimConfig { systems: 1, ..quick() },
-        ironic: false,
+        sim: one_system,
         prepare: |plant| Box::pin(registered(plant)),
         submit: |plant, _| {
             let params = json!({ "podm_id": plant.lab.uuids[0] });
@@ -135,5 +135,6 @@ pub fn sync() -> Case {
                 pool::assert_true(plant, 0).await;
             })
         },
+        ..BASE
     }
 }

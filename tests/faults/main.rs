@@ -56,6 +56,7 @@ cases! {
     a_node_composed_elsewhere_is_on_record_or_as_it_was: nodes::manage();
     a_return_leaves_no_hardware: nodes::give_back();
     a_placed_node_stands_at_one_pod_manager_or_at_none: nodes::place();
+    a_request_that_is_passed_on_is_sent_once_at_most: nodes::passed_on();
     a_registration_is_whole_or_taken_back: register::register();
     an_attach_is_done_or_leaves_nothing: devices::attach();
     a_detach_is_done_or_changes_nothing: devices::detach();
@@ -72,6 +73,7 @@ cases! {
     a_new_volume_is_there_once_or_not_at_all: volumes::create();
     a_new_volume_that_bears_no_mark_is_there_once_or_not_at_all: volumes::create_unmarked();
     a_volume_that_takes_long_is_there_once_or_not_at_all: volumes::create_with_monitor();
+    a_volume_that_was_left_behind_is_gone: volumes::give_back();
     a_deleted_volume_is_gone: volumes::delete();
     a_new_vlan_is_there_or_not_at_all: networks::create();
     a_deleted_vlan_is_gone: networks::delete();

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use valence::ids::TaskId;
 
-use super::support::matrix::Case;
+use super::support::matrix::{BASE, Case};
 use super::support::saga::Plant;
 use super::{assert_done, composed, is_done, quick, registered};
 
@@ -36,10 +36,10 @@ pub fn create() -> Case {
     Case {
         name: "vlan.create",
         sim: quick,
-        ironic: false,
         prepare: |plant| Box::pin(registered(plant)),
         submit: |plant, _| Box::pin(at_port(plant, "vlan.create")),
         invariant: |plant, _, task| Box::pin(async { assert_eq!(seen(plant).await, [usize::from(is_done(task)), 0]) }),
+        ..BASE
     }
 }
 
@@ -69,10 +69,10 @@ pub fn assign() -> Case {
     Case {
         name: "vlan.assign",
         sim: quick,
-        ironic: false,
         prepare: |plant| Box::pin(composed(plant)),
         submit: |plant, node| Box::pin(of_node(plant, "vlan.assign", node)),
         invariant: |plant, _, task| Box::pin(async { assert_eq!(seen(plant).await, [usize::from(is_done(task)); 2]) }),
+        ..BASE
     }
 }
 
@@ -88,9 +88,7 @@ pub fn unassign() -> Case {
             })
         },
         submit: |plant, node| Box::pin(of_node(plant, "vlan.unassign", node)),
-        invariant: |plant, _, task| {
-            Box::pin(async { assert_eq!(seen(plant).await, [usize::from(!is_done(task)); 2]) })
-        },
+        invariant: |plant, _, task| Box::pin(async { assert_eq!(seen(plant).await, [usize::from(!is_done(task)); 2]) }),
         ..assign()
     }
 }

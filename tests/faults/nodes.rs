@@ -6,7 +6,7 @@ use valence::podm::{Begun, NodeView, Wanted, tag};
 use valence::sim::SimConfig;
 use valence::store::record::TaskRecord;
 
-use super::support::matrix::Case;
+use super::support::matrix::{BASE, Case};
 use super::support::pool;
 use super::support::saga::Plant;
 use super::{assert_done, composed, is_done, quick, registered};
@@ -20,7 +20,6 @@ pub fn compose() -> Case {
     Case {
         name: "node.compose",
         sim: quick,
-        ironic: false,
         prepare: |plant| Box::pin(registered(plant)),
         submit: |plant, _| {
             Box::pin(async {
@@ -28,6 +27,7 @@ pub fn compose() -> Case {
             })
         },
         invariant: |plant, _, task| Box::pin(one_or_none(plant, task)),
+        ..BASE
     }
 }
 
@@ -35,7 +35,6 @@ pub fn delete() -> Case {
     Case {
         name: "node.delete",
         sim: quick,
-        ironic: false,
         prepare: |plant| Box::pin(composed(plant)),
         submit: |plant, node| Box::pin(plant.submit("node.delete", Value::Null, None, Some(node))),
         invariant: |plant, _, task| {
@@ -44,6 +43,7 @@ pub fn delete() -> Case {
                 plant.assert_agrees(0).await;
             })
         },
+        ..BASE
     }
 }
 
@@ -51,7 +51,6 @@ pub fn reset() -> Case {
     Case {
         name: "node.action Reset",
         sim: quick,
-        ironic: false,
         prepare: |plant| Box::pin(composed(plant)),
         submit: |plant, node| {
             Box::pin(plant.submit("node.action", json!({"Reset": {"Type": "ForceOff"}}), None, Some(node)))
@@ -63,6 +62,7 @@ pub fn reset() -> Case {
                 assert_eq!(plant.read("node.get", json!({"id": node})).await.unwrap()["node_power_state"], "Off");
             })
         },
+        ..BASE
     }
 }
 
@@ -99,7 +99,6 @@ pub fn manage() -> Case {
     Case {
         name: "node.manage",
         sim: quick,
-        ironic: false,
         prepare: |plant| {
             Box::pin(async {
                 registered(plant).await;
@@ -117,6 +116,7 @@ pub fn manage() -> Case {
                 assert_eq!((rows, pool::owners(plant).await.len()), (usize::from(is_done(task)), rows));
             })
         },
+        ..BASE
     }
 }
 
@@ -125,7 +125,6 @@ pub fn give_back() -> Case {
     Case {
         name: "node.return",
         sim: quick,
-        ironic: false,
         prepare: |plant| {
             Box::pin(async {
                 registered(plant).await;
@@ -147,6 +146,7 @@ pub fn give_back() -> Case {
                 plant.assert_agrees(0).await;
             })
         },
+        ..BASE
     }
 }
 
@@ -155,7 +155,6 @@ pub fn place() -> Case {
     Case {
         name: "node.place",
         sim: || SimConfig { podms: 2, ..quick() },
-        ironic: false,
         prepare: |plant| {
             Box::pin(async {
                 registered(plant).await;
@@ -168,5 +167,33 @@ pub fn place() -> Case {
             Box::pin(async { plant.submit_def(Definition::new("node.place", json!({"name": "n"}))).await })
         },
         invariant: |plant, _, task| Box::pin(one_or_none(plant, task)),
+        ..BASE
+    }
+}
+
+/// An Allocate that an old client sends: what it does is not Valence's to know, so it is never sent again.
+pub fn passed_on() -> Case {
+    Case {
+        name: "proxy.write",
+        sim: quick,
+        repeats: false,
+        prepare: |plant| Box::pin(registered(plant)),
+        submit: |plant, _| {
+            let podm = plant.lab.uuids[0].as_str();
+            let body = plant.lab.key.seal(podm, r#"{"Name": "n"}"#).unwrap();
+            let params = json!({"method": "POST", "path": "Nodes/Actions/Allocate", "body": body});
+            Box::pin(plant.submit("proxy.write", params, Some(podm), None))
+        },
+        invariant: |plant, _, task| {
+            Box::pin(async {
+                let there = plant.lab.nodes().await.len();
+                assert!(plant.lab.posts().await <= 1 && there <= 1);
+                match &task.body.error {
+                    None => assert_eq!(task.body.result["status"] == 201, there == 1, "{:?}", task.body),
+                    Some(error) => assert_eq!(error.problem.status, 504, "{error:?}"),
+                }
+            })
+        },
+        ..BASE
     }
 }

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use valence::model::podm::{Podm, PodmStatus};
 use valence::store::records::Collection;
 
-use super::support::matrix::Case;
+use super::support::matrix::{BASE, Case};
 use super::support::saga::Plant;
 use super::telemetry::{self, subscriptions};
 use super::{assert_done, composed, is_done, quick, registered};
@@ -26,8 +26,6 @@ pub fn create() -> Case {
     Case {
         name: "podm.create",
         sim: quick,
-        ironic: false,
-        prepare: |_| Box::pin(async { String::new() }),
         submit: |plant, _| Box::pin(async { plant.submit_def(plant.registration(0, "lab-0", &plant.lab.url)).await }),
         invariant: |plant, _, task| {
             Box::pin(async {
@@ -35,6 +33,7 @@ pub fn create() -> Case {
                 assert_eq!((there, names(plant).await), (is_done(task), 2 * usize::from(is_done(task))));
             })
         },
+        ..BASE
     }
 }
 
@@ -43,7 +42,6 @@ pub fn delete() -> Case {
     Case {
         name: "podm.delete",
         sim: quick,
-        ironic: false,
         prepare: |plant| {
             Box::pin(async {
                 composed(plant).await;
@@ -63,6 +61,7 @@ pub fn delete() -> Case {
                 assert_eq!(subscriptions(plant).await, 0);
             })
         },
+        ..BASE
     }
 }
 
@@ -70,7 +69,6 @@ pub fn probe() -> Case {
     Case {
         name: "podm.probe",
         sim: quick,
-        ironic: false,
         prepare: |plant| Box::pin(registered(plant)),
         submit: |plant, _| {
             Box::pin(async { plant.submit("podm.probe", Value::Null, Some(&plant.lab.uuids[0]), None).await })
@@ -83,6 +81,7 @@ pub fn probe() -> Case {
                 assert!(matches!(status, PodmStatus::Online | PodmStatus::Offline), "{status:?}");
             })
         },
+        ..BASE
     }
 }
 
@@ -90,7 +89,6 @@ pub fn refresh() -> Case {
     Case {
         name: "inventory.refresh",
         sim: quick,
-        ironic: false,
         prepare: |plant| Box::pin(composed(plant)),
         submit: |plant, _| {
             let params = json!({"full": true});
@@ -104,5 +102,6 @@ pub fn refresh() -> Case {
                 assert_eq!(seen, (&json!(2), &json!(1)), "{:?}", task.body);
             })
         },
+        ..BASE
     }
 }

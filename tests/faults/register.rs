@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::support::matrix::Case;
+use super::support::matrix::{BASE, Case};
 use super::{composed, is_done, quick};
 
 pub fn register() -> Case {
@@ -30,5 +30,6 @@ pub fn register() -> Case {
                 );
             })
         },
+        ..BASE
     }
 }

@@ -4,7 +4,7 @@ use serde_json::json;
 use valence::ids::TaskId;
 use valence::sim::SimConfig;
 
-use super::support::matrix::Case;
+use super::support::matrix::{BASE, Case};
 use super::support::saga::Plant;
 use super::{assert_done, is_done, quick, registered};
 
@@ -29,10 +29,10 @@ pub fn subscribe() -> Case {
     Case {
         name: "subscription.create",
         sim: quick,
-        ironic: false,
         prepare: |plant| Box::pin(registered(plant)),
         submit: |plant, _| Box::pin(submit(plant, "subscription.create")),
         invariant: |plant, _, task| Box::pin(assert_subscribed(plant, is_done(task))),
+        ..BASE
     }
 }
 
@@ -62,7 +62,6 @@ pub fn collect() -> Case {
     Case {
         name: "telemetry.collect",
         sim: || SimConfig { systems: 1, ..quick() },
-        ironic: false,
         prepare: |plant| Box::pin(registered(plant)),
         submit: |plant, _| Box::pin(submit(plant, "telemetry.collect")),
         invariant: |plant, _, task| {
@@ -72,5 +71,6 @@ pub fn collect() -> Case {
                 assert_eq!(task.body.result["readings"], json!(kept.as_array().unwrap().len()), "{:?}", task.body);
             })
         },
+        ..BASE
     }
 }

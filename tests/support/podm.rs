@@ -70,7 +70,18 @@ impl Lab {
         let urls = running.urls();
         let control = reqwest::Client::builder().tls_danger_accept_invalid_certs(true).no_proxy().build().unwrap();
         let uuids = urls.iter().map(|_| valence::ids::new_record_id()).collect();
-        Self { url: urls[0].clone(), urls, pool, key, uuids, driver_name, same: Default::default(), control, shutdown, dir }
+        Self {
+            url: urls[0].clone(),
+            urls,
+            pool,
+            key,
+            uuids,
+            driver_name,
+            same: Default::default(),
+            control,
+            shutdown,
+            dir,
+        }
     }
 
     /// Where the key lies that credentials are sealed with.

@@ -7,7 +7,7 @@ use std::collections::HashSet;
 
 use serde_json::{Value, json};
 
-use super::{drift, sweep};
+use super::{drift, lost_sessions, sweep};
 use crate::model::drift::{Finding, SIGHTINGS, Sort, merge};
 use crate::model::inventory::{Inventory, shapes};
 use crate::model::params::Refresh;
@@ -65,6 +65,9 @@ pub async fn run(ctx: &Context) -> Result<Value, Verdict> {
     }
     found.took_ms = ctx.now_ms().saturating_sub(began_ms);
     let now = rows(&survey, if full { began_ms } else { before.full_ms });
+    if params.sweep.is_some() {
+        lost_sessions::end(ctx, &podm).await?;
+    }
     let written = ctx.put_inventory(&found, &before, &now).await?;
     settle(ctx, &podm, &params, &survey, findings).await?;
     let mut shown = serde_json::to_value(&found).unwrap_or_default();

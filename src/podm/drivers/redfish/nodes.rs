@@ -81,7 +81,8 @@ impl Redfish {
 
     /// A computer system as a node; its parts are the resource blocks of a composed one.
     fn view(&self, system: &Resource) -> Result<NodeView, RedfishError> {
-        let blocks = if quirks::is_composed_system(system)? { system.links("Links/ResourceBlocks")? } else { Vec::new() };
+        let blocks =
+            if quirks::is_composed_system(system)? { system.links("Links/ResourceBlocks")? } else { Vec::new() };
         let parts = blocks.into_iter().map(|link| self.client.resolve(&link).unwrap_or(link));
         Ok(NodeView { parts: parts.collect(), ..view(system)? })
     }

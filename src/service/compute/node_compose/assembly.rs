@@ -3,8 +3,8 @@
 use super::Saga;
 use crate::model::problem::Problem;
 use crate::podm::NodeView;
-use crate::service::hardware::{self, Patience};
 use crate::service::Verdict;
+use crate::service::hardware::{self, Patience};
 
 /// How long a node may show as `Allocated` after its Assemble was accepted, before Assemble is sent again, ms.
 const ASSEMBLE_SHOWS_MS: u64 = 30_000;

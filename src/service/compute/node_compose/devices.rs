@@ -8,11 +8,11 @@ use crate::model::flavor::Requirements;
 use crate::model::podm::Podm;
 use crate::model::problem::Problem;
 use crate::podm::NodeView;
+use crate::service::Verdict;
 use crate::service::compute::removal::Removal;
 use crate::service::compute::reservation;
 use crate::service::effect::Step;
 use crate::service::storage::link::{Goal, Link};
-use crate::service::Verdict;
 
 /// How often devices are chosen anew when others are faster.
 const CHOICES: usize = 20;
