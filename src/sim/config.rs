@@ -59,6 +59,8 @@ pub enum Deviation {
     LinksMembers,
     /// The target of the Compose action is misspelt.
     MisspeltTarget,
+    /// Systems offer no actions to add and remove blocks: their list of blocks is set.
+    PatchBlocks,
 }
 
 /// All settings of one simulator process. [`Default`] is what `podm-sim` does without a switch.

@@ -29,6 +29,7 @@ async fn change(plant: &Plant, kind: &str, both: &str) -> TaskId {
 pub fn attach() -> Case {
     Case {
         name: "device.attach",
+        undoes: true,
         sim: one_system,
         prepare: |plant| Box::pin(with_device(plant)),
         submit: |plant, both| Box::pin(change(plant, "device.attach", both)),
@@ -68,6 +69,7 @@ async fn equipped(plant: &Plant) -> TaskId {
 pub fn compose_with() -> Case {
     Case {
         name: "node.compose with devices",
+        undoes: true,
         sim: eem,
         prepare: |plant| Box::pin(registered(plant)),
         submit: |plant, _| Box::pin(equipped(plant)),

@@ -69,6 +69,8 @@ cases! {
     a_compose_by_constraints_ends_whole_or_leaves_nothing: blocks::compose_by_constraints();
     a_compose_by_manifest_ends_whole_or_leaves_nothing: blocks::compose_by_manifest();
     a_deletion_frees_every_block: blocks::delete();
+    a_block_is_added_or_nothing_is: blocks::attach();
+    a_block_is_taken_away_or_nothing_is: blocks::detach();
     a_reset_of_a_composed_system_is_done_when_it_says_so: blocks::reset();
     a_new_volume_is_there_once_or_not_at_all: volumes::create();
     a_new_volume_that_bears_no_mark_is_there_once_or_not_at_all: volumes::create_unmarked();

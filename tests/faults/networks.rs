@@ -35,6 +35,7 @@ async fn of_node(plant: &Plant, kind: &str, node: &str) -> TaskId {
 pub fn create() -> Case {
     Case {
         name: "vlan.create",
+        undoes: true,
         sim: quick,
         prepare: |plant| Box::pin(registered(plant)),
         submit: |plant, _| Box::pin(at_port(plant, "vlan.create")),
@@ -46,6 +47,7 @@ pub fn create() -> Case {
 pub fn delete() -> Case {
     Case {
         name: "vlan.delete",
+        undoes: false,
         prepare: |plant| {
             Box::pin(async {
                 registered(plant).await;
@@ -68,6 +70,7 @@ pub fn delete() -> Case {
 pub fn assign() -> Case {
     Case {
         name: "vlan.assign",
+        undoes: true,
         sim: quick,
         prepare: |plant| Box::pin(composed(plant)),
         submit: |plant, node| Box::pin(of_node(plant, "vlan.assign", node)),

@@ -19,6 +19,7 @@ async fn one_or_none(plant: &Plant, task: &TaskRecord) {
 pub fn compose() -> Case {
     Case {
         name: "node.compose",
+        undoes: true,
         sim: quick,
         prepare: |plant| Box::pin(registered(plant)),
         submit: |plant, _| {
@@ -98,6 +99,7 @@ async fn made_elsewhere(plant: &Plant, description: &str) -> NodeView {
 pub fn manage() -> Case {
     Case {
         name: "node.manage",
+        undoes: true,
         sim: quick,
         prepare: |plant| {
             Box::pin(async {
@@ -154,6 +156,7 @@ pub fn give_back() -> Case {
 pub fn place() -> Case {
     Case {
         name: "node.place",
+        undoes: true,
         sim: || SimConfig { podms: 2, ..quick() },
         prepare: |plant| {
             Box::pin(async {

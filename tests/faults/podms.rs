@@ -25,6 +25,7 @@ async fn names(plant: &Plant) -> usize {
 pub fn create() -> Case {
     Case {
         name: "podm.create",
+        undoes: true,
         sim: quick,
         submit: |plant, _| Box::pin(async { plant.submit_def(plant.registration(0, "lab-0", &plant.lab.url)).await }),
         invariant: |plant, _, task| {

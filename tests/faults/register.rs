@@ -8,6 +8,7 @@ use super::{composed, is_done, quick};
 pub fn register() -> Case {
     Case {
         name: "node.register",
+        undoes: true,
         sim: quick,
         ironic: true,
         prepare: |plant| Box::pin(composed(plant)),

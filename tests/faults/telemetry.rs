@@ -28,6 +28,7 @@ async fn assert_subscribed(plant: &Plant, is: bool) {
 pub fn subscribe() -> Case {
     Case {
         name: "subscription.create",
+        undoes: true,
         sim: quick,
         prepare: |plant| Box::pin(registered(plant)),
         submit: |plant, _| Box::pin(submit(plant, "subscription.create")),
@@ -39,6 +40,7 @@ pub fn subscribe() -> Case {
 pub fn unsubscribe() -> Case {
     Case {
         name: "subscription.delete",
+        undoes: false,
         prepare: |plant| {
             Box::pin(async {
                 registered(plant).await;

@@ -35,6 +35,7 @@ async fn submit(plant: &Plant) -> valence::ids::TaskId {
 pub fn create() -> Case {
     Case {
         name: "volume.create",
+        undoes: true,
         sim: quick,
         prepare: |plant| Box::pin(registered(plant)),
         submit: |plant, _| Box::pin(submit(plant)),

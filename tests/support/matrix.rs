@@ -32,6 +32,8 @@ pub struct Case {
     pub ironic: bool,
     /// What is run twice is as if run once. Else a worker that dies before it told of its success is the last: it fails.
     pub repeats: bool,
+    /// What it has done is taken back when it is cancelled: then its worker is also made to die at each call, and the task cancelled.
+    pub undoes: bool,
     /// What the task concerns.
     pub prepare: for<'a> fn(&'a Stage) -> Step<'a, String>,
     pub submit: for<'a> fn(&'a Stage, &'a str) -> Step<'a, TaskId>,
@@ -44,6 +46,7 @@ pub const BASE: Case = Case {
     sim: SimConfig::default,
     ironic: false,
     repeats: true,
+    undoes: false,
     prepare: |_| Box::pin(std::future::ready(String::new())),
     submit: |_, _| Box::pin(async { panic!("nothing is submitted") }),
     invariant: |_, _, _| Box::pin(async { panic!("nothing is looked at") }),
@@ -79,15 +82,28 @@ struct Call {
     path: String,
 }
 
+/// What becomes of the task when its call goes wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Then {
+    /// Its worker goes on.
+    Lives,
+    /// Its worker dies, another one takes the task over.
+    Dies,
+    /// Its worker dies, and somebody cancels the task.
+    Cancelled,
+}
+
 /// What goes wrong at a call.
-const FAULTS: [(&str, bool); 6] = [
-    (r#"{"cut":"before"}"#, false),
-    (r#"{"cut":"after"}"#, false),
-    (r#"{"status":500}"#, false),
-    (r#"{"hang":true}"#, false),
+const FAULTS: [(&str, Then); 8] = [
+    (r#"{"cut":"before"}"#, Then::Lives),
+    (r#"{"cut":"after"}"#, Then::Lives),
+    (r#"{"status":500}"#, Then::Lives),
+    (r#"{"hang":true}"#, Then::Lives),
     // The worker dies while nobody answers: before and after the Pod Manager acts.
-    (r#"{"hang":true}"#, true),
-    (r#"{"hang":true,"cut":"after"}"#, true),
+    (r#"{"hang":true}"#, Then::Dies),
+    (r#"{"hang":true,"cut":"after"}"#, Then::Dies),
+    (r#"{"hang":true}"#, Then::Cancelled),
+    (r#"{"hang":true,"cut":"after"}"#, Then::Cancelled),
 ];
 /// What a task concerns, in the path of a call.
 const SUBJECT: &str = "{}";
@@ -104,7 +120,8 @@ pub async fn run(case: &Case) -> usize {
     for (at, call) in calls.iter().enumerate() {
         // A read changes nothing: to lose its answer is what it is not to have asked.
         let told = FAULTS.iter().filter(|(fault, _)| call.method != "GET" || !fault.contains("after"));
-        cells.extend(told.map(|(fault, dies)| cell(case, &calls, at, fault, *dies)));
+        let told = told.filter(|(_, then)| case.undoes || *then != Then::Cancelled);
+        cells.extend(told.map(|(fault, then)| cell(case, &calls, at, fault, *then)));
     }
     let count = cells.len();
     futures_util::stream::iter(cells).buffer_unordered(ABREAST).collect::<Vec<()>>().await;
@@ -153,20 +170,24 @@ async fn clean(case: &Case) -> Vec<Call> {
     calls
 }
 
-async fn cell(case: &Case, calls: &[Call], at: usize, fault: &str, dies: bool) {
+async fn cell(case: &Case, calls: &[Call], at: usize, fault: &str, then: Then) {
     let call = &calls[at];
-    let what = format!("{}: {} {} (call {at}) {fault} dies={dies}", case.name, call.method, call.path);
+    let what = format!("{}: {} {} (call {at}) {fault} {then:?}", case.name, call.method, call.path);
     println!("{what}");
     let (stage, subject) = stage(case).await;
     stage.arm(call, &calls[..at], &subject, fault).await;
     let id = (case.submit)(&stage, &subject).await;
-    while dies && !stage.has_fired().await {
+    while then != Then::Lives && !stage.has_fired().await {
         let fired = wait::until("the fault has fired", async || stage.has_fired().await);
         if !stage.attempt_until(fired, false).await {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         let task = stage.store.task(id).await.unwrap().unwrap();
         assert!(!task.state.is_terminal() || stage.has_fired().await, "{what}: ended before");
+    }
+    if then == Then::Cancelled {
+        // Too late only for what has ended.
+        let _ended = stage.store.cancel(id).await.unwrap();
     }
     let task = stage.drive(id, &[]).await;
     assert!(stage.has_fired().await, "{what} never fired");

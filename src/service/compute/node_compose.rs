@@ -86,6 +86,7 @@ pub async fn run(ctx: &Context) -> Result<Value, Verdict> {
     let view = saga.assemble(&node).await?;
     saga.reserve_made(&podm, &view).await?;
     saga.attach(&podm.uuid, &view).await?;
+    saga.record_parts(&podm.uuid, &view.index).await?;
     saga.record(&node_id, &podm, &params.name, &view).await
 }
 

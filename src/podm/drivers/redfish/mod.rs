@@ -2,12 +2,12 @@
 //!
 //! *Source*: DMTF DSP0266 and DSP2050 (specific and constrained composition, manifests), and the mockups that DMTF publishes.
 
+mod blocks;
 mod compose;
 mod constraints;
 mod fit;
 mod nodes;
 mod survey;
-mod volumes;
 mod ways;
 
 use std::collections::HashSet;

@@ -4,15 +4,18 @@
 use serde_json::Value;
 
 use super::{Saga, Saved};
+use crate::model::device::{Device, DeviceState};
 use crate::model::flavor::Requirements;
 use crate::model::podm::Podm;
 use crate::model::problem::Problem;
+use crate::model::v1time::v1;
 use crate::podm::NodeView;
 use crate::service::Verdict;
 use crate::service::compute::removal::Removal;
 use crate::service::compute::reservation;
 use crate::service::effect::Step;
 use crate::service::storage::link::{Goal, Link};
+use crate::store::records::Collection;
 
 /// How often devices are chosen anew when others are faster.
 const CHOICES: usize = 20;
@@ -85,6 +88,21 @@ impl Saga<'_> {
     pub(super) async fn record_devices(&self, podm_id: &str, node: &str, index: &str) -> Result<(), Verdict> {
         for device in &self.saved.devices {
             Link { driver: self.driver, node, index, device }.record(self.ctx, podm_id).await?;
+        }
+        Ok(())
+    }
+
+    /// Makes the rows of devices that came with the node's parts the node's.
+    pub(super) async fn record_parts(&self, podm_id: &str, index: &str) -> Result<(), Verdict> {
+        if self.saved.parts.is_empty() {
+            return Ok(());
+        }
+        let rows: Vec<Device> = self.ctx.records(Collection::Device).await?;
+        let is_part = |row: &Device| row.podm_id == podm_id && self.saved.parts.contains(&row.resource_uri);
+        for row in rows.into_iter().filter(|row| is_part(row) && row.node_id.as_deref() != Some(index)) {
+            let updated_at = v1(self.ctx.now_ms());
+            let row = Device { node_id: Some(index.to_owned()), state: DeviceState::Allocated, updated_at, ..row };
+            self.ctx.overwrite(Collection::Device, &row.uuid, &row).await?;
         }
         Ok(())
     }
