@@ -91,6 +91,44 @@ async fn on_a_cluster_of_three_primaries_tasks_of_every_bucket_and_the_main_job_
 }
 
 #[tokio::test]
+async fn on_a_cluster_tasks_survive_the_loss_of_a_primary() {
+    let mut cluster = Cluster::start().await;
+    let url = cluster.url();
+    let d = Deployment::start(shape(&url, &["--buckets", "16", "--lease", "3s"])).await;
+    podm_is_online(&d).await;
+    a_node_is_composed(&d, "before").await;
+    let mut ids = accepted(&d, "first", 60).await;
+    let gone = cluster.primary_of("vl:{b00}:live");
+    cluster.servers[gone].kill();
+    ids.extend(accepted(&d, "failover", 60).await);
+    all_completed(&d, &ids).await;
+    a_node_is_composed(&d, "after").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn on_a_cluster_a_bucket_moves_to_another_primary_under_load_and_is_never_in_two_places() {
+    let mut cluster = Cluster::start().await;
+    let url = cluster.url();
+    let d = Deployment::start(shape(&url, &["--buckets", "4", "--lease", "3s"])).await;
+    podm_is_online(&d).await;
+    let mut ids = accepted(&d, "first", 40).await;
+    let (more, moved) = tokio::join!(accepted(&d, "moving", 200), async {
+        tokio::task::block_in_place(|| {
+            let bucket = |n: usize| format!("vl:{{b0{n}}}:live");
+            let other = |cluster: &mut Cluster, n| {
+                let at = cluster.primary_of(&bucket(n));
+                (0..4).map(|n| cluster.primary_of(&bucket(n))).find(|p| *p != at)
+            };
+            (0..4).map(|n| other(&mut cluster, n).map_or(0, |to| cluster.move_slot_of(&bucket(n), to))).sum::<usize>()
+        })
+    });
+    assert!(moved > 20, "only {moved} keys were moved");
+    ids.extend(more);
+    all_completed(&d, &ids).await;
+    a_node_is_composed(&d, "after").await;
+}
+
+#[tokio::test]
 async fn under_sentinels_tasks_survive_the_loss_of_the_primary() {
     let mut redis = Sentinels::start().await;
     let url = redis.url();

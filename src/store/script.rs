@@ -58,7 +58,11 @@ impl Store {
         args: A,
     ) -> Result<R, StoreError> {
         let mut call = script.prepare_invoke();
-        call.key(keys::prefix(bucket)).arg(self.scripts().events_kept).arg(args);
+        call.key(keys::prefix(bucket));
+        if self.redis().is_cluster() {
+            call.key(keys::whole(bucket));
+        }
+        call.arg(self.scripts().events_kept).arg(args);
         Ok(call.invoke_async(&mut self.redis().shared()).await?)
     }
 }
