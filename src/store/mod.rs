@@ -30,6 +30,7 @@ pub mod reseal;
 pub mod reservations;
 pub mod schedules;
 pub mod script;
+pub mod sessions;
 pub mod submit;
 pub mod sync;
 mod target;
