@@ -72,8 +72,8 @@ pub struct Slot {
     door: Door,
     mode: AuthMode,
     state: Mutex<State>,
-    /// Held during a login, so that requests that come meanwhile share it.
-    turn: tokio::sync::Mutex<()>,
+    /// Held during a login, so that requests that come meanwhile share it; when the last one ended that was not answered.
+    turn: tokio::sync::Mutex<Option<Instant>>,
 }
 
 impl Slot {
@@ -132,9 +132,14 @@ impl Slot {
     }
 
     async fn log_in(&self, refused: Option<&SecretString>) -> Result<Proof, RedfishError> {
-        let _turn = self.turn.lock().await;
+        let came = Instant::now();
+        let mut unanswered = self.turn.lock().await;
         if let Some(known) = self.known(refused) {
             return Ok(known);
+        }
+        // Whoever stood in line behind a login that hung does not hang for another one.
+        if self.mode != AuthMode::Session && unanswered.is_some_and(|at| at > came) {
+            return Ok(Proof::Basic);
         }
         // Where only sessions are allowed, it is the Pod Manager's to refuse one.
         let outcome = if self.door.watch().session_place().await || self.mode == AuthMode::Session {
@@ -183,7 +188,10 @@ impl Slot {
                 Ok(Proof::Basic)
             }
             Login::Unknown if self.mode == AuthMode::Session => Err(self.door.without_session("it did not answer")),
-            Login::Unknown => Ok(Proof::Basic),
+            Login::Unknown => {
+                *unanswered = Some(Instant::now());
+                Ok(Proof::Basic)
+            }
         }
     }
 
@@ -259,7 +267,7 @@ impl Sessions {
         {
             return Some(Arc::clone(slot));
         }
-        let (state, turn) = (Mutex::new(State::New), tokio::sync::Mutex::new(()));
+        let (state, turn) = (Mutex::new(State::New), tokio::sync::Mutex::new(None));
         let slot = Arc::new(Slot { door: door(), mode: self.mode, state, turn });
         if let Some((_, old)) = slots.live.insert(podm.uuid.clone(), (print, Arc::clone(&slot))) {
             slots.retired.push(old);
