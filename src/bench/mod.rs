@@ -1,8 +1,10 @@
 //! Load and scale measurement: each scenario drives real processes and prints its figure beside its yardstick, measured in turn
 //! with it in the same run, so that a noisy machine disturbs both alike. Quote medians and ratios.
 
+pub mod bulkhead;
 pub mod drain;
 pub mod enqueue;
+pub mod fleet;
 pub mod inventory;
 pub mod latency;
 pub mod makespan;
@@ -33,6 +35,8 @@ pub enum Scenario {
     Placement,
     /// What 100 simulated Pod Managers with 10,000 systems have, read whole and again; only when it is named.
     Inventory,
+    /// Composes at healthy Pod Managers while others hang, are slow or answer 503, beside the same without those; only when it is named.
+    Bulkhead,
 }
 
 /// How it is measured.
@@ -43,7 +47,7 @@ pub enum Scenario {
     about = "Measures Valence against its yardsticks, with processes of its own"
 )]
 pub struct BenchArgs {
-    /// Scenarios; all of them but inventory when none is given
+    /// Scenarios; all of them but inventory and bulkhead when none is given
     #[arg(value_enum)]
     pub scenarios: Vec<Scenario>,
     /// Runs of each, of which the median counts
@@ -61,6 +65,18 @@ pub struct BenchArgs {
     /// Worker processes
     #[arg(long, default_value_t = 1)]
     pub workers: usize,
+    /// Pod Managers of bulkhead: one in 20 hangs, one in 50 is slow, one in 50 answers 503
+    #[arg(long, default_value_t = 1_000)]
+    pub podms: usize,
+    /// Seconds that the load of bulkhead lasts
+    #[arg(long, default_value_t = 90)]
+    pub seconds: u64,
+    /// Composes a second at the healthy Pod Managers of bulkhead
+    #[arg(long, default_value_t = 20.0)]
+    pub rate: f64,
+    /// How many times the p99 without the bad Pod Managers the p99 with them may be
+    #[arg(long, default_value_t = 1.2)]
+    pub p99_ratio: f64,
     /// Place nodes in this Redis and say how many: the other process of the scenario `placement`
     #[arg(long, hide = true)]
     pub placers: Option<String>,
@@ -96,6 +112,7 @@ pub async fn run(args: &BenchArgs) -> anyhow::Result<Report> {
             Scenario::Latency => latency::task(args, &mut report).await?,
             Scenario::Placement => placement::placement(args, &mut report).await?,
             Scenario::Inventory => inventory::sweep(args, &mut report).await?,
+            Scenario::Bulkhead => bulkhead::bulkhead(args, &mut report).await?,
         }
     }
     Ok(report)
