@@ -155,14 +155,21 @@ where
     response
 }
 
-async fn handle<S, B>(app: Arc<App>, route: Route, params: Vec<String>, head: Head, body: S, request_id: &str) -> Answer
+async fn handle<S, B>(
+    app: Arc<App>,
+    route: Route,
+    params: Vec<String>,
+    mut head: Head,
+    body: S,
+    request_id: &str,
+) -> Answer
 where
     S: Stream<Item = Result<B, warp::Error>> + Send,
     B: Buf + Send,
 {
     let (admitted, answer) = match app.doors.admit(&head.headers, head.remote.as_ref(), route.role).await {
         Ok(caller) => {
-            let answer = admitted(&app, &route, params, &head, body, caller.clone()).await;
+            let answer = admitted(&app, &route, params, &mut head, body, caller.clone()).await;
             (Some(caller), answer)
         }
         Err(Denied { caller, failure }) => (caller, Err(failure)),
@@ -179,7 +186,7 @@ async fn admitted<S, B>(
     app: &Arc<App>,
     route: &Route,
     params: Vec<String>,
-    head: &Head,
+    head: &mut Head,
     body: S,
     caller: Caller,
 ) -> Answer
@@ -197,7 +204,7 @@ where
         params,
         query,
         raw_query: head.query.clone(),
-        headers: head.headers.clone(),
+        headers: std::mem::take(&mut head.headers),
         body,
         caller: caller.name,
         role: caller.role,
