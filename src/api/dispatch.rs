@@ -150,7 +150,7 @@ async fn handle<S, B>(
     app: Arc<App>,
     route: Route,
     params: Vec<String>,
-    head: Head,
+    mut head: Head,
     body: &mut Incoming<S>,
     request_id: &str,
 ) -> Answer
@@ -160,7 +160,7 @@ where
 {
     let (admitted, answer) = match app.doors.admit(&head.headers, head.remote.as_ref(), route.role).await {
         Ok(caller) => {
-            let answer = admitted(&app, &route, params, &head, body, caller.clone()).await;
+            let answer = admitted(&app, &route, params, &mut head, body, caller.clone()).await;
             (Some(caller), answer)
         }
         Err(Denied { caller, failure }) => (caller, Err(failure)),
@@ -176,7 +176,7 @@ async fn admitted<S, B>(
     app: &Arc<App>,
     route: &Route,
     params: Vec<String>,
-    head: &Head,
+    head: &mut Head,
     body: &mut Incoming<S>,
     caller: Caller,
 ) -> Answer
@@ -194,7 +194,7 @@ where
         params,
         query,
         raw_query: head.query.clone(),
-        headers: head.headers.clone(),
+        headers: std::mem::take(&mut head.headers),
         body,
         caller: caller.name,
         role: caller.role,

@@ -122,6 +122,12 @@ pub fn subscription(podm_id: &str) -> String {
     format!("vl:subscription:{podm_id}")
 }
 
+/// The sessions that processes have open at a Pod Manager.
+#[must_use]
+pub fn sessions(podm_id: &str) -> String {
+    format!("vl:sessions:{podm_id}")
+}
+
 /// The events that a Pod Manager sent.
 #[must_use]
 pub fn podm_events(podm_id: &str) -> String {
