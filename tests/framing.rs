@@ -229,6 +229,23 @@ async fn a_refusal_leaves_the_connection_usable_or_says_that_it_ends() {
 }
 
 #[tokio::test]
+async fn a_client_that_closes_its_side_gets_its_answer_unless_that_takes_long() {
+    let api = TestApi::start().await;
+    let (_, task) = api.post("/v1/tasks", &json!({"kind": "noop", "delay_s": 1000})).await;
+    let wait = format!("/v1/tasks/{}?wait=60", task["id"].as_str().unwrap());
+    for (path, asked, answered) in [("/v1/tasks", 2, 2), (wait.as_str(), 1, 0)] {
+        let mut stream = TcpStream::connect(api.address).await.unwrap();
+        let request = format!("GET {path} HTTP/1.1\r\n{HOST}\r\n");
+        stream.write_all(request.repeat(asked).as_bytes()).await.unwrap();
+        stream.shutdown().await.unwrap();
+        let mut text = String::new();
+        let read = stream.read_to_string(&mut text);
+        tokio::time::timeout(Duration::from_secs(20), read).await.expect("it ends").unwrap();
+        assert_eq!(answers(&text).len(), answered, "{path}: {text}");
+    }
+}
+
+#[tokio::test]
 async fn a_client_of_http_2_needs_no_upgrade_and_hears_the_same_refusals() {
     let api = TestApi::start().await;
     let client = reqwest::Client::builder().no_proxy().http2_prior_knowledge().build().unwrap();

@@ -8,11 +8,15 @@ use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::Sleep;
 
+/// How long a client that has closed its side may still get its answer. Whether it has left or only says that it is done sending cannot be
+/// told; what takes longer is not kept for one that has left.
+const HALF_CLOSED: Duration = Duration::from_secs(2);
 /// How long a connection may stand still between requests, or while its client does not read.
 pub(crate) const IDLE: Duration = Duration::from_secs(75);
 
@@ -76,10 +80,14 @@ impl Activity {
         Answering(self.clone())
     }
 
+    fn is_answering(&self) -> bool {
+        self.in_flight.load(Ordering::Relaxed) > 0
+    }
+
     /// Whether the connection should be closed: no request within twice `header`, a header that takes longer than that, or nothing
     /// moving for [`IDLE`].
     pub(crate) fn is_stale(&self, header: Duration) -> bool {
-        if self.in_flight.load(Ordering::Relaxed) > 0 {
+        if self.is_answering() {
             return false;
         }
         let open = self.opened.elapsed();
@@ -103,15 +111,17 @@ impl Drop for Answering {
     }
 }
 
-/// A stream that notes every byte that moves.
+/// A stream that notes every byte that moves, and keeps its end back for a while when a request is being answered: hyper gives an answer up
+/// at once when its client's side is closed.
 pub(crate) struct Watched<S> {
     inner: S,
     activity: Arc<Activity>,
+    patience: Option<Pin<Box<Sleep>>>,
 }
 
 impl<S> Watched<S> {
     pub(crate) const fn new(inner: S, activity: Arc<Activity>) -> Self {
-        Self { inner, activity }
+        Self { inner, activity, patience: None }
     }
 
     fn note<T>(&self, poll: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
@@ -126,7 +136,12 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         let poll = Pin::new(&mut self.inner).poll_read(cx, buf);
-        self.activity.read(buf.filled().get(before..).unwrap_or_default());
+        let read = buf.filled().get(before..).unwrap_or_default();
+        self.activity.read(read);
+        if read.is_empty() && matches!(poll, Poll::Ready(Ok(()))) && self.activity.is_answering() {
+            let patience = self.patience.get_or_insert_with(|| Box::pin(tokio::time::sleep(HALF_CLOSED)));
+            ready!(patience.as_mut().poll(cx));
+        }
         self.note(poll)
     }
 }
