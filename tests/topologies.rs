@@ -7,7 +7,8 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use support::deployment::{Deployment, Shape};
+use support::deployment::{Deployment, Shape, free_port};
+use support::redis::TestRedis;
 use support::replicated::{Cluster, Sentinels};
 use support::wait::{until, within};
 
@@ -27,6 +28,7 @@ async fn accepted(d: &Deployment, name: &str, count: usize) -> BTreeSet<String> 
             if matches!(status, 200 | 202) {
                 Ok(task["id"].as_str().unwrap().to_owned())
             } else {
+                assert_eq!(status, 503, "a client is told to come again: {task}");
                 Err(task.to_string())
             }
         })
@@ -155,4 +157,57 @@ async fn without_the_replicas_that_must_have_it_no_task_is_accepted() {
     let d = Deployment::start(Shape { flags: &["--wait-replicas", "1"], ..Shape::default() }).await;
     let (status, body) = d.post("/v1/tasks", &json!({"kind": "noop", "params": {}})).await;
     assert_eq!(status, 503, "{body}");
+}
+
+/// How many entries ever stood in a stream of a Redis; 0 when there is no such stream.
+async fn ever_added(redis: &TestRedis, stream: &str) -> u64 {
+    if redis.command::<u8>(&["EXISTS", stream]).await == 0 {
+        return 0;
+    }
+    let info: Vec<redis::Value> = redis.command(&["XINFO", "STREAM", stream]).await;
+    let is_name = |v: &redis::Value| *v == redis::Value::BulkString(b"entries-added".to_vec());
+    let at = info.iter().position(is_name).unwrap();
+    redis::from_redis_value(info[at + 1].clone()).unwrap()
+}
+
+const READS: &str = "vl:{b00}:s:compute:sync";
+
+async fn until_read(d: &Deployment, api: &str) {
+    within(AFTER, "a read is answered", async || {
+        let answer = d.http.get(format!("{api}/v1/nodes")).send().await.map_err(|e| e.to_string())?;
+        if answer.status().as_u16() == 200 { Ok(()) } else { Err(answer.status().to_string()) }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn reads_go_through_a_redis_of_their_own_when_there_is_one_and_survive_its_loss() {
+    let mut reads = TestRedis::start().await;
+    let url = reads.url();
+    let d = Deployment::start(Shape { flags: &["--sync-redis", &url], podms: 1, ..Shape::default() }).await;
+    podm_is_online(&d).await;
+    a_node_is_composed(&d, "web").await;
+    assert!(ever_added(&reads, READS).await > 0);
+    assert_eq!(ever_added(&d.redis, READS).await, 0, "no read is written to the Redis that lasts");
+
+    reads.kill();
+    let refused = d.http.get(format!("{}/v1/nodes", d.apis[0])).send().await.unwrap();
+    assert_eq!(refused.status().as_u16(), 503);
+    let id = d.submit("noop", json!({})).await;
+    assert_eq!(d.done(&id).await["state"], "completed", "tasks do not need it");
+    reads.restart().await;
+    until_read(&d, &d.apis[0]).await;
+}
+
+#[tokio::test]
+async fn workers_with_a_redis_for_reads_also_answer_processes_that_know_nothing_of_it() {
+    let reads = TestRedis::start().await;
+    let url = reads.url();
+    let mut d = Deployment::start(Shape { workers: 0, ..Shape::default() }).await;
+    let at = format!("127.0.0.1:{}", free_port());
+    d.add("worker", &["--sync-redis", &url, "--listen", "127.0.0.1:0"]);
+    d.add("api", &["--sync-redis", &url, "--listen", &at]);
+    until_read(&d, &d.apis[0]).await;
+    until_read(&d, &format!("http://{at}")).await;
+    assert!(ever_added(&reads, READS).await > 0 && ever_added(&d.redis, READS).await > 0);
 }

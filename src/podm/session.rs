@@ -72,8 +72,8 @@ pub struct Slot {
     door: Door,
     mode: AuthMode,
     state: Mutex<State>,
-    /// Held during a login, so that requests that come meanwhile share it.
-    turn: tokio::sync::Mutex<()>,
+    /// Held during a login, so that requests that come meanwhile share it; when the last one ended that was not answered.
+    turn: tokio::sync::Mutex<Option<Instant>>,
     /// Where the session was that the Pod Manager knows no more.
     ended: Mutex<Option<String>>,
 }
@@ -143,9 +143,14 @@ impl Slot {
     }
 
     async fn log_in(&self, refused: Option<&SecretString>) -> Result<Proof, RedfishError> {
-        let _turn = self.turn.lock().await;
+        let came = Instant::now();
+        let mut unanswered = self.turn.lock().await;
         if let Some(known) = self.known(refused) {
             return Ok(known);
+        }
+        // Whoever stood in line behind a login that hung does not hang for another one.
+        if self.mode != AuthMode::Session && unanswered.is_some_and(|at| at > came) {
+            return Ok(Proof::Basic);
         }
         let ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(ended) = ended {
@@ -201,7 +206,10 @@ impl Slot {
                 Ok(Proof::Basic)
             }
             Login::Unknown if self.mode == AuthMode::Session => Err(self.door.without_session("it did not answer")),
-            Login::Unknown => Ok(Proof::Basic),
+            Login::Unknown => {
+                *unanswered = Some(Instant::now());
+                Ok(Proof::Basic)
+            }
         }
     }
 
@@ -282,7 +290,7 @@ impl Sessions {
         {
             return Some(Arc::clone(slot));
         }
-        let (state, turn) = (Mutex::new(State::New), tokio::sync::Mutex::new(()));
+        let (state, turn) = (Mutex::new(State::New), tokio::sync::Mutex::new(None));
         let slot = Arc::new(Slot { door: door(), mode: self.mode, state, turn, ended: Mutex::default() });
         if let Some((_, old)) = slots.live.insert(podm.uuid.clone(), (print, Arc::clone(&slot))) {
             slots.retired.push(old);

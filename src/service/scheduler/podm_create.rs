@@ -71,6 +71,10 @@ pub async fn run(ctx: &Context) -> Result<Value, Verdict> {
     podm.status = reach::status(ctx, &podm).await?;
     ctx.create(Collection::Podm, id, &podm).await?;
     read_devices(ctx, &podm).await?;
+    if podm.status == PodmStatus::Online {
+        // Placement counts its hardware from now on, and not from its turn in the sweep.
+        ctx.refresh_soon(&podm.uuid).await;
+    }
     Ok(reads::shown(podm)?)
 }
 
