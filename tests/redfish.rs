@@ -75,7 +75,7 @@ async fn read(driver: &dyn Driver) -> Result<[usize; 5], RedfishError> {
     let racks = driver.racks().await?;
     for node in driver.nodes().await? {
         driver.full_node(&node.path).await?;
-        driver.parts(&node.path).await?;
+        driver.node(&node.path).await?;
     }
     let (storages, network) = (driver.storage().unwrap().storages().unwrap(), driver.network().unwrap());
     let mut stored = storages.list(None).await?.unwrap().len();
