@@ -13,6 +13,9 @@ async fn main() -> anyhow::Result<ExitCode> {
     if let Some(redis) = &args.placers {
         return bench::placement::placer(redis).await.map(|()| ExitCode::SUCCESS);
     }
+    if let (Some(address), Some(redis)) = (args.bare, &args.redis) {
+        return bench::bare::serve(address, redis).await;
+    }
     let report = bench::run(&args).await?;
     std::io::stdout().lock().write_all(report.table().as_bytes())?;
     if let Some(file) = &args.json {

@@ -127,6 +127,24 @@ impl Watch {
         }
     }
 
+    /// Notes where this process's session is, so that another can end it when this one dies.
+    pub(super) async fn session_kept(&self, path: &str) {
+        if let Some(gates) = self.circuits.gates.get()
+            && let Err(error) = gates.session_kept(&self.podm, path).await
+        {
+            tracing::debug!(podm = self.podm, %error, "a session is not noted");
+        }
+    }
+
+    /// Notes that it is no more.
+    pub(super) async fn session_ended(&self, path: &str) {
+        if let Some(gates) = self.circuits.gates.get()
+            && let Err(error) = gates.session_ended(&self.podm, path).await
+        {
+            tracing::debug!(podm = self.podm, %error, "the end of a session is not noted");
+        }
+    }
+
     /// A request is about to be sent.
     pub(super) fn asking(&self) -> Asking {
         Asking { watch: self.clone(), began: Instant::now(), done: false }

@@ -117,6 +117,7 @@ impl Store {
     /// # Errors
     /// When Redis is away.
     pub async fn forget_gates(&self, podm_id: &str) -> Result<(), StoreError> {
+        self.forget_sessions(podm_id).await?;
         self.limits(podm_id, "", "", "forget").await
     }
 
@@ -135,7 +136,7 @@ fn sessions_gate(podm_id: &str) -> String {
 
 /// Tells the circuit breakers what came of requests: all that the code that speaks to Pod Managers may do to the store.
 #[derive(Clone)]
-pub struct Gatekeeper(Store);
+pub struct Gatekeeper(pub(super) Store);
 
 impl Gatekeeper {
     /// For the breakers of this store.

@@ -111,7 +111,7 @@ impl Store {
         let filter =
             Filter { status: Some(Status::InProgress), podm_id: Some(podm_id.to_owned()), ..Filter::default() };
         let page = self.list(&filter, MOST_COUNTED, None).await?;
-        let begun = page.tasks.iter().filter(|t| t.field("claims").is_some()).count();
+        let begun = page.tasks.iter().filter(|t| t.claims() > 0).count();
         Ok(u64::try_from(begun).unwrap_or(u64::MAX))
     }
 }
