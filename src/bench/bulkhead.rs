@@ -269,7 +269,7 @@ async fn ended(rig: &Rig, ids: &[TaskId], longest: Duration) -> anyhow::Result<V
             if task.state.is_terminal() || Instant::now() > deadline {
                 let finished = task.field("finished").and_then(|ms| ms.parse::<u64>().ok()).unwrap_or(0);
                 if task.state != State::Completed {
-                    tracing::warn!(%id, state = ?task.state, error = ?task.body.error, "not completed");
+                    tracing::debug!(%id, state = ?task.state, error = ?task.body.error, "not completed");
                 }
                 all.push((task.state, count(usize::try_from(finished.saturating_sub(id.created_ms()))?)));
                 break;
