@@ -163,7 +163,10 @@ pub async fn bulkhead(args: &BenchArgs, report: &mut Report) -> anyhow::Result<(
 
 async fn one(args: &BenchArgs, crowd: Crowd, bad: bool) -> anyhow::Result<Found> {
     let mut rig = Rig::start(args).await?;
-    let sim = ["--systems", "16", "--latency", "5ms", "--assemble-time", "50ms"];
+    // Enough for all that is asked for: that a Pod Manager is full is none of its faults.
+    let asked = args.rate * Duration::from_secs(args.seconds).as_secs_f64() / count(crowd.healthy());
+    let systems = format!("{:.0}", (asked.ceil() + 1.0) * count(GREED));
+    let sim = ["--systems", &systems, "--latency", "5ms", "--assemble-time", "50ms"];
     let fleet = Fleet::start(&mut rig, crowd.podms, &sim).await?;
     let flags = fleet.flags();
     let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
