@@ -6,7 +6,42 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
+
+/// Whoever waits so long for one answer lends its slot.
+const LONG: Duration = Duration::from_secs(1);
+
+/// A worker's slot, held while an attempt runs. Who waits for somebody else needs none: the slot is given back early, and a place among so
+/// many that wait held in its stead, so that a worker's tasks have a bound all the same.
+pub struct Slot {
+    /// What is held, and whether the slot is lent.
+    held: Mutex<(Option<OwnedSemaphorePermit>, bool)>,
+    waiting: Arc<Semaphore>,
+}
+
+impl Slot {
+    /// A slot that was taken, and the places of those that wait.
+    #[must_use]
+    pub fn new(held: Option<OwnedSemaphorePermit>, waiting: Arc<Semaphore>) -> Self {
+        Self { held: Mutex::new((held, false)), waiting }
+    }
+
+    /// Gives the slot to others, once; where too many wait already it is kept.
+    fn lend(&self) {
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        if !held.1
+            && let Ok(place) = Arc::clone(&self.waiting).try_acquire_owned()
+        {
+            *held = (Some(place), true);
+        }
+    }
+
+    /// The attempt is over: gives back whatever is held.
+    pub fn leave(&self) {
+        *self.held.lock().unwrap_or_else(PoisonError::into_inner) = (None, true);
+    }
+}
 
 /// Shared by the worker that extends it and the handler that works under it.
 #[derive(Clone)]
@@ -14,6 +49,7 @@ pub struct Lease {
     until: Arc<Mutex<Instant>>,
     lost: CancellationToken,
     cut: CancellationToken,
+    slot: Option<Arc<Slot>>,
 }
 
 impl Lease {
@@ -24,7 +60,25 @@ impl Lease {
             until: Arc::new(Mutex::new(asked + length)),
             lost: CancellationToken::new(),
             cut: CancellationToken::new(),
+            slot: None,
         }
+    }
+
+    /// The same of an attempt that runs in a slot.
+    #[must_use]
+    pub fn in_slot(self, slot: &Arc<Slot>) -> Self {
+        Self { slot: Some(Arc::clone(slot)), ..self }
+    }
+
+    /// Waits for something that is not this worker's work: when it takes long, others get the slot.
+    pub async fn lending<T>(&self, coming: impl Future<Output = T>) -> T {
+        let mut coming = std::pin::pin!(coming);
+        let Some(slot) = &self.slot else { return coming.await };
+        if let Ok(come) = tokio::time::timeout(LONG, &mut coming).await {
+            return come;
+        }
+        slot.lend();
+        coming.await
     }
 
     /// Takes over an extension that was asked for at `asked`.
@@ -63,7 +117,12 @@ impl Lease {
     /// The same lease for the attempt's undo, whose requests are given time again.
     #[must_use]
     pub fn for_undo(&self) -> Self {
-        Self { until: Arc::clone(&self.until), lost: self.lost.clone(), cut: CancellationToken::new() }
+        Self {
+            until: Arc::clone(&self.until),
+            lost: self.lost.clone(),
+            cut: CancellationToken::new(),
+            slot: self.slot.clone(),
+        }
     }
 
     /// Ends when the claim is lost: told so by Redis, or not extended in time.
@@ -84,6 +143,28 @@ impl Lease {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn who_waits_long_lends_its_slot_while_there_are_places_to_wait_and_leaves_nothing_held() {
+        let (slots, waiting) = (Arc::new(Semaphore::new(2)), Arc::new(Semaphore::new(1)));
+        let enter = || {
+            let slot = Arc::new(Slot::new(Arc::clone(&slots).try_acquire_owned().ok(), Arc::clone(&waiting)));
+            (Lease::new(Instant::now(), Duration::from_secs(60)).in_slot(&slot), slot)
+        };
+        let ((one, first), (two, second)) = (enter(), enter());
+        one.lending(std::future::ready(())).await;
+        assert_eq!(slots.available_permits(), 0, "a quick answer lends nothing");
+        tokio::select! {
+            () = one.lending(std::future::pending()) => {}
+            lent = slots.acquire() => drop(lent),
+        }
+        assert_eq!((slots.available_permits(), waiting.available_permits()), (1, 0));
+        two.lending(tokio::time::sleep(LONG * 2)).await;
+        assert_eq!(slots.available_permits(), 1, "there is no place to wait, so the slot is kept");
+        first.leave();
+        second.leave();
+        assert_eq!((slots.available_permits(), waiting.available_permits()), (2, 1));
+    }
 
     #[tokio::test]
     async fn it_is_over_when_nobody_extends_it_and_when_redis_says_so() {

@@ -174,6 +174,27 @@ async fn a_busy_pod_manager_that_falls_silent_opens_its_circuit_at_the_fifth_fai
 }
 
 #[tokio::test]
+async fn a_pod_manager_that_falls_silent_lets_one_in_at_a_time_until_it_answers() {
+    let e = Engine::start(1).await;
+    Gatekeeper::new(&e.store).silent("p1").await.unwrap();
+    let ids = put(&e, 6, GATE).await;
+    let mut held = e.claim_n("w1", 10).await;
+    assert_eq!(held.len(), 1);
+    let waits = ids.iter().copied().find(|id| *id != held[0].id).unwrap();
+    let (code, why) = reason(&e, waits).await;
+    assert_eq!(code, "gate_full");
+    assert!(why.contains("answered nothing for a while: one at a time"), "{why}");
+    assert!(!report(&e, 1, 0, None).await, "its circuit was never open");
+    held.extend(e.claim_n("w1", 10).await);
+    assert_eq!(held.len(), 4, "its answer wakes as many as there is room for");
+    while !held.is_empty() {
+        complete(&e, held).await;
+        held = e.claim_n("w1", 10).await;
+    }
+    e.assert_at_rest().await;
+}
+
+#[tokio::test]
 async fn what_a_pod_manager_asks_for_is_honoured_by_every_worker_and_every_read() {
     let e = Engine::start(1).await;
     report(&e, 0, 1, Some(Duration::from_secs(40))).await;

@@ -116,6 +116,18 @@ async fn a_compose_and_a_delete_have_the_inventory_refreshed_by_themselves() {
 }
 
 #[tokio::test]
+async fn a_pod_manager_is_read_as_soon_as_it_is_registered_and_again_when_it_is_back() {
+    let plant = plant(SimConfig::default()).await;
+    let first = wait::until("a new one is read", async || known(&plant).await).await;
+    assert!(first.systems > 0, "{first:?}");
+    let id = &plant.lab.uuids[0];
+    plant.store.observe(Collection::Podm, id, &json!({ "status": PodmStatus::Offline })).await.unwrap();
+    let prober = Prober::new(plant.store.clone(), plant.lab.pool.clone(), Duration::from_secs(3600));
+    assert_eq!(prober.pass().await.unwrap(), 1);
+    wait::until("one that is back is read", async || known(&plant).await.is_some_and(|i| i.at_ms > first.at_ms)).await;
+}
+
+#[tokio::test]
 async fn all_are_refreshed_once_a_slot_however_many_schedulers_run() {
     let plant = plant(SimConfig { podms: 6, systems: 1, ..SimConfig::default() }).await;
     let config = InventoryConfig { interval: SignedDuration::from_hours(1), ..InventoryConfig::default() };

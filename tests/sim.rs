@@ -36,8 +36,11 @@ impl Drop for Sim {
 
 impl Sim {
     async fn start(config: SimConfig) -> Self {
+        Self::at(SimConfig { listen: "127.0.0.1:0".parse().unwrap(), ..config }).await
+    }
+
+    async fn at(config: SimConfig) -> Self {
         let shutdown = Shutdown::new();
-        let config = SimConfig { listen: "127.0.0.1:0".parse().unwrap(), ..config };
         let running = sim::run(config, &shutdown).await.unwrap();
         // No connection is used twice, so that a cut one is seen by the request it was cut for.
         let http = Client::builder().pool_max_idle_per_host(0).no_proxy().build().unwrap();
@@ -501,6 +504,35 @@ async fn many_podms_differ_and_stop_at_once_even_with_a_hung_client() {
     sim.shutdown.stop();
     sim.shutdown.join(Duration::from_secs(5)).await.unwrap();
     assert!(hung.await.unwrap().is_err());
+}
+
+#[tokio::test]
+async fn each_has_an_address_of_its_own_is_unlike_the_others_and_the_last_never_answer() {
+    let port = std::net::TcpListener::bind("127.3.0.1:0").unwrap().local_addr().unwrap().port();
+    let listen = std::net::SocketAddr::from(([127, 3, 0, 1], port));
+    let config = SimConfig { listen, podms: 8, addresses: true, mixed: true, black_holes: 2, ..SimConfig::default() };
+    let sim = Sim::at(SimConfig { systems: 16, ..config }).await;
+    let mut sizes = BTreeSet::new();
+    for podm in 0..6_u8 {
+        let url = format!("http://127.3.0.{}:{port}/redfish/v1/Systems", podm + 1);
+        let asked = reqwest::Client::new().get(url).basic_auth("admin", Some("admin"));
+        let systems: Value = asked.send().await.unwrap().json().await.unwrap();
+        let size = systems["Members"].as_array().unwrap().len();
+        assert!((4..=28).contains(&size), "a quarter to one and three quarters of 16: {size}");
+        sizes.insert(size);
+    }
+    assert!(sizes.len() > 1, "{sizes:?}");
+    let hung = tokio::spawn(sim.on(7, Method::GET, "/redfish/v1/").send());
+    let counts = until("the black hole has got the request", async || {
+        let counts = sim.json("/sim/counts").await;
+        (counts[7]["open"] == 1).then_some(counts)
+    })
+    .await;
+    assert_eq!(counts[7], json!({ "requests": 1, "open": 1, "most_open": 1 }));
+    assert_eq!(counts[0], json!({ "requests": 1, "open": 0, "most_open": 1 }));
+    assert!(!hung.is_finished(), "nobody answers it");
+    hung.abort();
+    until("whoever leaves is counted no more", async || sim.json("/sim/counts").await[7]["open"] == 0).await;
 }
 
 /// The binary, killed without mercy at the end.

@@ -279,9 +279,25 @@ impl Client {
         self.answer("DELETE", &path, response).await.map(drop)
     }
 
+    /// Sends a request; whoever waits long for its answer lends its slot to others.
+    pub(super) async fn send(
+        &self,
+        method: Method,
+        name: &'static str,
+        path: &str,
+        body: Option<&Value>,
+        version: Option<&str>,
+    ) -> Result<Response, RedfishError> {
+        let sent = self.send_proven(method, name, path, body, version);
+        match &self.lease {
+            Some(lease) => lease.lending(sent).await,
+            None => sent.await,
+        }
+    }
+
     /// Sends a request. A token that is not known any more is answered 401, which proves that nothing was done: then a new login, and
     /// the request once again.
-    pub(super) async fn send(
+    async fn send_proven(
         &self,
         method: Method,
         name: &'static str,

@@ -36,7 +36,8 @@ pub(super) fn spawn(
     slot: Option<OwnedSemaphorePermit>,
     shutdown: &Shutdown,
 ) {
-    let lease = Lease::new(asked, worker.lease);
+    let slot = worker.running.occupied(slot);
+    let lease = Lease::new(asked, worker.lease).in_slot(&slot);
     let (stop, cancel) = (CancellationToken::new(), CancellationToken::new());
     let entry = running::Entry {
         token: claimed.token.clone(),
@@ -51,7 +52,7 @@ pub(super) fn spawn(
             Attempt { worker: &worker, claimed: &claimed, lease, stop, cancel, draining, began: Instant::now() };
         attempt.run().await;
         worker.running.remove(claimed.id, &claimed.token);
-        drop(slot);
+        slot.leave();
     });
 }
 

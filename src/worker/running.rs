@@ -8,7 +8,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 use crate::ids::{Bucket, TaskId};
-use crate::lease::Lease;
+use crate::lease::{Lease, Slot};
 
 /// One running task, as the heartbeat sees it.
 #[derive(Clone)]
@@ -27,11 +27,17 @@ pub struct Entry {
 pub struct Running {
     entries: Mutex<HashMap<TaskId, Entry>>,
     slots: Arc<Semaphore>,
+    /// Places for as many again that wait for a Pod Manager and have lent their slots.
+    waiting: Arc<Semaphore>,
 }
 
 impl Running {
     pub(super) fn new(slots: usize) -> Self {
-        Self { entries: Mutex::default(), slots: Arc::new(Semaphore::new(slots)) }
+        Self {
+            entries: Mutex::default(),
+            slots: Arc::new(Semaphore::new(slots)),
+            waiting: Arc::new(Semaphore::new(slots)),
+        }
     }
 
     /// Tasks that run. Slots that a claim call holds while it asks are not counted: most of them come back unused.
@@ -50,6 +56,12 @@ impl Running {
     #[must_use]
     pub fn take(&self, most: usize) -> Vec<OwnedSemaphorePermit> {
         std::iter::from_fn(|| self.slots.clone().try_acquire_owned().ok()).take(most).collect()
+    }
+
+    /// A slot that was taken, to run in.
+    #[must_use]
+    pub fn occupied(&self, held: Option<OwnedSemaphorePermit>) -> Arc<Slot> {
+        Arc::new(Slot::new(held, Arc::clone(&self.waiting)))
     }
 
     /// Waits until so many slots are free, or `most` is over.
