@@ -222,20 +222,21 @@ local function limit_of(name)
   return limits[name]
 end
 
--- What the circuit breaker in front of a gate says: at most so many may come in (nil: it does not care), and until when nobody may (ms).
--- Open, nobody; half-open, one probe; and nobody before the time that the Pod Manager asked for.
+-- What the circuit breaker in front of a gate says: at most so many may come in (nil: it does not care), until when nobody may (ms), and
+-- whether only one may be in at once. Open, nobody; half-open, one probe; nobody before the time that the Pod Manager asked for; one at a
+-- time while it has answered nothing for a while.
 local function breaker_of(name)
   local podm = podm_of(name)
   if not podm then return nil end
   if calm[podm] then return nil end
-  local b = call('HMGET', breaker_key(podm), 'until', 'probe_end', 'later')
-  if not (b[1] or b[2] or b[3]) then
+  local b = call('HMGET', breaker_key(podm), 'until', 'probe_end', 'later', 'silent')
+  if not (b[1] or b[2] or b[3] or b[4]) then
     calm[podm] = true
     return nil
   end
   local open, probe_end, later = tonumber(b[1]), tonumber(b[2]), tonumber(b[3])
   if later and later > NOW then return 0, math.max(later, open or 0) end
-  if not open then return nil end
+  if not open then return nil, nil, NOW - (tonumber(b[4]) or 0) < WINDOW end
   if open > NOW then return 0, open end
   if probe_end and probe_end > NOW then return 0, probe_end end
   return 1
@@ -255,14 +256,14 @@ end
 
 -- How many places are free; those of holders that are gone are cleared on the way. Then what the breaker said.
 local function room(name, limit)
-  local most, shut = breaker_of(name)
+  local most, shut, single = breaker_of(name)
   if most == 0 then return 0, most, shut end
   local gate = gate_key(name)
   if not swept[name] then
     call('ZREMRANGEBYSCORE', gate, '-inf', NOW)
     swept[name] = true
   end
-  limit = tonumber(limit_of(name)) or tonumber(limit)
+  limit = single and 1 or tonumber(limit_of(name)) or tonumber(limit)
   local free = limit - call('ZCARD', gate)
   if free <= 0 then
     for _, holder in ipairs(call('ZRANGE', gate, 0, -1)) do

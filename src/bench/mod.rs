@@ -1,10 +1,12 @@
 //! Load and scale measurement: each scenario drives real processes and prints its figure beside its yardstick, measured in turn
 //! with it in the same run, so that a noisy machine disturbs both alike. Quote medians and ratios.
 
+pub mod bulkhead;
 pub mod bare;
 pub mod depth;
 pub mod drain;
 pub mod enqueue;
+pub mod fleet;
 pub mod inventory;
 pub mod io;
 pub mod latency;
@@ -43,6 +45,8 @@ pub enum Scenario {
     Parked,
     /// What 100 simulated Pod Managers with 10,000 systems have, read whole and again; only when it is named.
     Inventory,
+    /// Composes at healthy Pod Managers while others hang, are slow or answer 503, beside the same without those; only when it is named.
+    Bulkhead,
 }
 
 /// How it is measured.
@@ -53,7 +57,7 @@ pub enum Scenario {
     about = "Measures Valence against its yardsticks, with processes of its own"
 )]
 pub struct BenchArgs {
-    /// Scenarios; all of them but inventory, io, depth and parked when none is given
+    /// Scenarios; all of them but inventory, io, depth, parked and bulkhead when none is given
     #[arg(value_enum)]
     pub scenarios: Vec<Scenario>,
     /// Runs of each, of which the median counts
@@ -71,6 +75,18 @@ pub struct BenchArgs {
     /// Worker processes
     #[arg(long, default_value_t = 1)]
     pub workers: usize,
+    /// Pod Managers of bulkhead: one in 20 hangs, one in 50 is slow, one in 50 answers 503
+    #[arg(long, default_value_t = 1_000)]
+    pub podms: usize,
+    /// Seconds that the load of bulkhead lasts
+    #[arg(long, default_value_t = 90)]
+    pub seconds: u64,
+    /// Composes a second at the healthy Pod Managers of bulkhead
+    #[arg(long, default_value_t = 20.0)]
+    pub rate: f64,
+    /// How many times the p99 without the bad Pod Managers the p99 with them may be
+    #[arg(long, default_value_t = 1.2)]
+    pub p99_ratio: f64,
     /// To 2 million queued tasks in the scenario `depth`
     #[arg(long)]
     pub full: bool,
@@ -118,6 +134,7 @@ pub async fn run(args: &BenchArgs) -> anyhow::Result<Report> {
             Scenario::Depth => depth::depth(args, &mut report).await?,
             Scenario::Parked => parked::parked(args, &mut report).await?,
             Scenario::Inventory => inventory::sweep(args, &mut report).await?,
+            Scenario::Bulkhead => bulkhead::bulkhead(args, &mut report).await?,
         }
     }
     Ok(report)

@@ -204,6 +204,18 @@ impl Rig {
         Ok(line.and_then(|l| l.split(',').next()?.parse().ok()).unwrap_or(0.0))
     }
 
+    /// Memory of the processes of a program, MiB; together, as far as it can be read.
+    #[must_use]
+    pub fn memory(&self, program: &str) -> f64 {
+        let of = |pid: u32| {
+            let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+            let line = status.lines().find_map(|l| l.strip_prefix("VmRSS:"))?;
+            line.split_whitespace().next()?.parse::<f64>().ok()
+        };
+        let kib = self.processes.iter().filter(|(name, _)| name == program).filter_map(|(_, child)| of(child.id()));
+        kib.sum::<f64>() / 1024.0
+    }
+
     /// CPU seconds of Redis and of each process so far.
     ///
     /// # Errors
