@@ -14,7 +14,7 @@ async fn main() -> anyhow::Result<ExitCode> {
         return bench::placement::placer(redis).await.map(|()| ExitCode::SUCCESS);
     }
     if let (Some(address), Some(redis)) = (args.bare, &args.redis) {
-        return bench::bare::serve(address, redis).await;
+        return bench::bare::serve(address, redis).await.map(|()| ExitCode::SUCCESS);
     }
     let report = bench::run(&args).await?;
     std::io::stdout().lock().write_all(report.table().as_bytes())?;

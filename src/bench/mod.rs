@@ -1,8 +1,8 @@
 //! Load and scale measurement: each scenario drives real processes and prints its figure beside its yardstick, measured in turn
 //! with it in the same run, so that a noisy machine disturbs both alike. Quote medians and ratios.
 
-pub mod bulkhead;
 pub mod bare;
+pub mod bulkhead;
 pub mod depth;
 pub mod drain;
 pub mod enqueue;

@@ -80,7 +80,8 @@ fn pick(mut volumes: Vec<VolumeView>, mark: &Mark<'_>) -> Option<VolumeView> {
 fn is_given(volume: &VolumeView) -> bool {
     let Some(name) = volume.name.as_deref().map(|name| name.trim().to_ascii_lowercase()) else { return true };
     let id = volume.id.to_ascii_lowercase();
-    name == id || GIVEN.iter().any(|word| name == *word || name.strip_prefix(word).is_some_and(|rest| rest.trim() == id))
+    name == id
+        || GIVEN.iter().any(|word| name == *word || name.strip_prefix(word).is_some_and(|rest| rest.trim() == id))
 }
 
 #[cfg(test)]
