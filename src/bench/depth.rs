@@ -29,14 +29,15 @@ pub async fn depth(args: &BenchArgs, report: &mut Report) -> anyhow::Result<()> 
     let mut bytes = Vec::new();
     for _ in 0..args.runs {
         let rig = Rig::start(args).await?;
-        let empty = used(&rig).await?;
         let mut queued = 0;
         for (n, depth) in depths.into_iter().enumerate() {
+            // What was measured before lies ended beside the queued ones: only what is added now is counted.
+            let empty = used(&rig).await?;
             fill(&rig, depth - queued).await?;
-            queued = depth;
             if n == depths.len() - 1 {
-                bytes.push((used(&rig).await? - empty) / count(queued));
+                bytes.push((used(&rig).await? - empty) / count(depth - queued));
             }
+            queued = depth;
             let before = rig.cpu()?;
             fill(&rig, SAMPLE).await?;
             puts[n].push(rig.cpu()?.since(before).redis * 1e6 / count(SAMPLE));
