@@ -35,7 +35,8 @@ local function again(t, outcome, after, detail)
   free_gates(t, false)
   local cancelling = t.state == 'cancelling' or t.cancel
   if t.out then after = math.max(after, quarantine) end
-  if t.wake and outcome == 'park' then after = 0 end
+  -- News for it does not end the time that a request may still be running.
+  if t.wake and outcome == 'park' and not t.out then after = 0 end
   if t.wake then call('HDEL', t.key, 'wake') end
   local state = outcome == 'retry' and 'retrying' or outcome == 'park' and 'parked' or 'queued'
   if outcome == 'release' and after > 0 then state = 'retrying' end

@@ -294,6 +294,14 @@ async fn a_compose_ends_whole_or_leaves_nothing() {
     assert!(matrix::run(&compose()).await > 0);
 }
 
+/// The proof of the proof: without looking for its tag, or without waiting until a late request is over, a node is composed twice.
+#[cfg(feature = "unsafe-controls")]
+#[tokio::test]
+#[should_panic(expected = "left == right")]
+async fn control_c4_without_adoption_or_quarantine_a_node_is_left_over() {
+    matrix::run(&compose()).await;
+}
+
 #[tokio::test]
 async fn a_deletion_leaves_neither_node_nor_record() {
     assert!(matrix::run(&delete()).await > 0);

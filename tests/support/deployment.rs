@@ -1,6 +1,7 @@
 //! A whole deployment of real processes on loopback: Redis, API, workers, schedulers, simulated Pod Managers. They can be killed,
 //! paused and started again; all end when it is dropped.
 
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use valence::model::podm::Podm;
 use valence::store::Store;
 use valence::store::records::Collection;
 
+use super::netns::{Host, Net};
 use super::redis::TestRedis;
 use super::wait;
 
@@ -22,11 +24,19 @@ pub struct Shape<'a> {
     pub schedulers: usize,
     pub podms: usize,
     pub flags: &'a [&'a str],
+    /// Redis's `appendfsync`.
+    pub fsync: &'a str,
+    /// The config file, besides its Pod Managers.
+    pub config: &'a str,
+    /// Workers, schedulers and Pod Managers have a host each on this network, and Redis is reached over it.
+    pub net: Option<&'a mut Net>,
+    /// Workers have clocks of their own, to be set with [`Deployment::set_clock`].
+    pub clocks: bool,
 }
 
 impl Default for Shape<'_> {
     fn default() -> Self {
-        Self { redis: None, apis: 1, workers: 1, schedulers: 1, podms: 0, flags: &[] }
+        Self { redis: None, apis: 1, workers: 1, schedulers: 1, podms: 0, flags: &[], fsync: "always", config: "[task]\nevents_kept = 2000000\n", net: None, clocks: false }
     }
 }
 
@@ -34,8 +44,13 @@ impl Default for Shape<'_> {
 pub struct Process {
     pub role: &'static str,
     args: Vec<String>,
+    clock: Option<PathBuf>,
+    pub host: Option<Host>,
     child: Child,
 }
+
+/// Where Debian's package `faketime` puts it.
+const FAKETIME: &str = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1";
 
 pub struct Deployment {
     pub redis: TestRedis,
@@ -45,7 +60,11 @@ pub struct Deployment {
     pub http: reqwest::Client,
     pub dir: tempfile::TempDir,
     shared: Vec<String>,
+    clocks: bool,
 }
+
+/// Of eight slots.
+const WORKER: [&str; 4] = ["--concurrency", "8", "--listen", "127.0.0.1:0"];
 
 fn program(role: &str) -> &'static str {
     match role {
@@ -67,25 +86,33 @@ fn owned(words: &[&str]) -> Vec<String> {
 }
 
 impl Deployment {
-    /// On a Redis that fsyncs always. Returns when every API is ready and every worker is seen.
-    pub async fn start(shape: Shape<'_>) -> Self {
-        let redis = TestRedis::start_with(&["--appendonly", "yes", "--appendfsync", "always"]).await;
-        let url = shape.redis.map_or_else(|| redis.url(), str::to_owned);
+    /// Returns when every API is ready and every worker is seen.
+    pub async fn start(mut shape: Shape<'_>) -> Self {
+        let mut settings = vec!["--appendonly", "yes", "--appendfsync", shape.fsync];
+        if shape.net.is_some() {
+            settings.extend(["--port", "6379", "--bind", Net::HERE, "--protected-mode", "no"]);
+        }
+        let redis = TestRedis::start_with(&settings).await;
+        let over_net = shape.net.is_some().then(|| format!("redis://{}:6379", Net::HERE));
+        let url = shape.redis.map(str::to_owned).or(over_net).unwrap_or_else(|| redis.url());
         let dir = tempfile::tempdir().unwrap();
         let (key, config) = (dir.path().join("key"), dir.path().join("valence.toml"));
         valence::secret::SecretKey::create(&key).unwrap();
-        let mut shared = owned(&["--podm-allow-cidrs", "127.0.0.0/8", "--enable-test-kinds", "--redis", &url]);
+        let mut shared = owned(&["--podm-allow-cidrs", "127.0.0.0/8,10.77.0.0/24", "--enable-test-kinds", "--redis", &url]);
         shared.extend(owned(&["--config", config.to_str().unwrap(), "--secret-key-file", key.to_str().unwrap()]));
         shared.extend(owned(shape.flags));
         let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(30)).build().unwrap();
         let (processes, apis, sims) = (Vec::new(), Vec::new(), Vec::new());
-        let mut d = Self { redis, processes, apis, sims, http, dir, shared };
-        let mut toml = String::from("[task]\nevents_kept = 2000000\n");
+        let clocks = shape.clocks && Path::new(FAKETIME).exists();
+        let mut d = Self { redis, processes, apis, sims, http, dir, shared, clocks };
+        let mut toml = format!("{}\n", shape.config);
+        let mut host = |role: &str| shape.net.as_mut().map(|net| net.host(role));
         for n in 0..shape.podms {
-            let at = format!("127.0.0.1:{}", free_port());
+            let host = host("podm");
+            let at = format!("{}:{}", host.as_ref().map_or("127.0.0.1", |h| &h.address), free_port());
             let data = d.dir.path().join(format!("podm{n}"));
             let data = data.to_str().unwrap();
-            d.spawn("podm-sim", owned(&["--listen", &at, "--systems", "16", "--data-dir", data]));
+            d.spawn("podm-sim", host, owned(&["--listen", &at, "--systems", "16", "--data-dir", data]));
             toml.push_str(&format!(
                 "[[podm]]\nname = 'podm{n}'\nurl = 'http://{at}'\nusername = 'admin'\npassword = 'admin'\n"
             ));
@@ -98,10 +125,12 @@ impl Deployment {
             d.apis.push(format!("http://{at}"));
         }
         for _ in 0..shape.workers {
-            d.worker();
+            let args = d.with_shared(&WORKER);
+            d.spawn("worker", host("worker"), args);
         }
         for _ in 0..shape.schedulers {
-            d.add("scheduler", &["--listen", "127.0.0.1:0"]);
+            let args = d.with_shared(&["--listen", "127.0.0.1:0"]);
+            d.spawn("scheduler", host("sched"), args);
         }
         d.until_ready().await;
         d.until_workers(shape.workers).await;
@@ -110,18 +139,26 @@ impl Deployment {
 
     /// One more daemon, with flags of its own; says its index.
     pub fn add(&mut self, role: &'static str, own: &[&str]) -> usize {
-        let args = self.shared.iter().cloned().chain(owned(own)).collect();
-        self.spawn(role, args)
+        let args = self.with_shared(own);
+        self.spawn(role, None, args)
+    }
+
+    fn with_shared(&self, own: &[&str]) -> Vec<String> {
+        self.shared.iter().cloned().chain(owned(own)).collect()
     }
 
     /// One more worker, of eight slots.
     pub fn worker(&mut self) -> usize {
-        self.add("worker", &["--concurrency", "8", "--listen", "127.0.0.1:0"])
+        self.add("worker", &WORKER)
     }
 
-    fn spawn(&mut self, role: &'static str, args: Vec<String>) -> usize {
-        let child = start(role, &args);
-        self.processes.push(Process { role, args, child });
+    fn spawn(&mut self, role: &'static str, host: Option<Host>, args: Vec<String>) -> usize {
+        let clock = (self.clocks && role == "worker").then(|| self.dir.path().join(format!("clock{}", self.processes.len())));
+        if let Some(file) = &clock {
+            std::fs::write(file, "+0\n").unwrap();
+        }
+        let child = start(role, &args, clock.as_deref(), host.as_ref());
+        self.processes.push(Process { role, args, clock, host, child });
         self.processes.len() - 1
     }
 
@@ -141,7 +178,14 @@ impl Deployment {
     /// Starts a process that ended.
     pub fn restart(&mut self, index: usize) {
         let p = &mut self.processes[index];
-        p.child = start(p.role, &p.args);
+        p.child = start(p.role, &p.args, p.clock.as_deref(), p.host.as_ref());
+    }
+
+    /// Sets a worker's wall clock off by so much, such as `+1h`, from now on; `false` where that cannot be done.
+    pub fn set_clock(&self, index: usize, off: &str) -> bool {
+        let Some(file) = &self.processes[index].clock else { return false };
+        std::fs::write(file, format!("{off}\n")).unwrap();
+        true
     }
 
     /// How a process ended, if it did.
@@ -273,8 +317,17 @@ impl Deployment {
     }
 }
 
-fn start(role: &str, args: &[String]) -> Child {
-    Command::new(program(role))
+fn start(role: &str, args: &[String], clock: Option<&Path>, host: Option<&Host>) -> Child {
+    let mut command = Command::new(if host.is_some() { "ip" } else { program(role) });
+    if let Some(host) = host {
+        command.args(["netns", "exec", &host.name, program(role)]);
+    }
+    if let Some(file) = clock {
+        command.env("LD_PRELOAD", FAKETIME).env("FAKETIME_TIMESTAMP_FILE", file);
+        // What measures leases is the monotonic clock, which does not jump.
+        command.env("FAKETIME_DONT_FAKE_MONOTONIC", "1").env("FAKETIME_CACHE_DURATION", "1");
+    }
+    command
         .args(args)
         .env("VALENCE_LOG", std::env::var("VALENCE_LOG").unwrap_or_else(|_| "error".into()))
         .stdout(Stdio::null())

@@ -28,15 +28,26 @@ pub struct Case {
     pub invariant: for<'a> fn(&'a Plant, &'a str, &'a TaskRecord) -> Step<'a, ()>,
 }
 
+/// What becomes of the worker whose call goes wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Worker {
+    Lives,
+    Dies,
+    /// It is stopped for longer than its lease, another does the work, and then it goes on.
+    Sleeps,
+}
+
 /// What goes wrong at a call.
-const FAULTS: [(&str, bool); 6] = [
-    (r#"{"cut":"before"}"#, false),
-    (r#"{"cut":"after"}"#, false),
-    (r#"{"status":500}"#, false),
-    (r#"{"hang":true}"#, false),
-    // The worker dies while nobody answers: before and after the Pod Manager acts.
-    (r#"{"hang":true}"#, true),
-    (r#"{"hang":true,"cut":"after"}"#, true),
+const FAULTS: [(&str, Worker); 8] = [
+    (r#"{"cut":"before"}"#, Worker::Lives),
+    (r#"{"cut":"after"}"#, Worker::Lives),
+    (r#"{"status":500}"#, Worker::Lives),
+    (r#"{"hang":true}"#, Worker::Lives),
+    // The worker dies while nobody answers: before and after the Pod Manager acts, and while it takes its time to.
+    (r#"{"hang":true}"#, Worker::Dies),
+    (r#"{"hang":true,"cut":"after"}"#, Worker::Dies),
+    (r#"{"latency_ms":100}"#, Worker::Dies),
+    (r#"{"latency_ms":100}"#, Worker::Sleeps),
 ];
 /// Cells at once.
 const ABREAST: usize = 8;
@@ -47,7 +58,10 @@ pub async fn run(case: &Case) -> usize {
     assert!(!calls.is_empty(), "{}: a clean run asks the Pod Manager for nothing", case.name);
     let mut cells = Vec::new();
     for at in 0..calls.len() {
-        cells.extend(FAULTS.iter().map(|(fault, dies)| cell(case, &calls, at, fault, *dies)));
+        // What is read late, or slept over, changes nothing: one in four of those will do in CI.
+        let reads = calls[at].0 == "GET" && at % 4 != 0 && !std::env::var("CHAOS").is_ok_and(|v| v == "full");
+        let faults = FAULTS.iter().filter(|(fault, _)| !(reads && is_late(fault)));
+        cells.extend(faults.map(|(fault, worker)| cell(case, &calls, at, fault, *worker)));
     }
     let count = cells.len();
     futures_util::stream::iter(cells).buffer_unordered(ABREAST).collect::<Vec<()>>().await;
@@ -79,10 +93,11 @@ async fn clean(case: &Case) -> Vec<(String, String)> {
     calls
 }
 
-async fn cell(case: &Case, calls: &[(String, String)], at: usize, fault: &str, dies: bool) {
+async fn cell(case: &Case, calls: &[(String, String)], at: usize, fault: &str, worker: Worker) {
     let (method, path) = &calls[at];
-    println!("{}: {method} {path} (call {at}) {fault} dies={dies}", case.name);
-    let plant = Plant::bare((case.sim)(), false).await;
+    println!("{}: {method} {path} (call {at}) {fault} worker {worker:?}", case.name);
+    let plant =
+        if is_late(fault) { Plant::patient((case.sim)()).await } else { Plant::bare((case.sim)(), false).await };
     let subject = (case.prepare)(&plant).await;
     let skip = calls[..at].iter().filter(|(m, p)| m == method && p.starts_with(path.as_str())).count();
     let mut switch: HashMap<String, Value> = serde_json::from_str(fault).unwrap();
@@ -90,17 +105,32 @@ async fn cell(case: &Case, calls: &[(String, String)], at: usize, fault: &str, d
     switch.extend(place.map(|(k, v)| (k.to_owned(), v)));
     plant.lab.faults(json!([switch])).await;
     let id = (case.submit)(&plant, &subject).await;
-    while dies && !has_fired(&plant).await {
+    let mut task = None;
+    while worker != Worker::Lives && !has_fired(&plant).await {
         let fired = wait::until("the fault has fired", async || has_fired(&plant).await);
-        if !plant.attempt_until(fired, false).await {
+        let found = if worker == Worker::Sleeps {
+            task = plant.overtaken(id, fired).await;
+            task.is_some()
+        } else {
+            plant.attempt_until(fired, false).await
+        };
+        if !found {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         let task = plant.store.task(id).await.unwrap().unwrap();
         assert!(!task.state.is_terminal() || has_fired(&plant).await, "{}: ended before call {at}", case.name);
     }
-    let task = plant.drive(id, &[]).await;
+    let task = match task {
+        Some(task) if task.state.is_terminal() => task,
+        _ => plant.drive(id, &[]).await,
+    };
     assert!(has_fired(&plant).await, "{}: {method} {path} (call {at}) {fault} never fired", case.name);
     (case.invariant)(&plant, &subject, &task).await;
+}
+
+/// Whether it is carried out after its client has gone.
+fn is_late(fault: &str) -> bool {
+    fault.contains("latency_ms")
 }
 
 async fn has_fired(plant: &Plant) -> bool {

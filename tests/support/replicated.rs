@@ -25,6 +25,10 @@ impl Server {
         Self { port, child, dir }
     }
 
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// `redis-cli` on it; what it prints.
     pub fn cli(&self, args: &[&str]) -> String {
         let mut cli = Command::new("redis-cli");
@@ -121,7 +125,12 @@ pub struct Sentinels {
 impl Sentinels {
     /// Returns when every Sentinel knows both replicas and both other Sentinels: before that, nothing is highly available.
     pub async fn start() -> Self {
-        let lasting = ["--appendonly", "yes", "--appendfsync", "always"];
+        Self::start_with("always").await
+    }
+
+    /// With servers that fsync so.
+    pub async fn start_with(fsync: &str) -> Self {
+        let lasting = ["--appendonly", "yes", "--appendfsync", fsync];
         let first = Server::start(free_port(), &lasting);
         let primary = first.port.to_string();
         let mut servers = vec![first];
