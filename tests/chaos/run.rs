@@ -104,7 +104,7 @@ pub async fn run(mut r: Run) -> Outcome {
         r.fsync,
         log.accepted.len(),
         log.posts.len(),
-        r.faults,
+        faults.len(),
         outcome.fenced,
         begun.elapsed(),
         history::row(&history::INVARIANTS, &wrong),
