@@ -42,9 +42,12 @@ async fn trial(fsync: &str, flags: &[&str], stop: bool) -> Lost {
                 let task: Value = answer.json().await.unwrap_or_default();
                 ids.extend(task["id"].as_str().map(str::to_owned));
                 heard += 1;
+            } else {
+                assert_eq!(answer.status().as_u16(), 503, "a failover is a reason to come again: {answer:?}");
             }
         }
         if heard == 0 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
             continue;
         }
         longest = longest.max(last.elapsed());
