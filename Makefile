@@ -79,7 +79,7 @@ control: setup-test ## see the fault tests fail with one protection after anothe
 	$(call without,quarantine,control_c4)
 
 define without
-VALENCE_WITHOUT=$(1) $(CARGO) test --locked --features unsafe-controls --test chaos --test faults -- --nocapture $(2)
+VALENCE_WITHOUT=$(1) TASKS=2000 FAULTS=60 $(CARGO) test --locked --features unsafe-controls --test chaos --test faults -- --nocapture $(2)
 endef
 
 lint: ## formatting and clippy, warnings as errors

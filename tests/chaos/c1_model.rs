@@ -1,32 +1,29 @@
 //! C1: random calls of the store's scripts beside a model of them, in episodes. A fifth of the calls is made twice, as if the first
 //! reply was lost; stale claims go on settling. After every call the replies agree, and now and then all that Redis holds.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::time::Duration;
 
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom as _;
 use rand::{Rng, SeedableRng};
-use serde_json::json;
 use valence::ids::{Bucket, TaskId};
-use valence::model::topic::{Lane, Topic};
+use valence::model::topic::Topic;
 use valence::store::Store;
-use valence::store::claims::{Mode, Outcome, Settlement, Source};
-use valence::store::tasks::NewTask;
 
 use super::model::{Delay, End, From, Model};
 use super::run::{amount, setting};
 use super::support::engine::{Engine, options};
 use super::support::redis::TestRedis;
 
-const LANES: [&str; 4] = ["compute:high", "compute:normal", "network:normal", "network:low"];
+pub const LANES: [&str; 4] = ["compute:high", "compute:normal", "network:normal", "network:low"];
 const WORKERS: [&str; 3] = ["here", "gone", "gone-too"];
-const B: Bucket = Bucket(0);
+pub const B: Bucket = Bucket(0);
 /// Calls of one episode: it is over long before anything far is due.
 const EPISODE: usize = 500;
 
 #[derive(Debug, Clone)]
-enum Op {
+pub enum Op {
     Enqueue(String, &'static str, Delay, bool),
     Read(&'static str, &'static str),
     Claim(&'static str, String, usize, From),
@@ -43,11 +40,11 @@ enum Op {
     Repair,
 }
 
-struct Episode {
-    engine: Engine,
+pub struct Episode {
+    pub engine: Engine,
     /// Everybody's lease is over for it.
-    reaper: Store,
-    model: Model,
+    pub reaper: Store,
+    pub model: Model,
     rng: StdRng,
     ids: Vec<String>,
     /// Every claim there ever was: worker, task, token.
@@ -55,18 +52,6 @@ struct Episode {
     /// Entries that were read and not claimed: worker, lane, number, entry id, task.
     reads: Vec<(&'static str, &'static str, u64, String, String)>,
     done: Vec<Op>,
-}
-
-fn lane(name: &str) -> Lane {
-    Lane::parse(name).unwrap()
-}
-
-fn wait_of(by: Delay) -> Duration {
-    Duration::from_millis(match by {
-        Delay::Now => 0,
-        Delay::Soon => 1,
-        Delay::Far => 1_800_000,
-    })
 }
 
 impl Episode {
@@ -164,86 +149,6 @@ impl Episode {
         }
     }
 
-    /// One call; what Redis answered.
-    async fn call(&mut self, op: &Op, numbers: &HashMap<u64, (String, String, &'static str)>) -> String {
-        let store = &self.engine.store;
-        let id_of = |id: &String| id.parse::<TaskId>().unwrap();
-        match op {
-            Op::Enqueue(id, at, by, idempotent) => {
-                let mut task = self.engine.task_in("noop", B);
-                task = NewTask { id: id_of(id), lane: lane(at), idempotent: *idempotent, ..task };
-                task.delay_ms = (*by != Delay::Now).then(|| u64::try_from(wait_of(*by).as_millis()).unwrap());
-                format!("{:?}", store.enqueue(task).await.unwrap())
-            }
-            Op::Claim(worker, token, free, from) => {
-                let source = match from {
-                    From::New => Source::New,
-                    From::Own => Source::Own,
-                    From::Given(given) => {
-                        let entry = |n: &u64| (lane(numbers[n].2), numbers[n].0.clone(), numbers[n].1.clone());
-                        Source::Given(given.iter().map(entry).collect())
-                    }
-                };
-                let lanes = LANES.map(lane);
-                let reply = store.claim(B, worker, token, *free, &lanes, &source).await.unwrap();
-                let one = |c: &valence::store::claims::Claimed| {
-                    let mode = c.mode;
-                    let (l, ckpt) = (c.lane, c.checkpoint.is_some());
-                    format!("{} {l} {} {} {} {} {mode:?} {ckpt}", c.id, c.attempt, c.claims, c.crashes, c.generation)
-                };
-                format!("{:?}", reply.claimed.iter().map(one).collect::<Vec<_>>())
-            }
-            Op::Extend(worker, held) => {
-                let held: Vec<_> = held.iter().map(|(id, token)| (id_of(id), token.clone())).collect();
-                format!("{:?}", store.extend(B, worker, &held).await.unwrap()).replace('"', "")
-            }
-            Op::Checkpoint(id, token, out) => {
-                format!("{:?}", store.checkpoint(id_of(id), token, &json!({"step": 1}), *out).await.unwrap())
-            }
-            Op::Settle(id, token, end) => {
-                let (outcome, ending) = match end {
-                    End::Completed => (Outcome::Completed, None),
-                    End::Failed => (Outcome::Failed, None),
-                    End::Incomplete => (Outcome::Failed, Some(Mode::Fail)),
-                    End::Cancelled => (Outcome::Cancelled, None),
-                    End::Retry(by) => (Outcome::Retry(wait_of(*by)), None),
-                    End::Park(by) => (Outcome::Park(wait_of(*by)), None),
-                    End::Release => (Outcome::Release, None),
-                    End::Undo(by) => (Outcome::Retry(wait_of(*by)), Some(Mode::Fail)),
-                };
-                let (id, token, detail) = (id_of(id), token.clone(), String::new());
-                let settlement = Settlement { id, token, outcome, ending, body: None, detail };
-                format!("{:?}", store.settle(settlement).await.unwrap())
-            }
-            Op::Reclaim(most) => {
-                let r = self.reaper.reclaim(B, *most).await.unwrap();
-                format!("{:?}", (r.requeued, r.quarantined, r.dead))
-            }
-            Op::Promote(most) => {
-                format!("{}", store.promote(B, u32::try_from(*most).unwrap()).await.unwrap().0)
-            }
-            Op::Cancel(id) => format!("{:?}", store.cancel(id_of(id)).await.unwrap()),
-            Op::Redrive(id) => {
-                format!("{:?}", store.redrive(id_of(id)).await.unwrap()).to_lowercase()
-            }
-            Op::Forget(id) => format!("{:?}", store.forget(B, &[id_of(id)], None).await.unwrap()[0]),
-            Op::Nudge(id) => {
-                store.nudge(id_of(id)).await.unwrap();
-                String::new()
-            }
-            Op::Pause(topic, on) => {
-                store.pause(*topic, *on).await.unwrap();
-                String::new()
-            }
-            Op::Repair => {
-                let looked = store.repair(B, 0, 10_000, true).await.unwrap().found;
-                store.repair(B, 0, 10_000, false).await.unwrap();
-                format!("{looked:?}")
-            }
-            Op::Read(..) => String::new(),
-        }
-    }
-
     /// The same in the model.
     fn say(&mut self, op: &Op) -> String {
         self.model.step += 1;
@@ -318,8 +223,7 @@ impl Episode {
                 return Err(format!("{op:?}: Redis says {said}, the model {expected}"));
             }
             if let Op::Claim(worker, token, ..) = &op {
-                let ids: Vec<String> =
-                    said.split('"').filter_map(|s| Some(s.split(' ').next()?.to_owned())).collect();
+                let ids: Vec<String> = said.split('"').filter_map(|s| Some(s.split(' ').next()?.to_owned())).collect();
                 let ids = ids.into_iter().filter(|id| id.len() == 36);
                 self.claims.extend(ids.map(|id| (*worker, id, token.clone())));
             }
@@ -328,72 +232,6 @@ impl Episode {
             }
         }
         if self.done.len() % 25 == 0 { self.compare().await } else { Ok(()) }
-    }
-
-    /// All that Redis holds of tasks, and all that the model does.
-    async fn compare(&self) -> Result<(), String> {
-        let (m, server) = (&self.model, &self.engine.server);
-        let same = |what: String, real: String, model: String| {
-            if real == model { Ok(()) } else { Err(format!("{what}: Redis has {real}, the model {model}")) }
-        };
-        for (id, t) in &m.tasks {
-            let hash: BTreeMap<String, String> = server.command(&["HGETALL", &format!("vl:{{b00}}:t:{id}")]).await;
-            let text = |name: &str| hash.get(name).cloned().unwrap_or_default();
-            let number = |name: &str, none: u32| hash.get(name).map_or(none, |v| v.parse().unwrap());
-            let real = format!(
-                "{} {} {} {} {} {} {:?} {} {} {} {}",
-                text("state"),
-                text("lane"),
-                number("attempt", 0),
-                number("claims", 0),
-                number("crashes", 0),
-                number("gen", 1),
-                text("token"),
-                text("cancel") == "1",
-                text("ending"),
-                text("ckpt") == "1",
-                text("out") == "1"
-            );
-            let ckpt = t.ckpt || (["completed", "cancelled"].contains(&t.state) && text("ckpt") == "1");
-            let model = format!(
-                "{} {} {} {} {} {} {:?} {} {} {ckpt} {}",
-                t.state, t.lane, t.attempt, t.claims, t.crashes, t.generation, t.token, t.cancel, t.ending, t.out
-            );
-            same(format!("task {id}"), real, model)?;
-        }
-        for at in LANES {
-            let stream = format!("vl:{{b00}}:s:{at}");
-            let all: Vec<(String, Vec<String>)> = server.command(&["XRANGE", &stream, "-", "+"]).await;
-            let pending: Vec<(String, String, u64, u64)> =
-                server.command(&["XPENDING", &stream, "workers", "-", "+", "10000"]).await;
-            let readers: HashMap<String, String> = pending.into_iter().map(|(e, c, _, _)| (e, c)).collect();
-            let one = |(e, fields): &(String, Vec<String>)| (fields[1].clone(), readers.get(e).cloned());
-            let real: Vec<_> = all.iter().map(one).collect();
-            let entries = m.lanes.get(at).into_iter().flatten();
-            let model: Vec<_> = entries.map(|e| (e.id.clone(), e.reader.map(str::to_owned))).collect();
-            same(at.to_owned(), format!("{real:?}"), format!("{model:?}"))?;
-        }
-        let ended = |word: fn(&str) -> bool| {
-            let mut ids: Vec<&String> = m.tasks.iter().filter(|(_, t)| word(t.state)).map(|(id, _)| id).collect();
-            ids.sort();
-            format!("{ids:?}")
-        };
-        let indexes: [(&str, fn(&str) -> bool); 3] = [
-            ("live", |s| !["completed", "cancelled", "failed"].contains(&s)),
-            ("done", |s| ["completed", "cancelled"].contains(&s)),
-            ("dead", |s| s == "failed"),
-        ];
-        for (index, belongs) in indexes {
-            let mut real: Vec<String> = server.command(&["ZRANGE", &format!("vl:{{b00}}:{index}"), "0", "-1"]).await;
-            real.sort();
-            same(index.to_owned(), format!("{real:?}"), ended(belongs))?;
-        }
-        let real: Vec<String> = server.command(&["ZRANGE", "vl:{b00}:delayed", "0", "-1"]).await;
-        let model: Vec<&String> = m.delayed.iter().map(|(_, _, id)| id).collect();
-        same("delayed".into(), format!("{real:?}"), format!("{model:?}"))?;
-        let real: BTreeMap<String, i64> = server.command(&["HGETALL", "vl:{b00}:count"]).await;
-        let zeroless = |map: &BTreeMap<String, i64>| format!("{:?}", map.iter().filter(|(_, n)| **n != 0).collect::<Vec<_>>());
-        same("counters".into(), zeroless(&real), zeroless(&m.counts))
     }
 }
 
@@ -434,5 +272,8 @@ async fn c1_the_scripts_do_what_the_model_does() {
 #[tokio::test(flavor = "multi_thread")]
 async fn control_c1_without_a_check_of_a_script_the_model_diverges() {
     let (made, diverged) = first_divergence().await;
-    println!("as it must be, after {made} calls: {}", diverged.expect("the model does not notice that the check is gone"));
+    println!(
+        "as it must be, after {made} calls: {}",
+        diverged.expect("the model does not notice that the check is gone")
+    );
 }

@@ -1,6 +1,5 @@
 //! C8: one Pod Manager of four hangs for a minute. It is not stormed with calls, and the tasks of the others are as quick as before.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -37,8 +36,8 @@ async fn work(http: reqwest::Client, api: String, podm: String, stop: Arc<Atomic
     took
 }
 
-/// Works at every Pod Manager for a while; the 99th percentile of each but the first.
-async fn phase(d: &Deployment, podms: &[String], lasts: Duration) -> Vec<Duration> {
+/// Works at every Pod Manager for a while; the 99th percentile of all but the first.
+async fn phase(d: &Deployment, podms: &[String], lasts: Duration) -> Duration {
     let stop = Arc::new(AtomicBool::new(false));
     let mut at_work = Vec::new();
     for podm in podms {
@@ -49,17 +48,16 @@ async fn phase(d: &Deployment, podms: &[String], lasts: Duration) -> Vec<Duratio
     }
     tokio::time::sleep(lasts).await;
     stop.store(true, Ordering::Relaxed);
-    let mut all: BTreeMap<String, Vec<Duration>> = BTreeMap::new();
+    let mut took = Vec::new();
     for (podm, working) in at_work {
-        all.entry(podm).or_default().extend(working.await.unwrap());
+        let of_one = working.await.unwrap();
+        if *podm != podms[0] {
+            took.extend(of_one);
+        }
     }
-    let p99 = |podm: &String| {
-        let mut took = all[podm].clone();
-        took.sort_unstable();
-        assert!(took.len() > 20, "only {} nodes were composed", took.len());
-        took[(took.len() * 99 / 100).min(took.len() - 1)]
-    };
-    podms[1..].iter().map(p99).collect()
+    assert!(took.len() > 60, "only {} nodes were composed", took.len());
+    took.sort_unstable();
+    took[(took.len() * 99 / 100).min(took.len() - 1)]
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -83,7 +81,9 @@ async fn c8_a_pod_manager_that_hangs_is_left_alone_and_slows_nobody_else() {
     let before = calls().await;
     let beside = phase(&d, &podms, lasts).await;
     let storm = f64::from(u32::try_from(calls().await - before).unwrap()) / lasts.as_secs_f64();
-    println!("c8: {storm:.2} calls a second to the one that hangs; p99 of the others {usual:.0?}, beside it {beside:.0?}");
+    println!(
+        "c8: {storm:.2} calls a second to the one that hangs; p99 of the others {usual:.0?}, beside it {beside:.0?}"
+    );
     let put = d.http.put(format!("{}/sim/faults", d.sims[0])).json(&json!([]));
     assert!(put.send().await.unwrap().status().is_success());
     wait::within(Duration::from_secs(180), "every task has ended", async || {
@@ -92,8 +92,6 @@ async fn c8_a_pod_manager_that_hangs_is_left_alone_and_slows_nobody_else() {
     })
     .await;
     assert!(storm <= BUDGET, "{storm:.2} calls a second to a Pod Manager that hangs");
-    for (usual, beside) in usual.iter().zip(&beside) {
-        let most = usual.mul_f64(1.2) + Duration::from_millis(20);
-        assert!(*beside <= most, "p99 {beside:?} beside one that hangs, {usual:?} before");
-    }
+    let most = usual.mul_f64(1.2) + Duration::from_millis(20);
+    assert!(beside <= most, "p99 {beside:?} beside one that hangs, {usual:?} before");
 }

@@ -57,7 +57,7 @@ pub fn ends(accepted: &HashSet<String>, changes: &Changes, tasks: &BTreeMap<Stri
 }
 
 fn end(id: &str, changes: Option<&Vec<Change>>, task: Option<&Value>) -> Result<(), String> {
-    let task = task.ok_or_else(|| format!("I1 {id}: accepted, and not there"))?;
+    let task = task.ok_or_else(|| format!("I1 {id}: accepted, and not there; its history is {changes:?}"))?;
     let changes = changes.ok_or_else(|| format!("I1 {id}: accepted, and no change of it on record"))?;
     let ends: Vec<&Change> = changes.iter().filter(|c| c.is_end()).collect();
     let shown = || changes.iter().map(|c| format!("{} {}", c.state, c.claim)).collect::<Vec<_>>().join(", ");
@@ -65,7 +65,9 @@ fn end(id: &str, changes: Option<&Vec<Change>>, task: Option<&Value>) -> Result<
     match ends.as_slice() {
         [] => Err(format!("I2 {id}: not ended: {}", shown())),
         [end] if end.state != state => Err(format!("I3 {id}: is {state} but ended as: {}", shown())),
-        [_] if !changes.last().is_some_and(Change::is_end) => Err(format!("I3 {id}: changed after its end: {}", shown())),
+        [_] if !changes.last().is_some_and(Change::is_end) => {
+            Err(format!("I3 {id}: changed after its end: {}", shown()))
+        }
         [end] => {
             let last = changes.iter().filter(|c| c.state == "running").map(|c| c.claim).max().unwrap_or(0);
             let by = task["result"]["claim"].as_u64();

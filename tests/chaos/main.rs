@@ -16,6 +16,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod c1_calls;
 mod c1_model;
 mod c2_processes;
 mod c3_redis;

@@ -136,7 +136,11 @@ impl Model {
         }
         self.tasks.insert(id.to_owned(), Task { lane, idem, generation: 1, ..Task::default() });
         self.count(lane, "enqueued", 1);
-        if by == Delay::Now { self.push(id, "queued") } else { self.delay(id, "scheduled", by) }
+        if by == Delay::Now {
+            self.push(id, "queued")
+        } else {
+            self.delay(id, "scheduled", by)
+        }
         "New"
     }
 
@@ -147,7 +151,14 @@ impl Model {
         unread.map(|e| (e.reader = Some(worker), e.number).1).collect()
     }
 
-    pub fn claim(&mut self, by: &'static str, token: &str, free: usize, lanes: &[&'static str], from: &From) -> Vec<String> {
+    pub fn claim(
+        &mut self,
+        by: &'static str,
+        token: &str,
+        free: usize,
+        lanes: &[&'static str],
+        from: &From,
+    ) -> Vec<String> {
         let mut claimed = Vec::new();
         for lane in lanes {
             let own = |m: &Self| -> Vec<u64> {
@@ -175,7 +186,15 @@ impl Model {
         claimed
     }
 
-    fn take(&mut self, lane: &'static str, number: u64, _by: &str, token: &str, free: usize, claimed: &mut Vec<String>) {
+    fn take(
+        &mut self,
+        lane: &'static str,
+        number: u64,
+        _by: &str,
+        token: &str,
+        free: usize,
+        claimed: &mut Vec<String>,
+    ) {
         let id = self.lanes[lane].iter().find(|e| e.number == number).unwrap().id.clone();
         let Some(t) = self.tasks.get(&id).filter(|t| !t.has_ended() && t.entry == number) else {
             return self.drop(lane, number);
@@ -212,7 +231,13 @@ impl Model {
 
     pub fn extend(&self, held: &[(String, String)]) -> Vec<&'static str> {
         let of = |(id, token): &(String, String)| match self.tasks.get(id) {
-            Some(t) if t.is_held() && t.token == *token => if t.cancel { "Stop" } else { "Held" },
+            Some(t) if t.is_held() && t.token == *token => {
+                if t.cancel {
+                    "Stop"
+                } else {
+                    "Held"
+                }
+            }
             _ => "Lost",
         };
         held.iter().map(of).collect()
@@ -291,9 +316,7 @@ impl Model {
         let idle: Vec<(&'static str, Entry)> = self
             .lanes
             .iter()
-            .flat_map(|(lane, list)| {
-                list.iter().filter(|e| e.reader.is_some()).take(most).map(|e| (*lane, e.clone()))
-            })
+            .flat_map(|(lane, list)| list.iter().filter(|e| e.reader.is_some()).take(most).map(|e| (*lane, e.clone())))
             .collect();
         for (lane, Entry { number, id, reader }) in idle {
             self.drop(lane, number);

@@ -17,6 +17,7 @@ use super::schedule::{Schedule, Weights};
 use super::support::deployment::{Deployment, Shape};
 use super::support::engine::unrest;
 use super::support::netns::Net;
+use super::support::wait;
 
 const CLIENTS: usize = 12;
 const LEASE: Duration = Duration::from_millis(1500);
@@ -156,12 +157,18 @@ async fn check(d: &Deployment, log: &Mutex<Log>, buckets: u16) -> Outcome {
     // What is unended or untidy after this long is reported below, task by task.
     let deadline = Instant::now() + Duration::from_secs(60);
     while !unrest(&store).await.is_empty() && Instant::now() < deadline {
-        tokio::time::sleep(Duration::from_millis(100)).await;
+        tokio::time::sleep(Duration::from_millis(500)).await;
     }
     let log = log.lock().await;
     let mut wrong = log.wrong.clone();
     let read = async |id: &String| {
-        let answer = d.http.get(format!("{}/v1/tasks/{id}", d.apis[0])).send().await.unwrap();
+        // Only 404 says that it is not there.
+        let answer = wait::until("the API says what a task is", async || {
+            let answer = d.http.get(format!("{}/v1/tasks/{id}", d.apis[0])).send().await.map_err(|e| e.to_string())?;
+            let status = answer.status().as_u16();
+            if [200, 404].contains(&status) { Ok(answer) } else { Err(format!("{status} {:?}", answer.text().await)) }
+        })
+        .await;
         let is_there = answer.status().is_success();
         is_there.then_some((id.clone(), answer.json::<Value>().await.unwrap()))
     };

@@ -171,7 +171,7 @@ impl<'a> Schedule<'a> {
             }
             (Fault::ClockJump, Some(i)) if !busy => {
                 let hours = ["+1h", "-1h", "+0"].choose(&mut self.rng).copied().unwrap_or("+0");
-                self.d.set_clock(i, hours)
+                self.d.processes[i].set_clock(hours)
             }
             (Fault::Cut(_) | Fault::Deaf(_) | Fault::Mute(_) | Fault::Apart(_), Some(i)) => self.cut(fault, i),
             (Fault::RedisKill, _) => {

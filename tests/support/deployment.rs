@@ -1,8 +1,7 @@
 //! A whole deployment of real processes on loopback: Redis, API, workers, schedulers, simulated Pod Managers. They can be killed,
 //! paused and started again; all end when it is dropped.
 
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::ExitStatus;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -12,8 +11,9 @@ use valence::store::Store;
 use valence::store::records::Collection;
 
 use super::netns::{Host, Net};
+pub use super::process::{Process, free_port, signal};
 use super::redis::TestRedis;
-use super::wait;
+use super::{process, wait};
 
 /// How many of each process, and the flags that all daemons share.
 pub struct Shape<'a> {
@@ -30,27 +30,26 @@ pub struct Shape<'a> {
     pub config: &'a str,
     /// Workers, schedulers and Pod Managers have a host each on this network, and Redis is reached over it.
     pub net: Option<&'a mut Net>,
-    /// Workers have clocks of their own, to be set with [`Deployment::set_clock`].
+    /// Workers have clocks of their own, to be set with [`Process::set_clock`].
     pub clocks: bool,
 }
 
 impl Default for Shape<'_> {
     fn default() -> Self {
-        Self { redis: None, apis: 1, workers: 1, schedulers: 1, podms: 0, flags: &[], fsync: "always", config: "[task]\nevents_kept = 2000000\n", net: None, clocks: false }
+        Self {
+            redis: None,
+            apis: 1,
+            workers: 1,
+            schedulers: 1,
+            podms: 0,
+            flags: &[],
+            fsync: "always",
+            config: "[task]\nevents_kept = 2000000\n",
+            net: None,
+            clocks: false,
+        }
     }
 }
-
-/// One process and how to start it again.
-pub struct Process {
-    pub role: &'static str,
-    args: Vec<String>,
-    clock: Option<PathBuf>,
-    pub host: Option<Host>,
-    child: Child,
-}
-
-/// Where Debian's package `faketime` puts it.
-const FAKETIME: &str = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1";
 
 pub struct Deployment {
     pub redis: TestRedis,
@@ -65,21 +64,6 @@ pub struct Deployment {
 
 /// Of eight slots.
 const WORKER: [&str; 4] = ["--concurrency", "8", "--listen", "127.0.0.1:0"];
-
-fn program(role: &str) -> &'static str {
-    match role {
-        "api" => env!("CARGO_BIN_EXE_valence-api"),
-        "worker" => env!("CARGO_BIN_EXE_valence-worker"),
-        "scheduler" => env!("CARGO_BIN_EXE_valence-scheduler"),
-        _ => env!("CARGO_BIN_EXE_podm-sim"),
-    }
-}
-
-/// A loopback port that is free now, and that no outgoing connection is given while its process is away: below the ephemeral ones.
-pub fn free_port() -> u16 {
-    let free = |port: &u16| std::net::TcpListener::bind(("127.0.0.1", *port)).is_ok();
-    std::iter::repeat_with(|| rand::random_range(12_000..32_000)).find(free).unwrap()
-}
 
 fn owned(words: &[&str]) -> Vec<String> {
     words.iter().map(|w| (*w).to_owned()).collect()
@@ -98,12 +82,13 @@ impl Deployment {
         let dir = tempfile::tempdir().unwrap();
         let (key, config) = (dir.path().join("key"), dir.path().join("valence.toml"));
         valence::secret::SecretKey::create(&key).unwrap();
-        let mut shared = owned(&["--podm-allow-cidrs", "127.0.0.0/8,10.77.0.0/24", "--enable-test-kinds", "--redis", &url]);
+        let mut shared =
+            owned(&["--podm-allow-cidrs", "127.0.0.0/8,10.77.0.0/24", "--enable-test-kinds", "--redis", &url]);
         shared.extend(owned(&["--config", config.to_str().unwrap(), "--secret-key-file", key.to_str().unwrap()]));
         shared.extend(owned(shape.flags));
         let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(30)).build().unwrap();
         let (processes, apis, sims) = (Vec::new(), Vec::new(), Vec::new());
-        let clocks = shape.clocks && Path::new(FAKETIME).exists();
+        let clocks = shape.clocks && process::has_clocks();
         let mut d = Self { redis, processes, apis, sims, http, dir, shared, clocks };
         let mut toml = format!("{}\n", shape.config);
         let mut host = |role: &str| shape.net.as_mut().map(|net| net.host(role));
@@ -153,12 +138,9 @@ impl Deployment {
     }
 
     fn spawn(&mut self, role: &'static str, host: Option<Host>, args: Vec<String>) -> usize {
-        let clock = (self.clocks && role == "worker").then(|| self.dir.path().join(format!("clock{}", self.processes.len())));
-        if let Some(file) = &clock {
-            std::fs::write(file, "+0\n").unwrap();
-        }
-        let child = start(role, &args, clock.as_deref(), host.as_ref());
-        self.processes.push(Process { role, args, clock, host, child });
+        let has_clock = self.clocks && role == "worker";
+        let clock = has_clock.then(|| self.dir.path().join(format!("clock{}", self.processes.len())));
+        self.processes.push(Process::start(role, args, clock, host));
         self.processes.len() - 1
     }
 
@@ -170,27 +152,17 @@ impl Deployment {
 
     /// Kills -9.
     pub fn kill(&mut self, index: usize) {
-        let p = &mut self.processes[index];
-        p.child.kill().unwrap();
-        p.child.wait().unwrap();
+        self.processes[index].kill();
     }
 
     /// Starts a process that ended.
     pub fn restart(&mut self, index: usize) {
-        let p = &mut self.processes[index];
-        p.child = start(p.role, &p.args, p.clock.as_deref(), p.host.as_ref());
-    }
-
-    /// Sets a worker's wall clock off by so much, such as `+1h`, from now on; `false` where that cannot be done.
-    pub fn set_clock(&self, index: usize, off: &str) -> bool {
-        let Some(file) = &self.processes[index].clock else { return false };
-        std::fs::write(file, format!("{off}\n")).unwrap();
-        true
+        self.processes[index].restart();
     }
 
     /// How a process ended, if it did.
     pub fn ended(&mut self, index: usize) -> Option<ExitStatus> {
-        self.processes[index].child.try_wait().unwrap()
+        self.processes[index].ended()
     }
 
     /// Waits for the end of a process; its exit code.
@@ -199,7 +171,7 @@ impl Deployment {
     }
 
     pub fn pid(&self, index: usize) -> u32 {
-        self.processes[index].child.id()
+        self.processes[index].pid()
     }
 
     /// SIGSTOP, SIGCONT and the like to a process.
@@ -317,36 +289,8 @@ impl Deployment {
     }
 }
 
-fn start(role: &str, args: &[String], clock: Option<&Path>, host: Option<&Host>) -> Child {
-    let mut command = Command::new(if host.is_some() { "ip" } else { program(role) });
-    if let Some(host) = host {
-        command.args(["netns", "exec", &host.name, program(role)]);
-    }
-    if let Some(file) = clock {
-        command.env("LD_PRELOAD", FAKETIME).env("FAKETIME_TIMESTAMP_FILE", file);
-        // What measures leases is the monotonic clock, which does not jump.
-        command.env("FAKETIME_DONT_FAKE_MONOTONIC", "1").env("FAKETIME_CACHE_DURATION", "1");
-    }
-    command
-        .args(args)
-        .env("VALENCE_LOG", std::env::var("VALENCE_LOG").unwrap_or_else(|_| "error".into()))
-        .stdout(Stdio::null())
-        .stderr(Stdio::inherit())
-        .spawn()
-        .unwrap()
-}
-
-/// SIGSTOP, SIGCONT and SIGTERM by pid, with the system's own `kill`.
-pub fn signal(pid: u32, signal: &str) {
-    let sent = Command::new("kill").args([signal, &pid.to_string()]).status().unwrap();
-    assert!(sent.success(), "kill {signal} {pid}");
-}
-
 impl Drop for Deployment {
     fn drop(&mut self) {
-        for p in &mut self.processes {
-            let _ended_already = p.child.kill();
-            let _reaped_already = p.child.wait();
-        }
+        self.processes.iter_mut().for_each(Process::end);
     }
 }

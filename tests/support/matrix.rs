@@ -46,8 +46,8 @@ const FAULTS: [(&str, Worker); 8] = [
     // The worker dies while nobody answers: before and after the Pod Manager acts, and while it takes its time to.
     (r#"{"hang":true}"#, Worker::Dies),
     (r#"{"hang":true,"cut":"after"}"#, Worker::Dies),
-    (r#"{"latency_ms":100}"#, Worker::Dies),
-    (r#"{"latency_ms":100}"#, Worker::Sleeps),
+    (r#"{"latency_ms":400}"#, Worker::Dies),
+    (r#"{"latency_ms":400}"#, Worker::Sleeps),
 ];
 /// Cells at once.
 const ABREAST: usize = 8;

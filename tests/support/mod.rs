@@ -28,6 +28,7 @@ pub mod matrix;
 pub mod netns;
 pub mod podm;
 pub mod pool;
+pub mod process;
 pub mod python;
 pub mod redis;
 pub mod replicated;

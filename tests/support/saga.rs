@@ -64,7 +64,7 @@ impl Plant {
 
     /// Without a worker, and with a quarantine that is longer than a request takes that is carried out late.
     pub async fn patient(sim: SimConfig) -> Self {
-        Self::bare_with(sim, false, |config| config.task.quarantine = SignedDuration::from_millis(700)).await
+        Self::bare_with(sim, false, |config| config.task.quarantine = SignedDuration::from_millis(1200)).await
     }
 
     /// With an Ironic that nodes can be registered with.
@@ -207,12 +207,7 @@ impl Plant {
         Some(task)
     }
 
-    async fn attempt_under(
-        &self,
-        lease: Lease,
-        died: impl Future<Output = ()>,
-        forget: bool,
-    ) -> Option<Settled> {
+    async fn attempt_under(&self, lease: Lease, died: impl Future<Output = ()>, forget: bool) -> Option<Settled> {
         let bucket = valence::ids::Bucket(0);
         self.store.promote(bucket, 100).await.unwrap();
         let lanes: Vec<_> = all_lanes().collect();
