@@ -342,7 +342,7 @@ impl Client {
             request = request.json(body);
         }
         let (began, asked) = (std::time::Instant::now(), self.watch.asking());
-        let outcome = self.unless_cut(request.send()).await;
+        let outcome = asked.awaiting(self.unless_cut(request.send())).await;
         let ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
         match outcome {
             Ok(response) => {

@@ -5,6 +5,7 @@
 
 use redis::{FromRedisValue, Script, ToRedisArgs};
 
+use super::connect::Redis;
 use super::error::StoreError;
 use super::{Store, StoreOptions, keys};
 use crate::controls;
@@ -53,7 +54,7 @@ fn unprotected(mut body: String) -> String {
         ("claim-check", "t.token ~= ARGV[i + 1]", "false"),
         ("claim-check", "elseif not held(t) then", "elseif ENDED[t.state] and t.token == ARGV[i + 1] then"),
         ("entry-check", " or t.entry ~= entry", ""),
-        ("burnt-token", "call('HSET', t.key, 'token', '', 'attempt'", "call('HSET', t.key, 'attempt'"),
+        ("burnt-token", "call('HSET', t.key, 'token', '')\n", "\n"),
     ];
     for (check, with, without) in checks {
         if controls::is_off(check) {
@@ -71,8 +72,23 @@ impl Store {
         bucket: Bucket,
         args: A,
     ) -> Result<R, StoreError> {
+        self.call_at(self.redis(), script, bucket, args).await
+    }
+
+    /// Calls a script on what a Redis has of a bucket.
+    pub(super) async fn call_at<A: ToRedisArgs, R: FromRedisValue>(
+        &self,
+        redis: &Redis,
+        script: &Script,
+        bucket: Bucket,
+        args: A,
+    ) -> Result<R, StoreError> {
         let mut call = script.prepare_invoke();
-        call.key(keys::prefix(bucket)).arg(self.scripts().events_kept).arg(args);
-        Ok(call.invoke_async(&mut self.redis().shared()).await?)
+        call.key(keys::prefix(bucket));
+        if redis.is_cluster() {
+            call.key(keys::whole(bucket));
+        }
+        call.arg(self.scripts().events_kept).arg(args);
+        Ok(call.invoke_async(&mut redis.shared()).await?)
     }
 }

@@ -118,7 +118,7 @@ impl Episode {
                 text("state"),
                 text("lane"),
                 number("attempt", 0),
-                number("claims", 0),
+                number("claims", number("attempt", 0)),
                 number("crashes", 0),
                 number("gen", 1),
                 text("token"),
