@@ -46,6 +46,8 @@ end
 for i = 3, #ARGV, 7 do
   local outcome, body = ARGV[i + 2], ARGV[i + 5]
   local t = ENDED[outcome] and load_to_end(ARGV[i]) or load(ARGV[i])
+  -- Whoever comes late or again is told which by all that stands there.
+  if t.token ~= ARGV[i + 1] then t = load(ARGV[i]) end
   if t.token ~= ARGV[i + 1] and t.settled == ARGV[i + 1] then
     replies[#replies + 1] = 'already'
   elseif t.token ~= ARGV[i + 1] then
