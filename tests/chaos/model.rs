@@ -131,7 +131,8 @@ impl Model {
     }
 
     pub fn enqueue(&mut self, id: &str, lane: &'static str, by: Delay, idem: bool) -> &'static str {
-        if self.tasks.contains_key(id) || self.tombstones.contains(id) {
+        // Only what an Idempotency-Key stands for leaves a tombstone, and asks for one.
+        if self.tasks.contains_key(id) || (idem && self.tombstones.contains(id)) {
             return "Exists";
         }
         self.tasks.insert(id.to_owned(), Task { lane, idem, generation: 1, ..Task::default() });
