@@ -7,7 +7,9 @@ SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
 # Commands that `make run` and `make test` need, as command:package.
 NEEDS_RUN := redis-server:redis-server
-NEEDS_TEST := promtool:prometheus jq:jq docker-compose:docker-compose systemd-analyze:systemd chromium:chromium
+NEEDS_TEST := promtool:prometheus jq:jq docker-compose:docker-compose systemd-analyze:systemd chromium:chromium faketime:faketime
+# And what fault campaigns need besides.
+NEEDS_CHAOS := ip:iproute2 unshare:util-linux
 # Python programs of others that tests run, each in a venv of its own: tests/python/NAME.txt makes target/venv/NAME.
 VENVS := deployment ironic schemathesis sushy
 
@@ -67,9 +69,18 @@ test: setup-test console control ## run all tests
 	$(CARGO) test --locked --doc
 	@if $(CARGO) nextest --version >/dev/null 2>&1; then $(CARGO) nextest run --locked; else $(CARGO) test --locked --lib --bins --tests; fi
 
-# The proof of the proof: without the claim check the fault test must find violations.
-control: setup-test ## see the fault test fail with the claim check taken out
-	$(CARGO) test --locked --features unsafe-no-claim-check --test chaos
+# The proof of the proof: without each of these, the campaign that is to notice must find violations.
+control: setup-test ## see the fault tests fail with one protection after another taken out
+	$(call without,claim-check,control_c1)
+	$(call without,entry-check,control_c1)
+	$(call without,burnt-token,control_c1)
+	$(call without,claim-check,control_c2)
+	$(call without,adoption,control_c4)
+	$(call without,quarantine,control_c4)
+
+define without
+VALENCE_WITHOUT=$(1) TASKS=2000 FAULTS=60 $(CARGO) test --locked --features unsafe-controls --test chaos --test faults -- --nocapture $(2)
+endef
 
 lint: ## formatting and clippy, warnings as errors
 	$(CARGO) fmt --check
@@ -98,11 +109,20 @@ compare: setup ## measure beside other queues: PEERS=DIR COMPARED= STAGES= ROUND
 	python3 $(PEERS)/summarize.py target/compare/result.json
 
 SEED ?= 1
-TASKS ?= 2000
-FAULTS ?= 60
-BUCKETS ?= 1
-chaos: setup-test ## kill processes while tasks run: SEED= TASKS= FAULTS= BUCKETS=
-	SEED=$(SEED) TASKS=$(TASKS) FAULTS=$(FAULTS) BUCKETS=$(BUCKETS) $(CARGO) test --locked --test chaos -- --nocapture
+CAMPAIGN ?= c1 c2 c3 c4 c5 c6 c7 c8 c9
+chaos: setup-test ## run fault campaigns in full, an hour for all: CAMPAIGN=c2 SEED= TASKS= FAULTS= (docs/reliability.md)
+	$(call install,$(NEEDS_CHAOS))
+	@set -e; for campaign in $(CAMPAIGN); do echo "== $$campaign"; $(MAKE) --no-print-directory campaign-$$campaign; done
+
+.PHONY: campaign-c4 campaign-c9
+campaign-c4:
+	CHAOS=full $(CARGO) test --locked --test faults -- --nocapture
+
+campaign-c9: fuzz
+	$(CARGO) test --locked --test security
+
+campaign-%:
+	CHAOS=full SEED=$(SEED) $(CARGO) test --locked --test chaos -- --include-ignored --nocapture $*_
 
 EXAMPLES ?= 130
 fuzz: setup-test ## ask the API more than 10,000 things made of its own description: SEED= EXAMPLES=

@@ -9,7 +9,7 @@
 local t = load(ARGV[2])
 if t.state and held(t) then
   call('HSET', t.key, 'wake', '1')
-elseif (t.state == 'parked' or t.state == 'cancelling') and call('ZREM', P .. 'delayed', t.id) == 1 then
+elseif (t.state == 'parked' or t.state == 'cancelling') and not t.out and call('ZREM', P .. 'delayed', t.id) == 1 then
   push(t, t.state == 'cancelling' and 'cancelling' or 'queued')
 end
 flush()

@@ -29,7 +29,8 @@ local function again(t, outcome, after, detail)
   free_gates(t, false)
   local cancelling = t.state == 'cancelling' or t.cancel
   if t.out then after = math.max(after, quarantine) end
-  if t.wake and outcome == 'park' then after = 0 end
+  -- News for it does not end the time that a request may still be running.
+  if t.wake and outcome == 'park' and not t.out then after = 0 end
   if t.wake then call('HDEL', t.key, 'wake') end
   local state = outcome == 'retry' and 'retrying' or outcome == 'park' and 'parked' or 'queued'
   if outcome == 'release' and after > 0 then state = 'retrying' end
@@ -45,6 +46,8 @@ end
 for i = 3, #ARGV, 7 do
   local outcome, body = ARGV[i + 2], ARGV[i + 5]
   local t = ENDED[outcome] and load_to_end(ARGV[i]) or load(ARGV[i])
+  -- Whoever comes late or again is told which by all that stands there.
+  if t.token ~= ARGV[i + 1] then t = load(ARGV[i]) end
   if t.token ~= ARGV[i + 1] and t.settled == ARGV[i + 1] then
     replies[#replies + 1] = 'already'
   elseif t.token ~= ARGV[i + 1] then

@@ -23,6 +23,7 @@ pub mod api;
 pub mod bench;
 pub mod clock;
 pub mod config;
+pub mod controls;
 pub mod ctl;
 pub mod daemon;
 pub mod ids;

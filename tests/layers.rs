@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Modules that anybody may use and that use at most what stands here.
-const LEAVES: [&str; 7] = ["ids", "clock", "lease", "secret", "config", "shutdown", "observe"];
+const LEAVES: [&str; 8] = ["ids", "clock", "controls", "lease", "secret", "config", "shutdown", "observe"];
 
 /// What a module may use besides itself and the leaves. A path such as `store::gates` allows that part alone.
 fn allowed(module: &str) -> &'static [&'static str] {

@@ -66,8 +66,24 @@ impl From<RedisError> for StoreError {
                     | "BUSY"
                     | "UNBLOCKED"
             )
-            // Sentinels that are about to choose a new primary, or do not know each other yet, say so.
-            || matches!(error.kind(), ErrorKind::Io | ErrorKind::MasterNameNotFoundBySentinel);
+            // While Sentinels agree on a new primary, they name none.
+            || matches!(
+                error.kind(),
+                ErrorKind::Io | ErrorKind::MasterNameNotFoundBySentinel | ErrorKind::NoValidReplicasFoundBySentinel
+            );
         if transient { Self::Unavailable(Arc::new(error)) } else { Self::Refused(Arc::new(error)) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failover_under_way_is_no_fault_of_the_caller() {
+        for kind in [ErrorKind::MasterNameNotFoundBySentinel, ErrorKind::NoValidReplicasFoundBySentinel] {
+            assert!(StoreError::from(RedisError::from((kind, "no primary now"))).is_transient(), "{kind:?}");
+        }
+        assert!(!StoreError::from(RedisError::from((ErrorKind::InvalidClientConfig, "wrong"))).is_transient());
     }
 }

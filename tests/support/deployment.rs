@@ -1,7 +1,7 @@
 //! A whole deployment of real processes on loopback: Redis, API, workers, schedulers, simulated Pod Managers. They can be killed,
 //! paused and started again; all end when it is dropped.
 
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::ExitStatus;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -10,8 +10,10 @@ use valence::model::podm::Podm;
 use valence::store::Store;
 use valence::store::records::Collection;
 
+use super::netns::{Host, Net};
+pub use super::process::{Process, free_port, signal};
 use super::redis::TestRedis;
-use super::wait;
+use super::{process, wait};
 
 /// How many of each process, and the flags that all daemons share.
 pub struct Shape<'a> {
@@ -22,19 +24,31 @@ pub struct Shape<'a> {
     pub schedulers: usize,
     pub podms: usize,
     pub flags: &'a [&'a str],
+    /// Redis's `appendfsync`.
+    pub fsync: &'a str,
+    /// The config file, besides its Pod Managers.
+    pub config: &'a str,
+    /// Workers, schedulers and Pod Managers have a host each on this network, and Redis is reached over it.
+    pub net: Option<&'a mut Net>,
+    /// Workers have clocks of their own, to be set with [`Process::set_clock`].
+    pub clocks: bool,
 }
 
 impl Default for Shape<'_> {
     fn default() -> Self {
-        Self { redis: None, apis: 1, workers: 1, schedulers: 1, podms: 0, flags: &[] }
+        Self {
+            redis: None,
+            apis: 1,
+            workers: 1,
+            schedulers: 1,
+            podms: 0,
+            flags: &[],
+            fsync: "always",
+            config: "[task]\nevents_kept = 2000000\n",
+            net: None,
+            clocks: false,
+        }
     }
-}
-
-/// One process and how to start it again.
-pub struct Process {
-    pub role: &'static str,
-    args: Vec<String>,
-    child: Child,
 }
 
 pub struct Deployment {
@@ -45,47 +59,45 @@ pub struct Deployment {
     pub http: reqwest::Client,
     pub dir: tempfile::TempDir,
     shared: Vec<String>,
+    clocks: bool,
 }
 
-fn program(role: &str) -> &'static str {
-    match role {
-        "api" => env!("CARGO_BIN_EXE_valence-api"),
-        "worker" => env!("CARGO_BIN_EXE_valence-worker"),
-        "scheduler" => env!("CARGO_BIN_EXE_valence-scheduler"),
-        _ => env!("CARGO_BIN_EXE_podm-sim"),
-    }
-}
-
-/// A loopback port that is free now, and that no outgoing connection is given while its process is away: below the ephemeral ones.
-pub fn free_port() -> u16 {
-    let free = |port: &u16| std::net::TcpListener::bind(("127.0.0.1", *port)).is_ok();
-    std::iter::repeat_with(|| rand::random_range(12_000..32_000)).find(free).unwrap()
-}
+/// Of eight slots.
+const WORKER: [&str; 4] = ["--concurrency", "8", "--listen", "127.0.0.1:0"];
 
 fn owned(words: &[&str]) -> Vec<String> {
     words.iter().map(|w| (*w).to_owned()).collect()
 }
 
 impl Deployment {
-    /// On a Redis that fsyncs always. Returns when every API is ready and every worker is seen.
-    pub async fn start(shape: Shape<'_>) -> Self {
-        let redis = TestRedis::start_with(&["--appendonly", "yes", "--appendfsync", "always"]).await;
-        let url = shape.redis.map_or_else(|| redis.url(), str::to_owned);
+    /// Returns when every API is ready and every worker is seen.
+    pub async fn start(mut shape: Shape<'_>) -> Self {
+        let mut settings = vec!["--appendonly", "yes", "--appendfsync", shape.fsync];
+        if shape.net.is_some() {
+            settings.extend(["--port", "6379", "--bind", Net::HERE, "--protected-mode", "no"]);
+        }
+        let redis = TestRedis::start_with(&settings).await;
+        let over_net = shape.net.is_some().then(|| format!("redis://{}:6379", Net::HERE));
+        let url = shape.redis.map(str::to_owned).or(over_net).unwrap_or_else(|| redis.url());
         let dir = tempfile::tempdir().unwrap();
         let (key, config) = (dir.path().join("key"), dir.path().join("valence.toml"));
         valence::secret::SecretKey::create(&key).unwrap();
-        let mut shared = owned(&["--podm-allow-cidrs", "127.0.0.0/8", "--enable-test-kinds", "--redis", &url]);
+        let mut shared =
+            owned(&["--podm-allow-cidrs", "127.0.0.0/8,10.77.0.0/24", "--enable-test-kinds", "--redis", &url]);
         shared.extend(owned(&["--config", config.to_str().unwrap(), "--secret-key-file", key.to_str().unwrap()]));
         shared.extend(owned(shape.flags));
         let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(30)).build().unwrap();
         let (processes, apis, sims) = (Vec::new(), Vec::new(), Vec::new());
-        let mut d = Self { redis, processes, apis, sims, http, dir, shared };
-        let mut toml = String::from("[task]\nevents_kept = 2000000\n");
+        let clocks = shape.clocks && process::has_clocks();
+        let mut d = Self { redis, processes, apis, sims, http, dir, shared, clocks };
+        let mut toml = format!("{}\n", shape.config);
+        let mut host = |role: &str| shape.net.as_mut().map(|net| net.host(role));
         for n in 0..shape.podms {
-            let at = format!("127.0.0.1:{}", free_port());
+            let host = host("podm");
+            let at = format!("{}:{}", host.as_ref().map_or("127.0.0.1", |h| &h.address), free_port());
             let data = d.dir.path().join(format!("podm{n}"));
             let data = data.to_str().unwrap();
-            d.spawn("podm-sim", owned(&["--listen", &at, "--systems", "16", "--data-dir", data]));
+            d.spawn("podm-sim", host, owned(&["--listen", &at, "--systems", "16", "--data-dir", data]));
             toml.push_str(&format!(
                 "[[podm]]\nname = 'podm{n}'\nurl = 'http://{at}'\nusername = 'admin'\npassword = 'admin'\n"
             ));
@@ -98,10 +110,12 @@ impl Deployment {
             d.apis.push(format!("http://{at}"));
         }
         for _ in 0..shape.workers {
-            d.worker();
+            let args = d.with_shared(&WORKER);
+            d.spawn("worker", host("worker"), args);
         }
         for _ in 0..shape.schedulers {
-            d.add("scheduler", &["--listen", "127.0.0.1:0"]);
+            let args = d.with_shared(&["--listen", "127.0.0.1:0"]);
+            d.spawn("scheduler", host("sched"), args);
         }
         d.until_ready().await;
         d.until_workers(shape.workers).await;
@@ -110,18 +124,23 @@ impl Deployment {
 
     /// One more daemon, with flags of its own; says its index.
     pub fn add(&mut self, role: &'static str, own: &[&str]) -> usize {
-        let args = self.shared.iter().cloned().chain(owned(own)).collect();
-        self.spawn(role, args)
+        let args = self.with_shared(own);
+        self.spawn(role, None, args)
+    }
+
+    fn with_shared(&self, own: &[&str]) -> Vec<String> {
+        self.shared.iter().cloned().chain(owned(own)).collect()
     }
 
     /// One more worker, of eight slots.
     pub fn worker(&mut self) -> usize {
-        self.add("worker", &["--concurrency", "8", "--listen", "127.0.0.1:0"])
+        self.add("worker", &WORKER)
     }
 
-    fn spawn(&mut self, role: &'static str, args: Vec<String>) -> usize {
-        let child = start(role, &args);
-        self.processes.push(Process { role, args, child });
+    fn spawn(&mut self, role: &'static str, host: Option<Host>, args: Vec<String>) -> usize {
+        let has_clock = self.clocks && role == "worker";
+        let clock = has_clock.then(|| self.dir.path().join(format!("clock{}", self.processes.len())));
+        self.processes.push(Process::start(role, args, clock, host));
         self.processes.len() - 1
     }
 
@@ -133,20 +152,17 @@ impl Deployment {
 
     /// Kills -9.
     pub fn kill(&mut self, index: usize) {
-        let p = &mut self.processes[index];
-        p.child.kill().unwrap();
-        p.child.wait().unwrap();
+        self.processes[index].kill();
     }
 
     /// Starts a process that ended.
     pub fn restart(&mut self, index: usize) {
-        let p = &mut self.processes[index];
-        p.child = start(p.role, &p.args);
+        self.processes[index].restart();
     }
 
     /// How a process ended, if it did.
     pub fn ended(&mut self, index: usize) -> Option<ExitStatus> {
-        self.processes[index].child.try_wait().unwrap()
+        self.processes[index].ended()
     }
 
     /// Waits for the end of a process; its exit code.
@@ -155,7 +171,7 @@ impl Deployment {
     }
 
     pub fn pid(&self, index: usize) -> u32 {
-        self.processes[index].child.id()
+        self.processes[index].pid()
     }
 
     /// SIGSTOP, SIGCONT and the like to a process.
@@ -273,27 +289,8 @@ impl Deployment {
     }
 }
 
-fn start(role: &str, args: &[String]) -> Child {
-    Command::new(program(role))
-        .args(args)
-        .env("VALENCE_LOG", std::env::var("VALENCE_LOG").unwrap_or_else(|_| "error".into()))
-        .stdout(Stdio::null())
-        .stderr(Stdio::inherit())
-        .spawn()
-        .unwrap()
-}
-
-/// SIGSTOP, SIGCONT and SIGTERM by pid, with the system's own `kill`.
-pub fn signal(pid: u32, signal: &str) {
-    let sent = Command::new("kill").args([signal, &pid.to_string()]).status().unwrap();
-    assert!(sent.success(), "kill {signal} {pid}");
-}
-
 impl Drop for Deployment {
     fn drop(&mut self) {
-        for p in &mut self.processes {
-            let _ended_already = p.child.kill();
-            let _reaped_already = p.child.wait();
-        }
+        self.processes.iter_mut().for_each(Process::end);
     }
 }

@@ -124,15 +124,30 @@ impl Engine {
     }
 }
 
+/// Every key of a bucket but its tasks', of which there may be many thousands.
+async fn queue_keys(con: &mut valence::store::connect::Connection, prefix: &str) -> Vec<String> {
+    let (mut cursor, mut all) = (0, Vec::new());
+    loop {
+        let mut scan = redis::cmd("SCAN");
+        scan.arg(cursor).arg("MATCH").arg(format!("{prefix}[^t]*")).arg("COUNT").arg(5000);
+        let (next, keys): (u64, Vec<String>) = scan.query_async(con).await.unwrap();
+        all.extend(keys);
+        if next == 0 {
+            all.sort();
+            all.dedup();
+            return all;
+        }
+        cursor = next;
+    }
+}
+
 /// What is not as it is when every task has ended: streams, delayed and gates that hold something, somebody live, counters that disagree,
 /// whatever else repair would mend.
 pub async fn unrest(store: &Store) -> Vec<String> {
     let mut found = valence::upkeep::repair::whole_pass(store, true).await.unwrap();
     let mut con = store.redis().shared();
     for bucket in store.options().buckets.iter() {
-        let keys: Vec<String> =
-            redis::cmd("KEYS").arg(format!("vl:{{{bucket}}}:*")).query_async(&mut con).await.unwrap();
-        for key in keys {
+        for key in queue_keys(&mut con, &format!("vl:{{{bucket}}}:")).await {
             let suffix = key.split_once("}:").unwrap().1;
             if suffix.starts_with("s:") {
                 let len: u64 = redis::cmd("XLEN").arg(&key).query_async(&mut con).await.unwrap();

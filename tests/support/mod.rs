@@ -2,7 +2,7 @@
 //!
 //! One redis-server ([`redis::TestRedis`]), one way to wait ([`wait`]); above them the REST server in this process ([`api`]), a worker
 //! of a few lines ([`worker`]), the engine without processes ([`engine`]), simulated Pod Managers ([`podm`]), a real Ironic ([`ironic`]) and a small one behind a Keystone ([`keystone`]), and a plant around them
-//! ([`saga`]), a deployment of real processes ([`deployment`]) and the checker of what happened to it ([`history`]).
+//! ([`saga`]), a deployment of real processes ([`deployment`]).
 #![allow(
     dead_code,
     unreachable_pub,
@@ -22,12 +22,13 @@ pub mod engine;
 pub mod fakepodm;
 pub mod fakesystems;
 pub mod front;
-pub mod history;
 pub mod ironic;
 pub mod keystone;
 pub mod matrix;
+pub mod netns;
 pub mod podm;
 pub mod pool;
+pub mod process;
 pub mod python;
 pub mod redis;
 pub mod replicated;

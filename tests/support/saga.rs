@@ -16,15 +16,18 @@ use valence::model::topic::Topic;
 use valence::service::{Context, ReadContext, Verdict, handler_of, reader_of};
 use valence::shutdown::Shutdown;
 use valence::sim::SimConfig;
-use valence::store::Store;
-use valence::store::claims::{Mode, Outcome, Settlement, Source};
+use valence::store::claims::{Mode, Outcome, Settled, Settlement, Source};
 use valence::store::record::{Body, TaskRecord};
 use valence::store::records::Collection;
 use valence::store::upkeep::all_lanes;
+use valence::store::{Store, StoreOptions};
 
 use super::podm::{Lab, PASSWORD};
 use super::redis::TestRedis;
 use super::wait;
+
+/// How long an attempt by hand is believed.
+const LEASE: Duration = Duration::from_secs(3);
 
 pub struct Plant {
     pub lab: Lab,
@@ -68,8 +71,12 @@ impl Plant {
     }
 
     /// Without a worker, and giving a Pod Manager up that is silent for so long.
-    pub async fn impatient(sim: SimConfig, no_answer: Duration, ironic: IronicConfig) -> Self {
-        Self::around(Lab::start_with(sim, no_answer).await, false, |config| config.ironic = ironic).await
+    pub async fn impatient(sim: SimConfig, no_answer: Duration, quarantine: Duration, ironic: IronicConfig) -> Self {
+        let change = |config: &mut Config| {
+            config.ironic = ironic;
+            config.task.quarantine = SignedDuration::try_from(quarantine).unwrap();
+        };
+        Self::around(Lab::start_with(sim, no_answer).await, false, change).await
     }
 
     async fn bare_with(sim: SimConfig, worker: bool, change: impl FnOnce(&mut Config)) -> Self {
@@ -83,6 +90,9 @@ impl Plant {
         config.task.quarantine = SignedDuration::from_millis(150);
         config.worker.topics = Topic::ALL.to_vec();
         change(&mut config);
+        if valence::controls::is_off("quarantine") {
+            config.task.quarantine = SignedDuration::ZERO;
+        }
         let store = server.open(config.store_options()).await;
         let shutdown = Shutdown::new();
         if worker {
@@ -186,14 +196,36 @@ impl Plant {
     /// As [`Plant::attempt`], dropped as soon as `died` is there. With `forget`, it dies after its last step, before its success is told:
     /// once a task.
     pub async fn attempt_until(&self, died: impl Future<Output = ()>, forget: bool) -> bool {
+        self.attempt_under(Lease::new(Instant::now(), LEASE), died, forget).await.is_some()
+    }
+
+    /// An attempt that stops at `stopped` for longer than its lease: another takes the task over and brings it to its end, then the first
+    /// goes on, and is fenced. `None` when there was nothing to claim, or it ended before it was to stop.
+    pub async fn overtaken(&self, id: TaskId, stopped: impl Future<Output = ()>) -> Option<TaskRecord> {
+        let lease = Lease::new(Instant::now(), LEASE);
+        let mut sleeper = Box::pin(self.attempt_under(lease.clone(), std::future::pending(), false));
+        tokio::select! {
+            biased;
+            () = stopped => {}
+            _ = &mut sleeper => return None,
+        }
+        let options = StoreOptions { lease: Duration::ZERO, ..self.store.options().clone() };
+        let reaper = self.redis.open(options).await;
+        reaper.reclaim(valence::ids::Bucket(0), 100).await.unwrap();
+        let task = self.drive(id, &[]).await;
+        lease.lose();
+        assert_eq!(sleeper.await, Some(Settled::Fenced));
+        Some(task)
+    }
+
+    async fn attempt_under(&self, lease: Lease, died: impl Future<Output = ()>, forget: bool) -> Option<Settled> {
         let bucket = valence::ids::Bucket(0);
         self.store.promote(bucket, 100).await.unwrap();
         let lanes: Vec<_> = all_lanes().collect();
         let token = valence::ids::new_record_id();
         let reply = self.store.claim(bucket, "hand", &token, 1, &lanes, &Source::New).await.unwrap();
-        let Some(claimed) = reply.claimed.into_iter().next() else { return false };
+        let claimed = reply.claimed.into_iter().next()?;
         let (id, mode, def) = (claimed.id, claimed.mode, claimed.def.clone().unwrap());
-        let lease = Lease::new(Instant::now(), Duration::from_secs(3));
         let stop = tokio_util::sync::CancellationToken::new();
         let handler = handler_of(&def.kind).unwrap();
         let ctx = Context::new(self.store.clone(), self.lab.pool.clone(), claimed, def, lease, stop.clone());
@@ -226,8 +258,7 @@ impl Plant {
             }
         };
         let settlement = Settlement { id, token, outcome, ending, body, detail: "by hand".into() };
-        self.store.settle(settlement).await.unwrap();
-        true
+        Some(self.store.settle(settlement).await.unwrap())
     }
 
     /// Attempts by hand until the task has ended; the n-th attempt lives as long as `limits` says, the rest as long as they need.

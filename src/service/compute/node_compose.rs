@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use super::removal::{self, Removal};
 use super::reservation;
+use crate::controls;
 use crate::model::flavor::{Flavor, Requirements};
 use crate::model::node::{BriefNode, Node};
 use crate::model::params::Compose;
@@ -218,6 +219,9 @@ impl Saga<'_> {
         }
         if self.saved.monitor.is_some() {
             return self.follow(None).await.map(Some);
+        }
+        if controls::is_off("adoption") {
+            return Ok(None);
         }
         // Parts that were saved and not asked for may be another node's.
         let parts = if self.saved.asked { self.saved.parts.as_slice() } else { &[] };

@@ -1,0 +1,10 @@
+//! Protections that a test build can be told to go without, so that the fault tests are seen to fail: `make control`.
+//!
+//! Only with the feature `unsafe-controls`, and one at a time, named by `VALENCE_WITHOUT`: `claim-check`, `entry-check`, `burnt-token`
+//! (checks of the scripts) or `adoption` (looking for a node's tag before asking for a node). Else nothing here is compiled in.
+
+/// Whether this protection is left out.
+#[must_use]
+pub fn is_off(protection: &str) -> bool {
+    cfg!(feature = "unsafe-controls") && std::env::var("VALENCE_WITHOUT").is_ok_and(|off| off == protection)
+}
