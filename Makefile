@@ -7,11 +7,11 @@ SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
 # Commands that `make run` and `make test` need, as command:package.
 NEEDS_RUN := redis-server:redis-server
-NEEDS_TEST := promtool:prometheus jq:jq docker-compose:docker-compose systemd-analyze:systemd chromium:chromium
+NEEDS_TEST := promtool:prometheus jq:jq docker-compose:docker-compose systemd-analyze:systemd chromium:chromium curl:curl
 # Python programs of others that tests run, each in a venv of its own: tests/python/NAME.txt makes target/venv/NAME.
 VENVS := deployment ironic schemathesis sushy
 
-.PHONY: help setup setup-test run scale test control lint ci bench chaos fuzz docs pictures console console-if-npm compose-key
+.PHONY: help setup setup-test run scale test control otlp lint ci bench chaos fuzz docs pictures console console-if-npm compose-key
 
 help: ## list these targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -70,6 +70,9 @@ test: setup-test console control ## run all tests
 # The proof of the proof: without the claim check the fault test must find violations.
 control: setup-test ## see the fault test fail with the claim check taken out
 	$(CARGO) test --locked --features unsafe-no-claim-check --test chaos
+
+otlp: ## test what sends traces to a collector, which is built on demand
+	$(CARGO) test --locked --features otlp --test tracing
 
 lint: ## formatting and clippy, warnings as errors
 	$(CARGO) fmt --check
