@@ -11,7 +11,7 @@ NEEDS_TEST := promtool:prometheus jq:jq docker-compose:docker-compose systemd-an
 # Python programs of others that tests run, each in a venv of its own: tests/python/NAME.txt makes target/venv/NAME.
 VENVS := deployment ironic schemathesis sushy
 
-.PHONY: help setup setup-test run scale test control otlp lint ci bench chaos fuzz docs pictures console console-if-npm compose-key
+.PHONY: help setup setup-test run scale test control otlp lint ci bench compare chaos fuzz docs pictures console console-if-npm compose-key
 
 help: ## list these targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -81,9 +81,24 @@ lint: ## formatting and clippy, warnings as errors
 ci: ## what CI runs
 	.ci/run
 
-bench: setup ## measure against real processes
+RUNS ?= 5
+bench: setup ## measure against real processes, in less than 10 minutes: RUNS=
 	$(CARGO) build --release --locked --bins
-	target/release/valence-bench
+	target/release/valence-bench --runs $(RUNS) --json target/bench.json
+
+# Other queues are measured by a bench with drivers of them: PEERS= a directory with its run.sh (which installs them) and bench.py.
+COMPARED ?= FLOOR,valence,bullmq,apalis
+STAGES ?= enqueue,drain,latency,io
+ROUNDS ?= 5
+compare: setup ## measure beside other queues: PEERS=DIR COMPARED= STAGES= ROUNDS=
+	@test -f "$(PEERS)/bench.py" || { echo "PEERS=DIR must have a bench.py and a run.sh" >&2; exit 1; }
+	$(CARGO) build --release --locked --bins
+	@mkdir -p target/compare/peers
+	@export SCRATCH=$${SCRATCH:-$(CURDIR)/target/compare/peers} VALENCE_BIN=$(CURDIR)/target/release QUIET_WAIT=$${QUIET_WAIT:-5}; \
+	bash $(PEERS)/run.sh target/compare/installed.json --rounds 0 && \
+	"$$SCRATCH/venv/bin/python" tests/compare/compare.py $(PEERS) target/compare/result.json \
+	  --peers $(COMPARED) --stages $(STAGES) --rounds $(ROUNDS) && \
+	python3 $(PEERS)/summarize.py target/compare/result.json
 
 SEED ?= 1
 TASKS ?= 2000

@@ -8,9 +8,10 @@
 -- ARGV[5]   ms that it asked to be left alone for (Retry-After), or ''
 -- ARGV[6]   what went wrong, one line, or ''
 -- ARGV[7]   limits of its gates for changes and for reads unless they have their own, 'n m'
--- Returns   { 'closed' or 'open', failures counted }
--- Keeps     while it is open, news of requests sent before is ignored; half-open, the first news decides
--- Cost      1 key; 6 when the circuit opens or closes
+-- ARGV[8]   'silent' when it was asked and has answered nothing for a while, else ''
+-- Returns   { 'closed', 'open', or 'back' when this has closed it; failures counted }
+-- Keeps     silent, one at a time is let in (lib.lua: room) until the next answer; while it is open, news of requests sent before is ignored; half-open, the first news decides
+-- Cost      1 key; 6 when the circuit opens or closes, or a silent one answers
 -- Callers   store::gates
 -- Failures that open the circuit, in a row or as at least half of what was asked within the window. A row counts whatever was answered
 -- before it: who has read much of a Pod Manager just before it falls silent does not keep the circuit closed.
@@ -42,7 +43,13 @@ local function open_for(ms)
   return 'open'
 end
 
+local function wake_all()
+  for name, limit in pairs(gates) do wake(name, limit) end
+end
+
 local state = open and 'open' or 'closed'
+if ARGV[8] == 'silent' then call('HSET', key, 'silent', NOW_TEXT) end
+local was_silent = good > 0 and call('HDEL', key, 'silent') == 1
 if ARGV[6] ~= '' then call('HSET', key, 'why', sub(ARGV[6], 1, 200)) end
 if asked and NOW + math.min(asked, LONGEST_ASKED) > (later or 0) then
   call('HSET', key, 'later', keep_out(math.min(asked, LONGEST_ASKED)))
@@ -53,14 +60,14 @@ if open then
     open_for(math.min(2 * (wait or FIRST), LONGEST))
   elseif open <= NOW and good > 0 then
     call('HDEL', key, 'until', 'wait', 'probe', 'probe_end', 'since', 'calls', 'fails', 'row', 'later', 'why')
-    fails, state = 0, 'closed'
-    for name, limit in pairs(gates) do wake(name, limit) end
+    fails, state, was_silent = 0, 'back', true
   end
 elseif since or bad > 0 then
   if not since or NOW - since > WINDOW then since, calls, fails, row = NOW, good + bad, bad, bad end
   call('HSET', key, 'since', since, 'calls', calls, 'fails', fails, 'row', row)
   if bad > 0 and (row >= ENOUGH or (fails >= ENOUGH and 2 * fails >= calls)) then state = open_for(FIRST) end
 end
-if state == 'open' or since then call('PEXPIRE', key, 86400000) end
+if state == 'open' or since or ARGV[8] ~= '' then call('PEXPIRE', key, 86400000) end
+if was_silent then wake_all() end
 flush()
 return { state, fails }

@@ -32,7 +32,7 @@ local function answer(t, deadline)
   local n = #claimed + 1
   definitions[n] = t.key .. ':d'
   claimed[n] = {
-    t.id, t.lane, t.attempt or 0, t.claims or 0, t.crashes or 0, deadline - NOW, t.gen or 1,
+    t.id, t.lane, t.attempt, claims_of(t), t.crashes or 0, deadline - NOW, t.gen or 1,
     t.ending or (t.cancel and 'cancelled') or '', '', t.ckpt and call('GET', t.key .. ':c') or '',
   }
 end
@@ -95,9 +95,11 @@ local function take(lane, entry, id)
   end
   local state = t.state == 'cancelling' and 'cancelling' or 'running'
   t.attempt = int((tonumber(t.attempt) or 0) + 1)
-  t.claims = int((tonumber(t.claims) or 0) + 1)
-  call('HSET', t.key, 'state', state, 'token', token, 'worker', consumer, 'started', NOW_TEXT,
-    'attempt', t.attempt, 'claims', t.claims)
+  call('HSET', t.key, 'state', state, 'token', token, 'worker', consumer, 'started', NOW_TEXT, 'attempt', t.attempt)
+  if t.claims then
+    t.claims = int(t.claims + 1)
+    call('HSET', t.key, 'claims', t.claims)
+  end
   -- Whoever left a request outstanding was followed by a quarantine: it is over, or the task would not be here.
   if t.out then call('HSET', t.key, 'out', '') end
   moved(t, state)

@@ -38,7 +38,8 @@ end
 
 for i = 3, 2 + ARGV[2] * 9, 9 do
   local t = { id = ARGV[i], key = P .. 't:' .. ARGV[i], lane = ARGV[i + 1] }
-  if call('EXISTS', t.key, t.key .. ':x') > 0 then
+  -- The definition stands as long as its task. Only what an Idempotency-Key stands for leaves a tombstone.
+  if (ARGV[i + 7] ~= '' and call('EXISTS', t.key .. ':x') > 0) or not call('SET', t.key .. ':d', ARGV[i + 2], 'NX') then
     replies[#replies + 1] = 'exists'
   else
     local due = tonumber(ARGV[i + 3]) or (ARGV[i + 4] ~= '' and NOW + ARGV[i + 4]) or NOW
@@ -58,7 +59,6 @@ for i = 3, 2 + ARGV[2] * 9, 9 do
     if t.gates then set('gates', t.gates) end
     if t.by then set('by', t.by) end
     if ARGV[i + 7] ~= '' then set('idem', '1') end
-    call('SET', t.key .. ':d', ARGV[i + 2])
     if due > NOW then
       set('state', 'scheduled')
       set('run_at', due)

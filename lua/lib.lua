@@ -23,6 +23,8 @@ local ENDED = { completed = true, failed = true, cancelled = true }
 -- A caller, or a Pod Manager, with so many tasks queued of a topic queues further ones in the lane below: some rounds of one worker's 64
 -- slots, so that nobody's first task stands behind more of anybody's.
 local FAIR_SHARE = 200
+-- From so many entries on it pays to look whether they stand at their stream's head.
+local CUT_FROM = 8
 -- Retries of one Pod Manager's tasks: so many at once, then one every so often (ms), all workers together.
 local RETRY_BURST, RETRY_EVERY = 10, 500
 -- How long failures of a Pod Manager count, ms: twice the longest request.
@@ -55,6 +57,14 @@ local function load(id)
   return t
 end
 
+-- As load, for an end: all that it needs of a running task which has no gates, no checkpoint and no earlier error; else everything.
+local function load_to_end(id)
+  local key = P .. 't:' .. id
+  local f = call('HMGET', key, 'state', 'token', 'entry', 'lane', 'attempt', 'gates', 'ckpt', 'err', 'claims')
+  if f[6] or f[7] or f[8] or f[1] ~= 'running' then return load(id) end
+  return { id = id, key = key, state = f[1], token = f[2], entry = f[3], lane = f[4], attempt = f[5], claims = f[9] or nil }
+end
+
 -- When the task was accepted, ms: the first 48 bits of a UUIDv7.
 local function created(id)
   return tonumber(sub(id, 1, 8) .. sub(id, 10, 13), 16)
@@ -62,6 +72,19 @@ end
 
 local function deadline_of(t)
   return tonumber(t.deadline) or created(t.id) + DEFAULT_TIMEOUT_MS
+end
+
+-- How often the task was claimed; nil before the first time. The field is there once they differ from the attempts.
+local function claims_of(t)
+  return t.claims or (t.attempt ~= '0' and t.attempt or nil)
+end
+
+-- The attempt did not end by a verdict that counts. Returns how many there are without it.
+local function give_back(t)
+  t.claims = claims_of(t)
+  local attempt = int(math.max(0, (tonumber(t.attempt) or 1) - 1))
+  call('HSET', t.key, 'attempt', attempt, 'claims', t.claims)
+  return attempt
 end
 
 local function held(t)
@@ -109,7 +132,7 @@ local function moved(t, to)
   end
   local n = #events
   events[n + 1] = t.id
-  events[n + 2] = to .. ' ' .. (t.claims or '0')
+  events[n + 2] = to .. ' ' .. (claims_of(t) or '0')
   t.state = to
 end
 
@@ -199,20 +222,21 @@ local function limit_of(name)
   return limits[name]
 end
 
--- What the circuit breaker in front of a gate says: at most so many may come in (nil: it does not care), and until when nobody may (ms).
--- Open, nobody; half-open, one probe; and nobody before the time that the Pod Manager asked for.
+-- What the circuit breaker in front of a gate says: at most so many may come in (nil: it does not care), until when nobody may (ms), and
+-- whether only one may be in at once. Open, nobody; half-open, one probe; nobody before the time that the Pod Manager asked for; one at a
+-- time while it has answered nothing for a while.
 local function breaker_of(name)
   local podm = podm_of(name)
   if not podm then return nil end
   if calm[podm] then return nil end
-  local b = call('HMGET', breaker_key(podm), 'until', 'probe_end', 'later')
-  if not (b[1] or b[2] or b[3]) then
+  local b = call('HMGET', breaker_key(podm), 'until', 'probe_end', 'later', 'silent')
+  if not (b[1] or b[2] or b[3] or b[4]) then
     calm[podm] = true
     return nil
   end
   local open, probe_end, later = tonumber(b[1]), tonumber(b[2]), tonumber(b[3])
   if later and later > NOW then return 0, math.max(later, open or 0) end
-  if not open then return nil end
+  if not open then return nil, nil, NOW - (tonumber(b[4]) or 0) < WINDOW end
   if open > NOW then return 0, open end
   if probe_end and probe_end > NOW then return 0, probe_end end
   return 1
@@ -232,14 +256,14 @@ end
 
 -- How many places are free; those of holders that are gone are cleared on the way. Then what the breaker said.
 local function room(name, limit)
-  local most, shut = breaker_of(name)
+  local most, shut, single = breaker_of(name)
   if most == 0 then return 0, most, shut end
   local gate = gate_key(name)
   if not swept[name] then
     call('ZREMRANGEBYSCORE', gate, '-inf', NOW)
     swept[name] = true
   end
-  limit = tonumber(limit_of(name)) or tonumber(limit)
+  limit = single and 1 or tonumber(limit_of(name)) or tonumber(limit)
   local free = limit - call('ZCARD', gate)
   if free <= 0 then
     for _, holder in ipairs(call('ZRANGE', gate, 0, -1)) do
@@ -260,7 +284,7 @@ end
 
 -- Whether a Pod Manager that is being drained lets the task in: what has begun ends, and what gives hardware back goes on.
 local function kept_out(t, podm)
-  if t.claims or t.ckpt or t.cancel or t.ending or match(t.gates, ' out$') then return false end
+  if claims_of(t) or t.ckpt or t.cancel or t.ending or match(t.gates, ' out$') then return false end
   return limit_of('podm:' .. podm .. ':drain')
 end
 
@@ -399,11 +423,25 @@ local function timeout_body(t)
   } })
 end
 
+-- Deletes entries that this group has read. XDEL walks through a node of the stream for each of them; when all of them stand at its head
+-- (tasks mostly end in the order they came), one cut takes them: before the first entry that is not of them.
+local function clear(lane, entries)
+  local n = #entries
+  if n >= CUT_FROM then
+    local head, ours = call('XRANGE', stream_of(lane), '-', '+', 'COUNT', n + 1), {}
+    for i = 1, n do ours[entries[i]] = true end
+    local first = 1
+    while first <= n and head[first] and ours[head[first][1]] do first = first + 1 end
+    if first > n and head[first] then return call('XTRIM', stream_of(lane), 'MINID', '=', head[first][1]) end
+  end
+  call('XDEL', stream_of(lane), unpack(entries))
+end
+
 -- Writes what was gathered. Each script calls it last.
 local function flush()
   for lane, list in pairs(acks) do
     call('XACK', stream_of(lane), GROUP, unpack(list))
-    call('XDEL', stream_of(lane), unpack(list))
+    clear(lane, list)
   end
   if #bodies > 0 then call('MSET', unpack(bodies)) end
   if #not_live > 0 then call('ZREM', P .. 'live', unpack(not_live)) end

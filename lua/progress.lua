@@ -12,6 +12,6 @@ local t = load(ARGV[2])
 if not (held(t) and t.token == ARGV[3]) then return 'lost' end
 call('SET', t.key .. ':p', ARGV[4])
 events[1] = t.id
-events[2] = t.state .. ' ' .. (t.claims or '0') .. ' ' .. ARGV[4]
+events[2] = t.state .. ' ' .. (claims_of(t) or '0') .. ' ' .. ARGV[4]
 flush()
 return t.cancel and 'stop' or 'ok'

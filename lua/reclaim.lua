@@ -35,7 +35,8 @@ local function take_back(lane, entry, id, crashed)
     push(t, t.state)
     return 'requeued'
   end
-  call('HSET', t.key, 'token', '', 'attempt', math.max(0, (tonumber(t.attempt) or 1) - 1))
+  call('HSET', t.key, 'token', '')
+  give_back(t)
   remember_run(t)
   local why = (crashed and 'crash of ' or 'silence of ') .. (t.worker or '')
   local cancelling = t.state == 'cancelling'

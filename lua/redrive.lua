@@ -22,6 +22,7 @@ end
 remember(t, tonumber(t.finished) or NOW, t.state, nil, nil, why)
 remember(t, NOW, 'queued', '', '', 'redriven')
 call('HDEL', t.key, 'finished', 'started', 'cancel', 'ending', 'crashes', 'crash_at', 'token', 'settled', 'wake', 'err', 'again')
+if claims_of(t) then call('HSET', t.key, 'claims', claims_of(t)) end
 call('HSET', t.key, 'attempt', 0, 'deadline', NOW + ARGV[3], 'gen', (tonumber(t.gen) or 1) + 1)
 call('DEL', t.key .. ':r', t.key .. ':p')
 call('ZREM', P .. 'dead', t.id)

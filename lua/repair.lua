@@ -72,7 +72,8 @@ local function check(id)
   if held(t) then
     if is_pending(t) then return end
     return fix(t, 'running without its entry', function()
-      call('HSET', t.key, 'token', '', 'attempt', math.max(0, (tonumber(t.attempt) or 1) - 1))
+      call('HSET', t.key, 'token', '')
+      give_back(t)
       remember_run(t)
       free_gates(t, false)
       call('ZREM', P .. 'delayed', id)

@@ -17,18 +17,12 @@
 local quarantine = tonumber(ARGV[2])
 local replies = {}
 
--- The attempt did not end by a verdict that counts.
-local function give_back(t)
-  t.attempt = math.max(0, (tonumber(t.attempt) or 1) - 1)
-  call('HSET', t.key, 'attempt', t.attempt)
-end
-
 local function again(t, outcome, after, detail)
   remember_run(t)
   -- The claim ends here: nobody holds it while it waits. What settled it is kept, to know a repeat by.
   call('HSET', t.key, 'token', '', 'settled', t.token)
   if outcome ~= 'retry' then
-    give_back(t)
+    t.attempt = give_back(t)
   elseif t.gates then
     call('HSET', t.key, 'again', '1')
   end
@@ -49,7 +43,8 @@ local function again(t, outcome, after, detail)
 end
 
 for i = 3, #ARGV, 7 do
-  local t, outcome, body = load(ARGV[i]), ARGV[i + 2], ARGV[i + 5]
+  local outcome, body = ARGV[i + 2], ARGV[i + 5]
+  local t = ENDED[outcome] and load_to_end(ARGV[i]) or load(ARGV[i])
   if t.token ~= ARGV[i + 1] and t.settled == ARGV[i + 1] then
     replies[#replies + 1] = 'already'
   elseif t.token ~= ARGV[i + 1] then

@@ -66,6 +66,8 @@ pub struct Config {
 pub struct RedisConfig {
     /// `redis://`, `rediss://`, `redis+unix://`, `redis-sentinel://` or `redis-cluster://`.
     pub url: String,
+    /// A Redis for sync tasks alone, with nothing to keep: reads then do not wait for the durable one's fsync.
+    pub sync_url: Option<String>,
     /// Replicas that must have an accepted task before its client hears of it; 0: none.
     pub wait_replicas: u32,
     /// Most time they may take.
@@ -316,7 +318,12 @@ impl Default for Config {
 
 impl Default for RedisConfig {
     fn default() -> Self {
-        Self { url: "redis://127.0.0.1:6379".into(), wait_replicas: 0, wait_timeout: SignedDuration::from_millis(500) }
+        Self {
+            url: "redis://127.0.0.1:6379".into(),
+            sync_url: None,
+            wait_replicas: 0,
+            wait_timeout: SignedDuration::from_millis(500),
+        }
     }
 }
 
@@ -428,6 +435,9 @@ pub struct CommonArgs {
     /// Redis URL: redis://, rediss://, redis+unix://, redis-sentinel:// or redis-cluster://
     #[arg(long = "redis", env = "VALENCE_REDIS_URL", value_name = "URL", hide_env_values = true)]
     pub redis_url: Option<String>,
+    /// Redis URL for sync tasks alone; the same as --redis unless given
+    #[arg(long = "sync-redis", env = "VALENCE_REDIS_SYNC_URL", value_name = "URL", hide_env_values = true)]
+    pub sync_redis_url: Option<String>,
     /// Replicas that must have an accepted task before its client hears of it
     #[arg(long, env = "VALENCE_REDIS_WAIT_REPLICAS", value_name = "N")]
     pub wait_replicas: Option<u32>,
@@ -483,6 +493,7 @@ impl Config {
             }
         }
         lay(&mut config.redis.url, args.redis_url.as_ref());
+        config.redis.sync_url = args.sync_redis_url.clone().or(config.redis.sync_url);
         lay(&mut config.redis.wait_replicas, args.wait_replicas.as_ref());
         lay(&mut config.deployment, args.deployment.as_ref());
         lay(&mut config.buckets, args.buckets.as_ref());
@@ -594,6 +605,7 @@ impl Config {
     pub fn shown(&self) -> String {
         let mut shown = self.clone();
         shown.redis.url = crate::store::without_password(&shown.redis.url);
+        shown.redis.sync_url = shown.redis.sync_url.as_deref().map(crate::store::without_password);
         toml::to_string_pretty(&shown).unwrap_or_else(|e| e.to_string())
     }
 

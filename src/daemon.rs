@@ -9,7 +9,6 @@ use crate::observe::{log, trace};
 use crate::podm::Pool;
 use crate::secret::{SecretError, SecretKey};
 use crate::shutdown::{Shutdown, sleep_or_stop};
-use crate::store::connect::Redis;
 use crate::store::{Store, StoreError};
 
 /// Most time any call to Redis may take before it counts as lost. The API answers 503 when it is over.
@@ -117,13 +116,13 @@ async fn start(config: Config, shutdown: Shutdown) -> Result<Option<Daemon>, Sta
 /// When it refuses: a wrong URL, a wrong password.
 pub async fn open_store(config: &Config, shutdown: &Shutdown) -> Result<Option<Store>, StoreError> {
     loop {
-        let opened = async {
-            let redis = Redis::connect(&config.redis.url, REDIS_LIMIT).await?;
-            Store::open(redis, config.store_options()).await
-        };
-        match opened.await {
+        let redis = &config.redis;
+        match Store::connect(&redis.url, redis.sync_url.as_deref(), REDIS_LIMIT, config.store_options()).await {
             Ok(store) => return Ok(Some(store)),
-            Err(error) if error.is_transient() => tracing::warn!(error = %error, "waiting for Redis"),
+            Err(error) if error.is_transient() => {
+                let cause = std::error::Error::source(&error).map(ToString::to_string);
+                tracing::warn!(%error, cause, "waiting for Redis");
+            }
             Err(error) => return Err(error),
         }
         if !sleep_or_stop(&shutdown.token(), Duration::from_millis(300)).await {

@@ -161,7 +161,7 @@ async fn bad_queries_and_unknown_ids_are_told() {
         ["/v1/tasks/%2e%2e", "/v1/tasks/..", "/console/..%2fetc", "/console/%2e%2e/etc", "/console/..", "/v1/tasks/%00"]
     {
         let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
-        let answer = raw(&api, request.as_bytes()).await;
+        let answer = api.raw(request.as_bytes()).await;
         assert!(answer.starts_with("HTTP/1.1 404"), "{path}: {answer}");
     }
     refused(&api, Method::PUT, "/v1/flavors", Some(JSON), "{}", 405).await;
@@ -205,7 +205,7 @@ async fn v1_bodies_are_checked_before_what_they_name_is_looked_up() {
     for (path, body, want) in [
         ("/v1/flavors/nope", r#"{"name":"f"}"#, 404),
         ("/v1/flavors/nope", r#"{"name":5}"#, 400),
-        ("/v1/flavors/nope", r#"{"uuid":"x"}"#, 400),
+        ("/v1/flavors/nope", r#"{"uuid":"x"}"#, 404),
         ("/v1/flavors/nope", "", 400),
         ("/v1/pod_managers/nope", r#"{"name":"f","uuid":"x","url":"y","status":"Online"}"#, 404),
         ("/v1/pod_managers/nope", r#"{"name":["f"]}"#, 400),
@@ -354,16 +354,6 @@ async fn a_redrive_and_a_schedule_say_what_they_want() {
     refused(&api, Method::POST, "/v1/nodes/manage", Some(JSON), r#"{"node_index":"","podm_id":"p"}"#, 400).await;
 }
 
-/// What the server says to these bytes; ends when it closes the connection.
-async fn raw(api: &TestApi, bytes: &[u8]) -> String {
-    let mut stream = tokio::net::TcpStream::connect(api.address).await.unwrap();
-    stream.write_all(bytes).await.unwrap();
-    let mut text = Vec::new();
-    // A reset after the answer is an end like any other.
-    let _end = stream.read_to_end(&mut text).await;
-    String::from_utf8_lossy(&text).into_owned()
-}
-
 #[tokio::test]
 async fn half_sent_headers_and_connections_too_many_are_cut_off() {
     let change = |c: &mut valence::config::Config| {
@@ -372,7 +362,7 @@ async fn half_sent_headers_and_connections_too_many_are_cut_off() {
     };
     let api = TestApi::start_with(change).await;
     let began = std::time::Instant::now();
-    raw(&api, b"GET /healthz HTTP/1.1\r\nHost: x\r\nX-Slow: ").await;
+    api.raw(b"GET /healthz HTTP/1.1\r\nHost: x\r\nX-Slow: ").await;
     assert!(began.elapsed() < std::time::Duration::from_secs(5), "{:?}", began.elapsed());
 
     let hold = async || {
@@ -384,7 +374,7 @@ async fn half_sent_headers_and_connections_too_many_are_cut_off() {
         stream
     };
     let _both = (hold().await, hold().await);
-    let answer = raw(&api, b"").await;
+    let answer = api.raw(b"").await;
     assert!(answer.starts_with("HTTP/1.1 503") && answer.contains("Retry-After"), "{answer}");
     let body = answer.split_once("\r\n\r\n").unwrap().1;
     let length = answer.lines().find_map(|l| l.strip_prefix("Content-Length: ")).unwrap();

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use support::saga::Plant;
-use support::{blocks, wait};
+use support::{blocks, pool, wait};
 use valence::sim::{ComposeBy, Deviation, SimConfig, SimFlavour};
 use valence::store::record::TaskRecord;
 
@@ -274,5 +274,57 @@ async fn a_task_that_is_answered_without_a_monitor_is_not_taken_for_the_node() {
         "body": {"@odata.type": "#Task.v1_2_0.Task", "@odata.id": "/redfish/v1/TaskService", "TaskState": "Running"}}]))
         .await;
     node_of(&plant.compose(json!({"name": "n"})).await);
+    blocks::assert_true(&plant, 1).await;
+}
+
+#[tokio::test]
+async fn a_block_is_attached_to_a_node_and_detached_by_action_or_by_its_list() {
+    for config in [quick(), with(Deviation::PatchBlocks), with(Deviation::Unused)] {
+        let plant = Plant::start(config).await;
+        let podm = plant.lab.uuids[0].clone();
+        let wanted = json!({"name": "n1", "properties": {"pci_device": {"type": ["SSD"]}}});
+        let node = node_of(&plant.compose(wanted).await);
+        let other = node_of(&plant.compose(json!({"name": "n2"})).await);
+        plant.run("device.sync", json!({ "podm_id": podm }), None, None).await;
+        let rows = pool::devices(&plant).await;
+        let index = plant.node_rows().await.into_iter().find(|n| n.uuid == node).unwrap().index;
+        let own = rows.iter().find(|d| d.node_id.as_ref() == Some(&index)).expect("a block that came with the node");
+        assert_eq!(own.kind.as_deref(), Some("Storage"));
+        assert!(rows.iter().all(|d| !d.resource_uri.contains("Compute") && !d.resource_uri.contains("Memory")));
+        let free = rows.iter().filter(|d| d.node_id.is_none());
+        let drives =
+            free.clone().find(|d| d.resource_uri.ends_with("Network2")).unwrap_or_else(|| free.last().unwrap());
+        for _twice in 0..2 {
+            let task = plant.run("device.attach", json!({"resource_id": drives.uuid}), None, Some(&node)).await;
+            assert_eq!(task.state.as_str(), "completed", "{:?}", task.body);
+        }
+        assert_eq!(pool::device(&plant, &drives.uuid).await.node_id.as_ref(), Some(&index));
+        blocks::assert_true(&plant, 2).await;
+        let taken = plant.run("device.attach", json!({"resource_id": drives.uuid}), None, Some(&other)).await;
+        assert_eq!(status_of(&taken), 400);
+        let task = plant.run("device.detach", json!({"resource_id": drives.uuid}), None, Some(&node)).await;
+        assert_eq!(task.state.as_str(), "completed", "{:?}", task.body);
+        assert_eq!(pool::device(&plant, &drives.uuid).await.node_id, None);
+        blocks::assert_true(&plant, 2).await;
+        let own = own.uuid.clone();
+        assert_eq!(plant.run("node.delete", Value::Null, None, Some(&node)).await.state.as_str(), "completed");
+        assert_eq!(pool::device(&plant, &own).await.node_id, None, "its row goes free with the node");
+    }
+}
+
+#[tokio::test]
+async fn a_system_that_takes_long_to_compose_is_waited_for_and_its_blocks_are_nobody_elses_meanwhile() {
+    let slow = SimConfig { systems: 1, assemble_looks: 9, ..quick() };
+    let plant = Plant::start(slow).await;
+    let podm = plant.lab.uuids[0].clone();
+    let first = plant.submit("node.compose", json!({"name": "n1"}), Some(&podm), None).await;
+    wait::until("it is being composed", async || plant.lab.nodes().await.iter().any(|n| n["state"] == "Assembling"))
+        .await;
+    let second = plant.run("node.compose", json!({"name": "n2"}), Some(&podm), None).await;
+    assert_eq!(status_of(&second), 409, "the one sled is being composed");
+    let first = plant.done(first).await;
+    node_of(&first);
+    let states = format!("{:?}", first.history());
+    assert!(states.contains("arked"), "a worker holds no slot meanwhile: {states}");
     blocks::assert_true(&plant, 1).await;
 }

@@ -10,8 +10,10 @@ use serde_json::{Value, json};
 use support::front::Front;
 use support::pool::{assert_true, device, devices, owners};
 use support::saga::Plant;
+use valence::model::device::{Device, DeviceState};
 use valence::sim::{RsdVersion, SimConfig};
 use valence::store::record::TaskRecord;
+use valence::store::records::{Collection, Writer};
 
 const NOBODY: &str = "11111111-2222-4333-8444-555555555555";
 
@@ -190,4 +192,25 @@ async fn a_change_whose_worker_dies_at_any_moment_is_done_and_a_cancelled_attach
         }
     }
     assert!(owners(&plant).await.is_empty());
+}
+
+#[tokio::test]
+async fn a_sync_corrects_who_has_a_device_and_takes_away_the_row_of_one_that_is_gone() {
+    let plant = Plant::start(quick()).await;
+    synced(&plant).await;
+    let rows = devices(&plant).await;
+    let again = plant.run("device.sync", json!({}), None, None).await;
+    is_done(&again);
+    let writer = Writer { task: again.id, claims: 1 };
+    // In the group it had, but somebody's.
+    let mut stale = rows.iter().find(|d| d.node_id.is_none()).unwrap().clone();
+    (stale.node_id, stale.state) = (Some("77".into()), DeviceState::Allocated);
+    assert!(plant.store.overwrite_record(Collection::Device, &stale.uuid, &stale, writer).await.unwrap());
+    let gone = Device { uuid: NOBODY.into(), resource_uri: "/redfish/v1/Nowhere/1".into(), ..stale.clone() };
+    assert!(plant.store.put_record(Collection::Device, NOBODY, &gone, writer).await.unwrap());
+    is_done(&plant.run("device.sync", json!({}), None, None).await);
+    let now = devices(&plant).await;
+    assert_eq!(now.len(), rows.len());
+    let row = now.iter().find(|d| d.uuid == stale.uuid).unwrap();
+    assert_eq!((&row.node_id, row.state), (&None, DeviceState::Free));
 }

@@ -307,6 +307,24 @@ async fn a_full_machine_and_a_busy_device_are_refused() {
     assert_eq!((row.state, row.node_id, row.pooled_group_id.as_deref()), (DeviceState::Allocated, None, Some("77")));
 }
 
+/// Between a saga's look and its attach, somebody else may have been faster: the Manager itself would move the device.
+#[tokio::test]
+async fn a_device_that_went_to_another_machine_meanwhile_is_not_taken_from_it() {
+    let plant = Plant::start(eem(4)).await;
+    let rows = synced(&plant, 7).await;
+    is_done(&plant.compose(with(&["SSD"])).await);
+    is_done(&plant.compose(json!({"name": "m"})).await);
+    let theirs = devices(&plant).await.into_iter().find(|d| d.node_id.is_some()).unwrap();
+    let mine = plant.node_rows().await.into_iter().find(|n| Some(&n.index) != theirs.node_id.as_ref()).unwrap();
+    let driver = plant.lab.driver();
+    let storage = driver.storage().unwrap();
+    let error = storage.attach(&mine.resource_uri, &theirs.resource_uri).await.unwrap_err();
+    assert_eq!(error.problem().status, 400, "{error}");
+    let now = storage.device(&theirs.resource_uri).await.unwrap().unwrap();
+    assert_eq!(now.node, theirs.node_id, "of {} devices", rows.len());
+    assert_machine(&plant, 1, 2).await;
+}
+
 #[tokio::test]
 async fn a_deletion_that_is_refused_says_of_which_node() {
     let plant = Plant::start(eem(2)).await;

@@ -131,6 +131,8 @@ async fn every_change_is_in_the_audit_log_with_who_from_where_what_and_which_tas
     let send = async |method: Method, path: &str, token: &str, body: Value| {
         read(api.request(method, path).bearer_auth(token).json(&body).send().await.unwrap()).await
     };
+    // A preview changes nothing, whatever its method.
+    send(Method::POST, "/v1/placements", "operator", json!({"name": "n"})).await;
     let (_, task) = send(Method::POST, "/v1/tasks", "operator", json!({"kind": "noop"})).await;
     let id = task["id"].as_str().unwrap();
     send(Method::POST, &format!("/v1/tasks/{id}/cancel"), "operator", json!({})).await;

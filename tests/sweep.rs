@@ -10,7 +10,7 @@ use support::saga::Plant;
 use support::wait;
 use valence::model::audit::{AuditEntry, AuditFilter};
 use valence::model::device::{Device, DeviceState};
-use valence::podm::{Begun, Wanted, tag};
+use valence::podm::{Begun, Wanted, WantedVolume, tag};
 use valence::sim::SimConfig;
 use valence::store::records::{Collection, Writer};
 
@@ -240,6 +240,114 @@ async fn the_row_of_a_device_that_is_attached_otherwise_is_corrected() {
     assert_eq!(audits(&plant, "device.correct").await[0].target, row.resource_uri);
     let found = drift(&plant).await;
     assert!(found.iter().any(|f| f["sort"] == "device" && f["target"] == row.resource_uri.as_str()), "{found:?}");
+}
+
+const VOLUMES: &str = "/redfish/v1/StorageServices/RSS1/Volumes";
+
+/// A volume with this description.
+async fn volume(plant: &Plant, description: &str) -> String {
+    let wanted = WantedVolume { name: "v".into(), description: description.into(), capacity_gib: 1.0, bootable: None };
+    let driver = plant.lab.driver();
+    match driver.storage().unwrap().storages().unwrap().create(VOLUMES, &wanted).await.unwrap() {
+        Begun::Done(Some(path)) => path,
+        other => panic!("{other:?}"),
+    }
+}
+
+async fn volumes(plant: &Plant) -> Vec<String> {
+    let driver = plant.lab.driver();
+    let all = driver.storage().unwrap().storages().unwrap().volumes(VOLUMES).await.unwrap();
+    all.into_iter().map(|v| v.path).collect()
+}
+
+/// A look at everything, volumes too, that may act.
+async fn look_at_all(plant: &Plant, grace_s: u64) {
+    let podm = plant.lab.uuids[0].clone();
+    let params = json!({"full": true, "sweep": {"grace_s": grace_s}});
+    let task = plant.run("inventory.refresh", params, Some(&podm), None).await;
+    assert_eq!((task.state.as_str(), task.body.result.get("error")), ("completed", None), "{:?}", task.body);
+}
+
+#[tokio::test]
+async fn a_volume_that_a_failed_task_left_behind_is_deleted_and_every_other_stays() {
+    let plant = plant().await;
+    let podm = plant.lab.uuids[0].clone();
+    let wanted = |storage: &str| json!({"storage_id": storage, "name": "v", "capacity_gib": 1.0});
+    let made = plant.run("volume.create", wanted("RSS1"), Some(&podm), None).await;
+    assert_eq!(made.state.as_str(), "completed", "{:?}", made.body);
+    let failed = plant.run("volume.create", wanted("nowhere"), Some(&podm), None).await;
+    assert_eq!(failed.state.as_str(), "failed", "{:?}", failed.body);
+    let left = volume(&plant, &own(&failed.id.to_string())).await;
+    for other in ["somebody's", &own("019abcde-0000-7000-8000-000000000000")] {
+        volume(&plant, other).await;
+    }
+    volume(&plant, &tag::mark("", &format!("valence:another:{}", failed.id))).await;
+    look_at_all(&plant, 600).await;
+    // The next looks are no full ones: what was found is looked at all the same.
+    wait::until("it was sighted again", async || {
+        look(&plant, 600).await;
+        let found = drift(&plant).await;
+        if found[0]["sightings"].as_u64() >= Some(2) { Ok(()) } else { Err(found) }
+    })
+    .await;
+    assert!(volumes(&plant).await.contains(&left), "the grace is not over");
+    until_swept(&plant, 0, "it is deleted", async || !volumes(&plant).await.contains(&left)).await;
+    let entry = wait::until("it is audited", async || audits(&plant, "volume.return").await.pop()).await;
+    assert_eq!((entry.actor.as_str(), &entry.target), ("sweep", &left));
+    until_swept(&plant, 0, "nothing disagrees", async || drift(&plant).await.is_empty()).await;
+    look_at_all(&plant, 0).await;
+    assert_eq!(volumes(&plant).await.len(), 4, "those of others, and of a task that has ended well, stay");
+}
+
+/// The tag says it, and not the sweeper.
+#[tokio::test]
+async fn a_volume_is_not_returned_for_another_task_than_its_own() {
+    let plant = plant().await;
+    let podm = plant.lab.uuids[0].clone();
+    let (its, other) = (failed(&plant).await, failed(&plant).await);
+    let path = volume(&plant, &own(&its)).await;
+    let task = plant.run("volume.return", json!({"volume": path, "task_id": other}), Some(&podm), None).await;
+    assert_eq!(task.body.result["left"], "it carries another tag", "{:?}", task.body);
+    let done = plant.compose(json!({"name": "n"})).await.id.to_string();
+    let kept = volume(&plant, &own(&done)).await;
+    let task = plant.run("volume.return", json!({"volume": kept, "task_id": done}), Some(&podm), None).await;
+    assert_eq!(task.body.result["left"], "its task has not ended without it", "{:?}", task.body);
+    assert_eq!(volumes(&plant).await.len(), 2);
+}
+
+/// Ids of the sessions that are open at the first Pod Manager.
+async fn sessions(plant: &Plant) -> Vec<String> {
+    let url = format!("{}/redfish/v1/SessionService/Sessions", plant.lab.url);
+    let asked =
+        reqwest::Client::new().get(url).basic_auth("admin", Some(support::podm::PASSWORD)).send().await.unwrap();
+    let all: Value = asked.json().await.unwrap();
+    let path = |m: &Value| m["@odata.id"].as_str().unwrap().to_owned();
+    all["Members"].as_array().unwrap().iter().map(path).collect()
+}
+
+#[tokio::test]
+async fn a_session_whose_process_died_is_ended_and_those_in_use_and_of_others_stay() {
+    let plant = plant().await;
+    let key = format!("vl:sessions:{}", plant.lab.uuids[0]);
+    look(&plant, 0).await;
+    let in_use = sessions(&plant).await;
+    let noted: Vec<String> = plant.redis.command(&["HKEYS", &key]).await;
+    assert_eq!((&noted, noted.len()), (&in_use, 1), "whoever logs in notes where");
+    // Two more, as by processes that were killed; of one nobody knows that it was ours.
+    let _dead = [plant.lab.driver_anew().probe().await.unwrap(), plant.lab.driver_anew().probe().await.unwrap()];
+    let mut lost = sessions(&plant).await;
+    lost.retain(|path| !in_use.contains(path));
+    let _: u64 = plant.redis.command(&["DEL", &key]).await;
+    for (path, kept_ms) in [(&in_use[0], "99999999999999"), (&lost[0], "1")] {
+        let _: u64 = plant.redis.command(&["HSET", &key, path, kept_ms]).await;
+    }
+    look(&plant, 0).await;
+    let left = sessions(&plant).await;
+    assert!(!left.contains(&lost[0]) && left.contains(&lost[1]) && left.contains(&in_use[0]), "{left:?}");
+    let entry = audits(&plant, "session.end").await.pop().unwrap();
+    assert_eq!((entry.actor.as_str(), &entry.target), ("sweep", &lost[0]));
+    let noted: Vec<String> = plant.redis.command(&["HKEYS", &key]).await;
+    assert!(!noted.contains(&lost[0]), "{noted:?}");
 }
 
 #[tokio::test]

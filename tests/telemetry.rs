@@ -10,6 +10,7 @@ use jiff::SignedDuration;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 use support::api::TestApi;
+use support::front::Front;
 use support::podm::{Lab, PASSWORD};
 use support::saga::Plant;
 use support::wait;
@@ -130,6 +131,58 @@ async fn a_lost_answer_makes_no_second_subscription_and_other_peoples_stay() {
     plant.run("subscription.create", wanted, Some(&podm), None).await;
     plant.run("podm.delete", json!({}), Some(&podm), None).await;
     assert_eq!(subscriptions(lab).await.len(), 1, "ours goes with the Pod Manager");
+}
+
+#[tokio::test]
+async fn a_subscription_made_by_hand_comes_back_after_a_restart_and_stays_gone_once_it_was_ended() {
+    let plant = Plant::start_with(SimConfig::default(), |config| {
+        config.telemetry.collect_interval = SignedDuration::from_millis(300);
+    })
+    .await;
+    let (lab, podm) = (&plant.lab, plant.lab.uuids[0].clone());
+    let by_hand = json!({"receiver": "http://127.0.0.1:1"});
+    let task = plant.run("subscription.create", by_hand, Some(&podm), None).await;
+    assert_eq!(task.state.as_str(), "completed", "{:?}", task.body);
+    // What a Pod Manager that starts again has forgotten.
+    remove(lab, &subscriptions(lab).await[0]).await;
+    let back = wait::until("it is back", async || subscriptions(lab).await.into_iter().next()).await;
+    assert!(back["Destination"].as_str().unwrap().starts_with("http://127.0.0.1:1/"), "{back}");
+    let task = plant.run("subscription.delete", Value::Null, Some(&podm), None).await;
+    assert_eq!(task.state.as_str(), "completed", "{:?}", task.body);
+    let collected = async || {
+        let log = lab.log().await;
+        log.as_array().unwrap().iter().filter(|c| c["path"].as_str().unwrap().ends_with("/Thermal")).count()
+    };
+    let before = collected().await;
+    wait::until("the scheduler has looked twice more", async || {
+        let now = collected().await;
+        if now >= before + 2 * 8 { Ok(()) } else { Err(now - before) }
+    })
+    .await;
+    assert_eq!(subscriptions(lab).await.len(), 0);
+}
+
+#[tokio::test]
+async fn telemetry_is_served_by_the_command_line() {
+    let plant = Plant::start(SimConfig::default()).await;
+    let front = Front::over(&plant).await;
+    let podm = plant.lab.uuids[0].as_str();
+    let tell = async |words: &[&str]| front.command(&[&["telemetry"], words].concat()).await;
+    assert!(tell(&["readings"]).await.contains("no readings yet"));
+    let collected = tell(&["collect", podm]).await;
+    assert!(collected.trim_end().ends_with(&format!(" readings of Pod Manager {podm}")), "{collected}");
+    let inlets = tell(&["readings", "--podm", podm, "--kind", "temperature", "--name", "Inlet"]).await;
+    assert!(inlets.contains("Inlet") && !inlets.contains("CPU Temperature"), "{inlets}");
+    assert!(tell(&["subscriptions"]).await.contains("no subscriptions"));
+    let subscribed = tell(&["subscribe", podm, "--receiver", "http://127.0.0.1:1"]).await;
+    assert!(subscribed.contains("subscribed to the events of Pod Manager"), "{subscribed}");
+    let shown = tell(&["subscriptions", "--podm", podm]).await;
+    assert!(shown.contains("http://127.0.0.1:1") && shown.contains("true"), "{shown}");
+    assert!(!shown.contains(&plant.lab.key.event_key(podm)), "the secret in the address is shown: {shown}");
+    assert_eq!(subscriptions(&plant.lab).await.len(), 1);
+    assert!(tell(&["unsubscribe", podm]).await.contains("no longer subscribed"));
+    assert_eq!(subscriptions(&plant.lab).await.len(), 0);
+    assert!(tell(&["events", podm]).await.contains("no events"));
 }
 
 /// API, worker and scheduler in this process over one Redis, and a simulated Pod Manager.

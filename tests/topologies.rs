@@ -7,7 +7,8 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use support::deployment::{Deployment, Shape};
+use support::deployment::{Deployment, Shape, free_port};
+use support::redis::TestRedis;
 use support::replicated::{Cluster, Sentinels};
 use support::wait::{until, within};
 
@@ -27,6 +28,7 @@ async fn accepted(d: &Deployment, name: &str, count: usize) -> BTreeSet<String> 
             if matches!(status, 200 | 202) {
                 Ok(task["id"].as_str().unwrap().to_owned())
             } else {
+                assert_eq!(status, 503, "a client is told to come again: {task}");
                 Err(task.to_string())
             }
         })
@@ -91,6 +93,44 @@ async fn on_a_cluster_of_three_primaries_tasks_of_every_bucket_and_the_main_job_
 }
 
 #[tokio::test]
+async fn on_a_cluster_tasks_survive_the_loss_of_a_primary() {
+    let mut cluster = Cluster::start().await;
+    let url = cluster.url();
+    let d = Deployment::start(shape(&url, &["--buckets", "16", "--lease", "3s"])).await;
+    podm_is_online(&d).await;
+    a_node_is_composed(&d, "before").await;
+    let mut ids = accepted(&d, "first", 60).await;
+    let gone = cluster.primary_of("vl:{b00}:live");
+    cluster.servers[gone].kill();
+    ids.extend(accepted(&d, "failover", 60).await);
+    all_completed(&d, &ids).await;
+    a_node_is_composed(&d, "after").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn on_a_cluster_a_bucket_moves_to_another_primary_under_load_and_is_never_in_two_places() {
+    let mut cluster = Cluster::start().await;
+    let url = cluster.url();
+    let d = Deployment::start(shape(&url, &["--buckets", "4", "--lease", "3s"])).await;
+    podm_is_online(&d).await;
+    let mut ids = accepted(&d, "first", 40).await;
+    let (more, moved) = tokio::join!(accepted(&d, "moving", 200), async {
+        tokio::task::block_in_place(|| {
+            let bucket = |n: usize| format!("vl:{{b0{n}}}:live");
+            let other = |cluster: &mut Cluster, n| {
+                let at = cluster.primary_of(&bucket(n));
+                (0..4).map(|n| cluster.primary_of(&bucket(n))).find(|p| *p != at)
+            };
+            (0..4).map(|n| other(&mut cluster, n).map_or(0, |to| cluster.move_slot_of(&bucket(n), to))).sum::<usize>()
+        })
+    });
+    assert!(moved > 20, "only {moved} keys were moved");
+    ids.extend(more);
+    all_completed(&d, &ids).await;
+    a_node_is_composed(&d, "after").await;
+}
+
+#[tokio::test]
 async fn under_sentinels_tasks_survive_the_loss_of_the_primary() {
     let mut redis = Sentinels::start().await;
     let url = redis.url();
@@ -117,4 +157,57 @@ async fn without_the_replicas_that_must_have_it_no_task_is_accepted() {
     let d = Deployment::start(Shape { flags: &["--wait-replicas", "1"], ..Shape::default() }).await;
     let (status, body) = d.post("/v1/tasks", &json!({"kind": "noop", "params": {}})).await;
     assert_eq!(status, 503, "{body}");
+}
+
+/// How many entries ever stood in a stream of a Redis; 0 when there is no such stream.
+async fn ever_added(redis: &TestRedis, stream: &str) -> u64 {
+    if redis.command::<u8>(&["EXISTS", stream]).await == 0 {
+        return 0;
+    }
+    let info: Vec<redis::Value> = redis.command(&["XINFO", "STREAM", stream]).await;
+    let is_name = |v: &redis::Value| *v == redis::Value::BulkString(b"entries-added".to_vec());
+    let at = info.iter().position(is_name).unwrap();
+    redis::from_redis_value(info[at + 1].clone()).unwrap()
+}
+
+const READS: &str = "vl:{b00}:s:compute:sync";
+
+async fn until_read(d: &Deployment, api: &str) {
+    within(AFTER, "a read is answered", async || {
+        let answer = d.http.get(format!("{api}/v1/nodes")).send().await.map_err(|e| e.to_string())?;
+        if answer.status().as_u16() == 200 { Ok(()) } else { Err(answer.status().to_string()) }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn reads_go_through_a_redis_of_their_own_when_there_is_one_and_survive_its_loss() {
+    let mut reads = TestRedis::start().await;
+    let url = reads.url();
+    let d = Deployment::start(Shape { flags: &["--sync-redis", &url], podms: 1, ..Shape::default() }).await;
+    podm_is_online(&d).await;
+    a_node_is_composed(&d, "web").await;
+    assert!(ever_added(&reads, READS).await > 0);
+    assert_eq!(ever_added(&d.redis, READS).await, 0, "no read is written to the Redis that lasts");
+
+    reads.kill();
+    let refused = d.http.get(format!("{}/v1/nodes", d.apis[0])).send().await.unwrap();
+    assert_eq!(refused.status().as_u16(), 503);
+    let id = d.submit("noop", json!({})).await;
+    assert_eq!(d.done(&id).await["state"], "completed", "tasks do not need it");
+    reads.restart().await;
+    until_read(&d, &d.apis[0]).await;
+}
+
+#[tokio::test]
+async fn workers_with_a_redis_for_reads_also_answer_processes_that_know_nothing_of_it() {
+    let reads = TestRedis::start().await;
+    let url = reads.url();
+    let mut d = Deployment::start(Shape { workers: 0, ..Shape::default() }).await;
+    let at = format!("127.0.0.1:{}", free_port());
+    d.add("worker", &["--sync-redis", &url, "--listen", "127.0.0.1:0"]);
+    d.add("api", &["--sync-redis", &url, "--listen", &at]);
+    until_read(&d, &d.apis[0]).await;
+    until_read(&d, &format!("http://{at}")).await;
+    assert!(ever_added(&reads, READS).await > 0 && ever_added(&d.redis, READS).await > 0);
 }

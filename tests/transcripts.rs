@@ -42,7 +42,7 @@ const GENERIC: &[Meant] = &[
     meant("034-flavor-patch-unknown-field", 400, "Validation Error", BUG_24),
     meant("035-flavor-patch-wrong-type", 400, "Validation Error", BUG_24),
     meant("036-flavor-patch-empty-body", 400, "Validation Error", BUG_24),
-    meant("037-flavor-patch-uuid", 400, "Validation Error", BUG_24),
+    meant("037-flavor-patch-uuid", 200, "", BUG_24),
     meant("047-podm-create-extra-field", 200, "", "a description may be given at once, and need not be patched in"),
     meant(
         "049-podm-create-auth-type-token",

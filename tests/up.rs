@@ -14,7 +14,7 @@ use std::time::Duration;
 use serde_json::Value;
 use support::wait::blocking as until;
 use valence::ctl::data_dir::DataDir;
-use valence::ctl::redis_child::RedisChild;
+use valence::ctl::redis_child::{Lasting, RedisChild};
 
 /// Tells a run of this very test binary that it is to hold a server on that directory until it is killed.
 const HOLD: &str = "VALENCE_TEST_HOLD_REDIS";
@@ -47,7 +47,7 @@ fn kill(pid: u32) {
 #[tokio::test]
 async fn holds_a_server_when_told_to() {
     let Some(dir) = std::env::var_os(HOLD) else { return };
-    let _child = RedisChild::start(Path::new(&dir)).await.unwrap();
+    let _child = RedisChild::start(Path::new(&dir), Lasting::Yes).await.unwrap();
     std::future::pending::<()>().await;
 }
 
@@ -64,7 +64,7 @@ fn holder(dir: &Path) -> std::process::Child {
 #[tokio::test]
 async fn the_private_redis_keeps_every_accepted_write_and_evicts_nothing() {
     let dir = tempfile::tempdir().unwrap();
-    let child = RedisChild::start(dir.path()).await.unwrap();
+    let child = RedisChild::start(dir.path(), Lasting::Yes).await.unwrap();
     for (name, value) in [
         ("appendonly", "yes"),
         ("appendfsync", "always"),
@@ -85,7 +85,7 @@ async fn the_private_redis_keeps_every_accepted_write_and_evicts_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_private_redis_stays_the_same_while_we_live() {
     let dir = tempfile::tempdir().unwrap();
-    let child = RedisChild::start(dir.path()).await.unwrap();
+    let child = RedisChild::start(dir.path(), Lasting::Yes).await.unwrap();
     let first = pid(dir.path());
     assert!(first.is_some());
     // Many looks: a server that was told to end does so at its next cron, up to 100 ms later.
@@ -99,10 +99,10 @@ async fn the_private_redis_stays_the_same_while_we_live() {
 #[tokio::test]
 async fn what_was_written_is_there_after_a_restart() {
     let dir = tempfile::tempdir().unwrap();
-    let child = RedisChild::start(dir.path()).await.unwrap();
+    let child = RedisChild::start(dir.path(), Lasting::Yes).await.unwrap();
     assert_eq!(ask(dir.path(), "SET a 1").as_deref(), Some("+OK\r\n"));
     child.stop().await;
-    let child = RedisChild::start(dir.path()).await.unwrap();
+    let child = RedisChild::start(dir.path(), Lasting::Yes).await.unwrap();
     assert_eq!(ask(dir.path(), "GET a").as_deref(), Some("$1\r\n1\r\n"));
     child.stop().await;
 }
@@ -110,7 +110,7 @@ async fn what_was_written_is_there_after_a_restart() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_redis_that_dies_by_itself_comes_back_with_its_data() {
     let dir = tempfile::tempdir().unwrap();
-    let child = RedisChild::start(dir.path()).await.unwrap();
+    let child = RedisChild::start(dir.path(), Lasting::Yes).await.unwrap();
     assert_eq!(ask(dir.path(), "SET a 1").as_deref(), Some("+OK\r\n"));
     let first = pid(dir.path()).unwrap();
     kill(first);
@@ -123,7 +123,7 @@ async fn a_redis_that_dies_by_itself_comes_back_with_its_data() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_redis_that_dies_again_and_again_is_given_up_with_a_reason() {
     let dir = tempfile::tempdir().unwrap();
-    let mut child = RedisChild::start(dir.path()).await.unwrap();
+    let mut child = RedisChild::start(dir.path(), Lasting::Yes).await.unwrap();
     let mut failed = child.failure().unwrap();
     assert!(child.failure().is_none(), "the reason is given once");
     let mut last = 0;
@@ -144,7 +144,7 @@ async fn a_redis_that_dies_again_and_again_is_given_up_with_a_reason() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_supervisor_that_is_killed_is_replaced_with_its_server() {
     let dir = tempfile::tempdir().unwrap();
-    let child = RedisChild::start(dir.path()).await.unwrap();
+    let child = RedisChild::start(dir.path(), Lasting::Yes).await.unwrap();
     assert_eq!(ask(dir.path(), "SET a 1").as_deref(), Some("+OK\r\n"));
     let first = pid(dir.path()).unwrap();
     let stat = fs::read_to_string(format!("/proc/{first}/stat")).unwrap();
@@ -183,7 +183,7 @@ async fn a_server_left_behind_is_ended_before_ours_starts() {
         .unwrap();
     until("the left server", || ask(&path, "SET a 1").filter(|a| a.starts_with("+OK")));
     let reaper = std::thread::spawn(move || left.wait());
-    let child = RedisChild::start(&path).await.unwrap();
+    let child = RedisChild::start(&path, Lasting::Yes).await.unwrap();
     assert!(reaper.join().unwrap().is_ok(), "the left one has ended");
     assert_eq!(ask(&path, "GET a").as_deref(), Some("$1\r\n1\r\n"), "its data was taken over");
     child.stop().await;

@@ -159,15 +159,18 @@ async fn the_openstack_client_lists_creates_shows_and_deletes_pod_managers() {
     let ended = tokio::task::spawn_blocking(move || client.output().expect("make setup-test")).await.unwrap();
     assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
     let steps: Value = serde_json::from_slice(&ended.stdout).unwrap();
-    let (made, id) = (&steps[1], steps[1][0].as_str().unwrap());
-    assert_eq!(
-        (&steps[0], &made[1], &made[2], &made[3], &made[4]),
-        (&json!([]), &json!("p"), &json!(plant.lab.url), &json!("redfishv1"), &json!("Online"),)
-    );
-    assert_eq!((&steps[2], &steps[3]), (&json!([made]), made));
-    let gone = format!("Pod Manager {id} not found in database.");
-    assert_eq!(
-        steps.as_array().unwrap()[4..],
-        [json!("duplicated name or url !"), json!("DELETED"), json!(gone), json!([])]
-    );
+    let (made, id) = (&steps["made"], steps["made"][0].as_str().unwrap());
+    let row = [&made[1], &made[2], &made[3], &made[4]];
+    assert_eq!(row, [&json!("p"), &json!(plant.lab.url), &json!("redfishv1"), &json!("Online")]);
+    for form in ["", " with {}"] {
+        assert_eq!(steps[format!("list{form}")], json!([made]), "{form}");
+        assert_eq!(&steps[format!("show{form}")], made, "{form}");
+    }
+    assert_eq!((&steps["renamed"][0], &steps["renamed"][1]), (&json!(id), &json!("q")));
+    assert_eq!((&steps["empty"], &steps["left"]), (&json!([]), &json!([])));
+    assert_eq!((&steps["deleted"], &steps["deleted without {}"]), (&json!("DELETED"), &json!("DELETED")));
+    assert_eq!(steps["again"], "400 duplicated name or url !");
+    assert!(steps["incomplete"].as_str().unwrap().starts_with("400 "), "{steps}");
+    assert_eq!(steps["gone"], format!("404 Pod Manager {id} not found in database."));
+    assert!(steps["nobody"].as_str().unwrap().starts_with("404 Pod Manager "), "{steps}");
 }

@@ -177,12 +177,14 @@ impl Call {
     /// # Errors
     /// 400.
     pub(crate) fn check_key(&self) -> Result<(), Problem> {
-        if self.method == Method::GET { Ok(()) } else { self.given_key().map(drop) }
+        self.given_key().map(drop)
     }
 
     /// Root of the URLs in v1 links: what the client called us.
     pub(crate) fn base(&self) -> String {
-        let host = self.header("host").filter(|h| h.bytes().all(|b| b.is_ascii_graphic() && !b"\"<>\\/".contains(&b)));
+        let host = self
+            .header("host")
+            .filter(|h| !h.is_empty() && h.bytes().all(|b| b.is_ascii_graphic() && !b"\"<>\\/".contains(&b)));
         let scheme = if self.tls { "https" } else { "http" };
         format!("{scheme}://{}", host.unwrap_or("localhost"))
     }

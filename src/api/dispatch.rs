@@ -9,18 +9,19 @@ use tracing::Instrument as _;
 use warp::Filter;
 use warp::filters::BoxedFilter;
 use warp::filters::path::FullPath;
-use warp::http::header::{self, HeaderName};
+use warp::http::header;
 use warp::http::{HeaderMap, HeaderValue, Method, StatusCode};
-use warp::reply::{Reply, Response};
+use warp::reply::Response;
 
 use super::answer::{self, Answer, Failure};
 use super::app::App;
 use super::audit;
-use super::auth::{Caller, Denied, Role};
-use super::body;
+use super::auth::{Caller, Denied};
+use super::body::Incoming;
 use super::call::{Call, Remote};
+use super::headers;
 use super::limits::counted;
-use super::resource::{Resource, Route, settle};
+use super::resource::{Resource, Route};
 use super::v1::TASK_HEADER;
 use crate::ids::new_record_id;
 use crate::model::audit::AuditEntry;
@@ -28,20 +29,6 @@ use crate::model::problem::Problem;
 use crate::model::trace::TraceContext;
 use crate::observe::metrics;
 use crate::observe::trace::{Side, Span};
-
-/// The methods that the old service listed in every preflight.
-const ALL_METHODS: &str = "DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT";
-
-/// Headers of every answer, where the handler has not said otherwise. Any origin may read, as in the old service: who one is is told by
-/// a header that no browser sends by itself, so other sites' pages gain nothing by a visitor's browser.
-const EVERYWHERE: [(HeaderName, &str); 6] = [
-    (header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"),
-    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-    (header::X_FRAME_OPTIONS, "DENY"),
-    (header::REFERRER_POLICY, "no-referrer"),
-    (header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
-    (header::CACHE_CONTROL, "no-store"),
-];
 
 /// What a request's path and method came to.
 #[derive(Clone)]
@@ -119,6 +106,7 @@ where
     B: Buf + Send,
 {
     let (began, _in_flight) = (Instant::now(), InFlight::new());
+    let mut body = Incoming::new(body, &head.headers);
     let request_id = new_record_id();
     let asked_in = head.headers.get("traceparent").and_then(|v| v.to_str().ok()).and_then(TraceContext::parse);
     let span = Span::begin(Side::Server, asked_in);
@@ -131,27 +119,21 @@ where
     let (method, path, remote) = (head.method.clone(), shown(&head.path).to_owned(), head.remote.clone());
     let answer: Answer = match found {
         Found::Route(route, params) => {
-            span.around(handle(app, route, params, head, body, &request_id)).instrument(log.clone()).await
+            span.around(handle(app, route, params, head, &mut body, &request_id)).instrument(log.clone()).await
         }
-        Found::Methods(methods) if method == Method::OPTIONS => Ok(options(&methods, &head.headers)),
-        Found::Nothing if method == Method::OPTIONS => Ok(options(&[], &head.headers)),
+        Found::Methods(methods) if method == Method::OPTIONS => Ok(headers::options(&methods, &head.headers)),
+        Found::Nothing if method == Method::OPTIONS => Ok(headers::options(&[], &head.headers)),
         Found::Methods(methods) => {
             let problem =
                 Problem::method_not_allowed(format!("405 Method Not Allowed: {method} is not served under this path"));
-            Err(Failure::from(problem).with(header::ALLOW, &allow(&methods)))
+            Err(Failure::from(problem).with(header::ALLOW, &headers::allow(&methods)))
         }
         Found::Nothing => Err(answer::no_such_path().into()),
     };
-    let mut response = settle(answer, &request_id);
-    let headers = response.headers_mut();
-    if let Ok(id) = HeaderValue::from_str(&request_id) {
-        headers.insert(HeaderName::from_static("x-request-id"), id);
-    }
-    for (name, value) in &EVERYWHERE {
-        headers.entry(name).or_insert(HeaderValue::from_static(value));
-    }
-    if remote.as_ref().is_some_and(|r| r.tls) {
-        headers.insert(header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=31536000"));
+    let mut response = headers::settled(answer, &request_id, remote.as_ref().is_some_and(|r| r.tls));
+    if !body.skip().await {
+        // The connection ends with this answer, and a client should hear of it before it asks again.
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     let status = response.status();
     if !matches!(method, Method::GET | Method::HEAD | Method::OPTIONS) {
@@ -162,24 +144,39 @@ where
     let (words, failed) =
         ([("http.request.method", method.as_str()), ("http.route", route.as_str())], status.as_u16() >= 500);
     span.end(|| format!("{method} {route}"), &words, failed.then(|| status.as_str()));
-    count(&method, &route, status, began);
+    count(word(&method), &route, status, began);
     response
 }
 
-async fn handle<S, B>(app: Arc<App>, route: Route, params: Vec<String>, head: Head, body: S, request_id: &str) -> Answer
+/// The answer to what was refused before it could be routed.
+pub(crate) fn refused(problem: Problem, tls: bool) -> Response {
+    let (began, request_id) = (Instant::now(), new_record_id());
+    tracing::debug!(%request_id, why = problem.detail, "refused");
+    let response = headers::settled(Err(problem.into()), &request_id, tls);
+    count("other", "refused", response.status(), began);
+    response
+}
+
+async fn handle<S, B>(
+    app: Arc<App>,
+    route: Route,
+    params: Vec<String>,
+    mut head: Head,
+    body: &mut Incoming<S>,
+    request_id: &str,
+) -> Answer
 where
     S: Stream<Item = Result<B, warp::Error>> + Send,
     B: Buf + Send,
 {
     let (admitted, answer) = match app.doors.admit(&head.headers, head.remote.as_ref(), route.role).await {
         Ok(caller) => {
-            let answer = admitted(&app, &route, params, &head, body, caller.clone()).await;
+            let answer = admitted(&app, &route, params, &mut head, body, caller.clone()).await;
             (Some(caller), answer)
         }
         Err(Denied { caller, failure }) => (caller, Err(failure)),
     };
-    // What Pod Managers send with their key is no change of anybody's.
-    if route.method != Method::GET && route.role != Role::Anyone {
+    if route.changes {
         app.auditor.note(line(&app, &route, &head, admitted, &answer, request_id));
     }
     answer
@@ -190,8 +187,8 @@ async fn admitted<S, B>(
     app: &Arc<App>,
     route: &Route,
     params: Vec<String>,
-    head: &Head,
-    body: S,
+    head: &mut Head,
+    body: &mut Incoming<S>,
     caller: Caller,
 ) -> Answer
 where
@@ -199,7 +196,7 @@ where
     B: Buf + Send,
 {
     let share = app.limits.enter(&app.store, &counted(&caller, head.remote.as_ref())).await?;
-    let body = body::read(body, app.config.api.max_body_bytes).await?;
+    let body = body.read(app.config.api.max_body_bytes).await?;
     let query = url::form_urlencoded::parse(head.query.as_bytes()).into_owned().collect();
     let call = Call {
         app: Arc::clone(app),
@@ -208,14 +205,16 @@ where
         params,
         query,
         raw_query: head.query.clone(),
-        headers: head.headers.clone(),
+        headers: std::mem::take(&mut head.headers),
         body,
         caller: caller.name,
         role: caller.role,
         tls: head.remote.as_ref().is_some_and(|r| r.tls),
         share,
     };
-    call.check_key()?;
+    if route.changes {
+        call.check_key()?;
+    }
     (route.handler)(call).await
 }
 
@@ -265,37 +264,15 @@ fn canonical(path: &str) -> &str {
     if path.len() > 1 { path.strip_suffix('/').unwrap_or(path) } else { path }
 }
 
-fn allow(methods: &[Method]) -> String {
-    let mut words: Vec<&str> = methods.iter().map(Method::as_str).collect();
-    if methods.contains(&Method::GET) {
-        words.push("HEAD");
-    }
-    words.push("OPTIONS");
-    words.join(", ")
-}
-
-/// The answer to OPTIONS: an empty page, and for a browser's preflight what it wants to hear.
-fn options(methods: &[Method], asked: &HeaderMap) -> Response {
-    let mut response = warp::reply::with_status("", StatusCode::OK).into_response();
-    answer::set_header(&mut response, header::CONTENT_TYPE, "text/html; charset=utf-8");
-    answer::set_header(&mut response, header::ALLOW, &allow(methods));
-    if let Some(origin) = asked.get(header::ORIGIN) {
-        let headers = response.headers_mut();
-        headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
-        headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static(ALL_METHODS));
-        headers.insert(header::VARY, HeaderValue::from_static("Origin"));
-        if let Some(wanted) = asked.get(header::ACCESS_CONTROL_REQUEST_HEADERS) {
-            headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, wanted.clone());
-        }
-    }
-    response
-}
-
-fn count(method: &Method, route: &str, status: StatusCode, began: Instant) {
-    let method = match method.as_str() {
+/// A method as metrics name it.
+fn word(method: &Method) -> &str {
+    match method.as_str() {
         known @ ("GET" | "HEAD" | "POST" | "PATCH" | "DELETE" | "OPTIONS" | "PUT") => known,
         _ => "other",
-    };
+    }
+}
+
+fn count(method: &str, route: &str, status: StatusCode, began: Instant) {
     let class = match status.as_u16() / 100 {
         1 => "1xx",
         2 => "2xx",

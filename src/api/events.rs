@@ -122,11 +122,10 @@ impl Follower {
     /// The present state as the first event.
     fn greet(&mut self, record: &TaskRecord) {
         let state = record.state;
-        let claims: u64 = record.field("claims").and_then(|c| c.parse().ok()).unwrap_or(0);
         let ended = record.field("finished").and_then(|at| at.parse().ok()).filter(|_| state.is_terminal());
         let at = rfc3339(ended.unwrap_or_else(|| self.app.store.clock().now_ms()));
         let mut data = json!({
-            "id": record.id, "state": state, "status": state.status(), "claim": claims,
+            "id": record.id, "state": state, "status": state.status(), "claim": record.claims(),
             "at": at,
         });
         if let (Some(progress), Some(map)) = (&record.progress, data.as_object_mut()) {

@@ -10,6 +10,9 @@ use crate::ids::is_record_id;
 use crate::model::flavor::Flavor;
 use crate::model::params::{FlavorCreate, FlavorUpdate};
 
+/// Fields of the row that a PATCH does not change, and the description, which was never kept.
+const FIXED: [&str; 4] = ["uuid", "description", "created_at", "updated_at"];
+
 /// The routes.
 pub(crate) fn resource() -> Resource {
     Resource::at("/v1/flavors", "v1")
@@ -65,14 +68,10 @@ async fn create(call: Call) -> Answer {
 
 async fn update(call: Call) -> Answer {
     known_form(&call)?;
-    let body = call.needed_json()?;
-    if let Some(uuid) = body.get("uuid").filter(|uuid| uuid.as_str() != Some(call.param(0))) {
-        return Err(bad_field("uuid", &uuid.to_string(), "a flavor keeps its id").into());
-    }
+    let mut body = v1::changes(&call, &FIXED)?;
     if let Some(given) = body.get("flavor_id") {
         return Err(bad_field("flavor_id", &given.to_string(), "no such field").into());
     }
-    let mut body = v1::without(body, &["uuid", "description", "created_at", "updated_at"]);
     if let Some(map) = body.as_object_mut() {
         map.insert("flavor_id".into(), Value::String(call.param(0).to_owned()));
     }

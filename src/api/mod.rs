@@ -1,6 +1,6 @@
 //! The REST server: validates, enqueues, waits for answers, shows tasks. It keeps no state of its own, so any number of it may run.
 //!
-//! A request passes the accept loop ([`server`]), is matched to a route ([`resource`], [`dispatch`]), admitted ([`auth`]), read whole and
+//! A request passes the accept loop ([`server`]) and the check of its framing ([`sieve`]), is matched to a route ([`resource`], [`dispatch`]), admitted ([`auth`]), read whole and
 //! handed to its handler as a [`call::Call`]. Handlers live one file a resource. What changes something becomes a task before the client
 //! hears of it; what reads hardware or records is a sync task that a worker answers. Nothing here speaks to hardware, and
 //! nothing here writes a task's state.
@@ -12,6 +12,7 @@ mod auth;
 mod batch;
 mod body;
 mod call;
+mod chunks;
 mod conn;
 mod console;
 mod dead_letters;
@@ -20,6 +21,8 @@ mod dispatch;
 mod drivers;
 mod events;
 mod flavors;
+mod framing;
+mod headers;
 mod health;
 mod inventory;
 mod json;
@@ -44,6 +47,7 @@ mod sampler;
 mod schedules;
 mod server;
 mod shape;
+mod sieve;
 mod spec;
 mod storages;
 mod submit;

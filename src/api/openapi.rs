@@ -125,7 +125,7 @@ fn operation(route: &Route, tag: &str) -> OperationBuilder {
         let kind = if *number { Type::Integer } else { Type::String };
         operation = operation.parameter(parameter(name, ParameterIn::Query, about, kind));
     }
-    if route.method != Method::GET {
+    if route.changes {
         let about = "1 to 255 visible ASCII characters: the same key with the same request is carried out once";
         let form = ObjectBuilder::new()
             .schema_type(Type::String)

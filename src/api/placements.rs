@@ -18,6 +18,7 @@ pub(crate) fn resource() -> Resource {
         .post("", "Says where a compose with this body would place its node, and why", preview)
         .takes::<ComposeBody>()
         .answers::<Placement>(200)
+        .changes_nothing()
 }
 
 async fn preview(call: Call) -> Answer {

@@ -15,8 +15,8 @@ use crate::model::params::{PodmCreate, PodmUpdate, Refresh};
 use crate::model::podm::Podm;
 use crate::model::topic::Priority;
 
-/// Fields of the row that a PATCH may carry and that it does not change.
-const FIXED: [&str; 8] = ["uuid", "url", "driver", "status", "cordoned", "draining", "created_at", "updated_at"];
+/// Fields of the row that a PATCH does not change.
+const FIXED: [&str; 7] = ["uuid", "url", "status", "cordoned", "draining", "created_at", "updated_at"];
 
 /// Pod Managers.
 #[derive(utoipa::ToSchema)]
@@ -85,7 +85,7 @@ async fn create(call: Call) -> Answer {
 
 async fn update(call: Call) -> Answer {
     known_form(&call)?;
-    let body = v1::without(call.needed_json()?, &FIXED);
+    let body = v1::changes(&call, &FIXED)?;
     let _schema: PodmUpdate = read(&body)?;
     let mut task = v1::change("podm.update", body);
     task.podm_id = Some(call.param(0).to_owned());

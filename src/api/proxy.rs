@@ -15,7 +15,7 @@ use super::call::Call;
 use super::resource::Resource;
 use super::{nodes, submit, v1};
 use crate::ids::is_record_id;
-use crate::model::kind::proxy::SEGMENTS;
+use crate::model::kind::proxy::{ANSWER_BYTES, SEGMENTS};
 use crate::model::problem::Problem;
 use crate::store::records::Collection;
 
@@ -82,7 +82,11 @@ fn passed_on(result: &Value) -> Answer {
     let status =
         result["status"].as_u64().and_then(|s| u16::try_from(s).ok()).and_then(|s| StatusCode::from_u16(s).ok());
     let (Some(status), Some(body)) = (status, result["body"].as_str()) else {
-        let detail = "the Pod Manager's answer is too large to be passed on";
+        let detail = format!(
+            "the request was sent and answered, but the answer is too large to be passed on: {} bytes of JSON, and at most {ANSWER_BYTES} \
+             are kept",
+            result["bytes"]
+        );
         return Err(Problem::bad_gateway(detail).into());
     };
     let bytes = if result["base64"] == true { BASE64.decode(body).ok() } else { Some(body.as_bytes().to_vec()) };

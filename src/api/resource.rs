@@ -9,9 +9,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use warp::http::Method;
-use warp::reply::Response;
 
-use super::answer::{Answer, Failure};
+use super::answer::Answer;
 use super::auth::Role;
 use super::call::Call;
 use super::shape::Shape;
@@ -51,6 +50,8 @@ pub(crate) struct Route {
     pub(crate) answers: Option<Shape>,
     /// Media type of the answer.
     pub(crate) media: &'static str,
+    /// Whether it changes something: then it is in the audit log, and an `Idempotency-Key` means something.
+    pub(crate) changes: bool,
     /// Whether a v1 client may send `Prefer`.
     pub(crate) prefer: bool,
     /// Left out of the document: there only to say that it is not there.
@@ -76,17 +77,18 @@ impl Resource {
         H: Fn(Call) -> F + Send + Sync + 'static,
         F: Future<Output = Answer> + Send + 'static,
     {
-        let role = if method == Method::GET { Role::Reader } else { Role::Operator };
+        let changes = method != Method::GET;
         self.routes.push(Route {
             method,
             template: format!("{}{path}", self.root),
             about,
-            role,
+            role: if changes { Role::Operator } else { Role::Reader },
             query: Vec::new(),
             takes: None,
             status: 200,
             answers: None,
             media: "application/json",
+            changes,
             prefer: false,
             hidden: false,
             handler: Arc::new(move |call| Box::pin(handler(call))),
@@ -167,6 +169,11 @@ impl Resource {
         self.last(|r| r.query.extend_from_slice(query))
     }
 
+    /// The last route changes nothing, whatever its method says.
+    pub(crate) fn changes_nothing(self) -> Self {
+        self.last(|r| r.changes = false)
+    }
+
     /// The last route waits for a task, as `Prefer` says.
     pub(crate) fn prefer(self) -> Self {
         self.last(|r| r.prefer = true)
@@ -215,11 +222,6 @@ fn fit(template: &str, path: &str) -> Option<Vec<String>> {
             _ => return None,
         }
     }
-}
-
-/// The answer to a handler's outcome.
-pub(crate) fn settle(answer: Answer, request_id: &str) -> Response {
-    answer.unwrap_or_else(|failure: Failure| failure.into_response(request_id))
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -17,19 +18,22 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use warp::filters::BoxedFilter;
+use warp::http::HeaderValue;
+use warp::http::header::HOST;
 use warp::reply::Response;
 
+use super::answer;
 use super::call::Remote;
 use super::conn::{Activity, Watched};
+use super::dispatch;
+use super::framing::{MAX_HEAD_BYTES, MAX_HEADERS};
 use super::limits::{Share, Shares, network};
+use super::sieve::{Refusals, Sieve};
 use super::tls::{self, Tls};
 use crate::config::Config;
+use crate::model::problem::Problem;
 use crate::observe::metrics;
 
-/// Most headers of one request.
-const MAX_HEADERS: usize = 100;
-/// Most bytes of one request's headers.
-const MAX_HEADER_BYTES: usize = 64 * 1024;
 /// How often a connection is looked at for standing still.
 const LOOK: Duration = Duration::from_secs(1);
 /// What a connection too many hears.
@@ -59,11 +63,11 @@ pub(crate) async fn run(
 ) -> Result<(), Infallible> {
     let header_timeout = config.api.header_timeout.unsigned_abs();
     let mut builder = Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).max_headers(MAX_HEADERS).max_buf_size(MAX_HEADER_BYTES);
+    builder.http1().timer(TokioTimer::new()).max_headers(MAX_HEADERS).max_buf_size(MAX_HEAD_BYTES);
     builder
         .http2()
         .timer(TokioTimer::new())
-        .max_header_list_size(u32::try_from(MAX_HEADER_BYTES).unwrap_or(u32::MAX))
+        .max_header_list_size(u32::try_from(MAX_HEAD_BYTES).unwrap_or(u32::MAX))
         .max_concurrent_streams(256)
         .keep_alive_interval(Duration::from_secs(20));
     let abort = CancellationToken::new();
@@ -151,21 +155,31 @@ impl Server {
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         metrics::get().http.connections.inc();
-        let activity = Activity::new();
+        let (activity, refusals) = (Activity::new(), Refusals::default());
         let routes = TowerToHyperService::new(warp::service(self.routes.clone()));
         let service = {
-            let activity = activity.clone();
+            let (activity, refusals, requests) = (activity.clone(), refusals.clone(), AtomicUsize::new(0));
             hyper::service::service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {
-                request.extensions_mut().insert(remote.clone());
-                let (answering, answer) = (activity.request(), hyper::service::Service::call(&routes, request));
+                let (answering, tls) = (activity.request(), remote.tls);
+                let refused = refusals.on(requests.fetch_add(1, Ordering::Relaxed));
+                let answer = match refused.map_or_else(|| addressed(&mut request), Err) {
+                    Err(problem) => Err(problem),
+                    Ok(()) => {
+                        request.extensions_mut().insert(remote.clone());
+                        Ok(hyper::service::Service::call(&routes, request))
+                    }
+                };
                 async move {
-                    let answer = answer.await;
+                    let answer = match answer {
+                        Ok(answer) => answer.await,
+                        Err(problem) => Ok(dispatch::refused(problem, tls)),
+                    };
                     drop(answering);
                     answer
                 }
             })
         };
-        let io = TokioIo::new(Watched::new(stream, activity.clone()));
+        let io = TokioIo::new(Sieve::new(Watched::new(stream, activity.clone()), refusals));
         let mut connection = std::pin::pin!(self.builder.serve_connection(io, service));
         let mut stopping = false;
         let mut look = tokio::time::interval(LOOK.min(self.header.max(Duration::from_millis(10))));
@@ -191,4 +205,19 @@ impl Server {
         }
         metrics::get().http.connections.dec();
     }
+}
+
+/// Makes `Host` what the request is addressed to: HTTP/2, and HTTP/1 towards a proxy, say it in another place, which is the one that counts.
+///
+/// # Errors
+/// 400 for an address without a path, such as CONNECT has: no route can be looked up for it.
+fn addressed<B>(request: &mut hyper::Request<B>) -> Result<(), Problem> {
+    if request.uri().path_and_query().is_none() {
+        return Err(answer::framework(400, "BadRequest", "the address that is asked for has no path"));
+    }
+    let authority = request.uri().authority().and_then(|a| HeaderValue::from_str(a.as_str()).ok());
+    if let Some(authority) = authority {
+        request.headers_mut().insert(HOST, authority);
+    }
+    Ok(())
 }

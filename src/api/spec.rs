@@ -98,6 +98,20 @@ pub(crate) fn kind(app: &App, name: &str) -> Result<&'static Kind, Problem> {
 }
 
 impl NewTask {
+    /// The task that somebody's JSON describes; its parameters, which any JSON can be, are moved and not copied.
+    ///
+    /// # Errors
+    /// 400 naming the field.
+    pub(crate) fn read(mut body: Value) -> Result<Self, Problem> {
+        let params = body.get_mut("params").filter(|params| !params.is_null());
+        let params = params.map(|params| std::mem::replace(params, empty()));
+        let mut task: Self = super::call::read(&body)?;
+        if let Some(params) = params {
+            task.params = params;
+        }
+        Ok(task)
+    }
+
     /// Checks everything that can be told without looking at Redis.
     ///
     /// # Errors

@@ -90,8 +90,8 @@ pub(crate) fn resource() -> Resource {
 
 async fn create(call: Call) -> Answer {
     let body = call.needed_json()?;
-    let task: NewTask = super::call::read(&body)?;
     let key = call.idempotency_key(&body)?;
+    let task = NewTask::read(body)?;
     let checked = task.check(&call)?;
     let accepted = submit::submit(&call.app, checked, key).await?;
     let prefer = Prefer::read(&call.headers);

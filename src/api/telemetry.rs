@@ -36,6 +36,8 @@ pub(crate) fn resource() -> Resource {
         .post("/events/{podm_id}/{key}", "Takes events from a Pod Manager that knows its key", receive)
         .role(Role::Anyone)
         .status(204)
+        // What Pod Managers send with their key is no change of anybody's.
+        .changes_nothing()
         .get("/subscriptions", "Lists the event subscriptions at Pod Managers", subscriptions)
         .query(&[text("podm_id", "at this Pod Manager; at all of them when absent")])
         .post("/subscriptions", "Subscribes to the events of the Pod Manager `podm_id`", subscribe)

@@ -151,6 +151,16 @@ pub(crate) fn nothing(_: &Value) -> Answer {
     Ok(super::answer::empty())
 }
 
+/// What a PATCH is to change. A client may send back the row that it read (a Pod Manager's without the credentials, which it was not shown):
+/// of that, the fields that no PATCH changes (`fixed`) are left out, whatever they hold, as v1 did with an id and a URL. Everything else is
+/// the schema's affair, which refuses what it does not know.
+///
+/// # Errors
+/// 400 when there is no JSON.
+pub(crate) fn changes(call: &Call, fixed: &[&str]) -> Result<Value, Problem> {
+    Ok(without(call.needed_json()?, fixed))
+}
+
 /// Takes a body's fields away; `None` for what is no object.
 pub(crate) fn without(mut body: Value, fields: &[&str]) -> Value {
     if let Some(map) = body.as_object_mut() {

@@ -58,14 +58,10 @@ async fn once(args: &BenchArgs) -> anyhow::Result<Run> {
     for _ in 0..args.workers {
         rig.spawn("valence-worker", &["--topic", "compute", "--concurrency", &concurrency])?;
     }
-    let done = async |rig: &Rig| -> anyhow::Result<usize> {
-        let mut con = rig.store.redis().shared();
-        Ok(redis::cmd("ZCARD").arg("vl:{b00}:done").query_async(&mut con).await?)
-    };
     let (start_at, deadline) = (args.tasks / 20, Instant::now() + Duration::from_secs(120));
     let mut began = None;
     loop {
-        let n = done(&rig).await?;
+        let n = rig.tasks_in("completed").await?;
         if n >= start_at && began.is_none() {
             began = Some((Instant::now(), n));
         }
@@ -83,17 +79,19 @@ async fn once(args: &BenchArgs) -> anyhow::Result<Run> {
     Ok(Run { rate, redis_us: cpu.redis * per_task, worker_us: cpu.workers * per_task, calls })
 }
 
+/// Bytes that Redis uses.
+pub(super) async fn used(rig: &Rig) -> anyhow::Result<f64> {
+    let text: String = redis::cmd("INFO").arg("memory").query_async(&mut rig.store.redis().shared()).await?;
+    let line = text.lines().find_map(|l| l.strip_prefix("used_memory:"));
+    Ok(line.and_then(|n| n.trim().parse().ok()).unwrap_or(f64::NAN))
+}
+
 /// Memory of a queued task.
 ///
 /// # Errors
 /// When Redis fails.
 pub async fn memory(args: &BenchArgs, report: &mut Report) -> anyhow::Result<()> {
     let rig = Rig::start(args).await?;
-    let used = async |rig: &Rig| -> anyhow::Result<f64> {
-        let text: String = redis::cmd("INFO").arg("memory").query_async(&mut rig.store.redis().shared()).await?;
-        let line = text.lines().find_map(|l| l.strip_prefix("used_memory:"));
-        Ok(line.and_then(|n| n.trim().parse().ok()).unwrap_or(f64::NAN))
-    };
     fill(&rig, 1000).await?;
     let before = used(&rig).await?;
     fill(&rig, args.tasks).await?;
@@ -103,9 +101,13 @@ pub async fn memory(args: &BenchArgs, report: &mut Report) -> anyhow::Result<()>
 }
 
 /// Enqueues no-ops with a payload of 200 bytes.
-async fn fill(rig: &Rig, tasks: usize) -> anyhow::Result<()> {
+pub(super) async fn fill(rig: &Rig, tasks: usize) -> anyhow::Result<()> {
+    fill_with(rig, tasks, &Definition::new("noop", json!({ "payload": "x".repeat(187) }))).await
+}
+
+/// Enqueues so many tasks of one definition.
+pub(super) async fn fill_with(rig: &Rig, tasks: usize, def: &Definition) -> anyhow::Result<()> {
     let Some(lane) = Lane::parse(LANE) else { anyhow::bail!("no such lane") };
-    let def = Definition::new("noop", json!({ "payload": "x".repeat(187) }));
     let mut left = tasks;
     while left > 0 {
         let some: Vec<NewTask> = (0..left.min(BATCH))

@@ -6,15 +6,13 @@ use anyhow::ensure;
 use serde_json::json;
 
 use super::BenchArgs;
+use super::fleet::Fleet;
 use super::report::Report;
 use super::rig::Rig;
-use crate::ids::{Bucket, TaskId, new_record_id};
-use crate::model::podm::{AuthItems, Authentication, Podm, PodmStatus, Policy};
+use crate::ids::TaskId;
 use crate::model::task::Definition;
 use crate::model::topic::Priority;
-use crate::secret::SecretKey;
 use crate::store::Store;
-use crate::store::records::{Collection, Writer};
 
 /// Pod Managers.
 const PODMS: usize = 100;
@@ -31,52 +29,21 @@ pub async fn sweep(args: &BenchArgs, report: &mut Report) -> anyhow::Result<()> 
     let (mut cold, mut warm, mut urgent) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..args.runs {
         let mut rig = Rig::start(args).await?;
-        let key_file = rig.dir().join("key");
-        let key = SecretKey::create(&key_file)?;
-        let port =
-            rig.sims(&["--podms", &PODMS.to_string(), "--systems", &SYSTEMS.to_string(), "--latency", "5ms"]).await?;
-        let mut ids = Vec::with_capacity(PODMS);
-        for n in 0..PODMS {
-            ids.push(register(&rig.store, &key, n, port).await?);
-        }
-        let key_file = key_file.display().to_string();
-        let flags = ["--topic", "scheduler", "--secret-key-file", &key_file, "--podm-allow-cidrs", "127.0.0.0/8"];
-        rig.spawn("valence-worker", &flags)?;
+        let systems = SYSTEMS.to_string();
+        let fleet = Fleet::start(&mut rig, PODMS, &["--systems", &systems, "--latency", "5ms"]).await?;
+        let flags = fleet.flags();
+        let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
+        rig.spawn("valence-worker", &[&["--topic", "scheduler"], &flags[..]].concat())?;
         rig.until_workers(1).await?;
-        let (all, one) = timed(&rig.store, &ids).await?;
+        let (all, one) = timed(&rig.store, &fleet.ids).await?;
         cold.push(all);
         urgent.push(one);
-        warm.push(timed(&rig.store, &ids).await?.0);
+        warm.push(timed(&rig.store, &fleet.ids).await?.0);
     }
     report.add("inventory: 10,000 systems behind 100 Pod Managers, read whole", "s", &cold, &[]);
     report.add("inventory: the same again, nothing changed", "s", &warm, &[]);
     report.add("inventory: urgent refresh of 100 systems during the first", "s", &urgent, &[]);
     Ok(())
-}
-
-async fn register(store: &Store, key: &SecretKey, n: usize, port: u16) -> anyhow::Result<String> {
-    let id = new_record_id();
-    let auth_items = AuthItems { username: "admin".into(), password: key.seal(&id, "admin")? };
-    let podm = Podm {
-        uuid: id.clone(),
-        name: format!("sim-{n}"),
-        url: format!("http://127.1.0.{}:{port}", n + 1),
-        driver: "redfishv1".into(),
-        authentication: vec![Authentication { kind: "basic".into(), auth_items }],
-        status: PodmStatus::Online,
-        description: None,
-        location: None,
-        resource_uri: None,
-        insecure_skip_verify: false,
-        ca_pem: None,
-        fingerprint: None,
-        policy: Policy::default(),
-        created_at: String::new(),
-        updated_at: String::new(),
-    };
-    let writer = Writer { task: TaskId::mint(store.clock().now_ms(), Bucket(0)), claims: 1 };
-    store.put_record(Collection::Podm, &id, &podm, writer).await?;
-    Ok(id)
 }
 
 /// Seconds of a sweep of all, as the scheduler makes it, and of an urgent refresh of the last in line, asked for in the middle of it.

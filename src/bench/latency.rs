@@ -6,7 +6,7 @@ use anyhow::ensure;
 use serde_json::{Value, json};
 
 use super::BenchArgs;
-use super::enqueue::{Bare, client};
+use super::enqueue::client;
 use super::report::{Report, median};
 use super::rig::Rig;
 
@@ -22,10 +22,10 @@ pub async fn read(args: &BenchArgs, report: &mut Report) -> anyhow::Result<()> {
     let url = rig.api().await?;
     rig.spawn("valence-worker", &["--topic", "compute"])?;
     rig.until_workers(1).await?;
-    let bare = Bare::start(&rig)?;
+    let bare = rig.bare().await?;
     let (mut p50s, mut bare_p50s) = (Vec::new(), Vec::new());
     for _ in 0..args.runs {
-        bare_p50s.push(timed(&format!("{}/get", bare.url)).await?);
+        bare_p50s.push(timed(&format!("{bare}/get")).await?);
         p50s.push(timed(&format!("{url}/v1/flavors")).await?);
     }
     report.add("read through the queue, idle, p50", "ms", &p50s, &bare_p50s);

@@ -32,11 +32,13 @@ pub struct Report {
     pub runs: usize,
     /// The figures.
     pub rows: Vec<Row>,
+    /// What was promised and did not hold.
+    pub broken: Vec<String>,
 }
 
 impl Report {
     pub(super) fn new(args: &BenchArgs) -> Self {
-        Self { fsync: args.fsync.clone(), runs: args.runs, rows: Vec::new() }
+        Self { fsync: args.fsync.clone(), runs: args.runs, rows: Vec::new(), broken: Vec::new() }
     }
 
     /// Adds a figure from the values of its runs; `yardstick` has one value a run, or none.

@@ -124,6 +124,63 @@ impl Rig {
         bail!("valence-api does not serve")
     }
 
+    /// Starts the bare routes on a free loopback port and waits until they serve.
+    ///
+    /// # Errors
+    /// When they do not.
+    pub async fn bare(&mut self) -> anyhow::Result<String> {
+        let address = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+        let child = Command::new(std::env::current_exe()?)
+            .args(["--bare", &address.to_string(), "--redis", &self.url()])
+            .stdout(Stdio::null())
+            .spawn()?;
+        self.processes.push(("bare".into(), child));
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while tokio::net::TcpStream::connect(address).await.is_err() {
+            ensure!(Instant::now() < deadline, "the bare routes are not served");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        Ok(format!("http://{address}"))
+    }
+
+    /// Resident memory of the workers, MiB.
+    ///
+    /// # Errors
+    /// When /proc cannot be read.
+    pub fn worker_memory(&self) -> anyhow::Result<f64> {
+        let mut kib = 0.0;
+        for (_, child) in self.processes.iter().filter(|(program, _)| program == "valence-worker") {
+            let status = std::fs::read_to_string(format!("/proc/{}/status", child.id()))?;
+            let line = status.lines().find_map(|l| l.strip_prefix("VmRSS:"));
+            kib += line.and_then(|l| l.split_whitespace().next()?.parse::<f64>().ok()).unwrap_or(f64::NAN);
+        }
+        Ok(kib / 1024.0)
+    }
+
+    /// Tasks of the topic `compute` that are in a state.
+    ///
+    /// # Errors
+    /// When Redis fails.
+    pub async fn tasks_in(&self, state: &str) -> anyhow::Result<usize> {
+        let mut con = self.store.redis().shared();
+        let field = format!("compute:{state}");
+        let n: Option<i64> = redis::cmd("HGET").arg(&["vl:{b00}:count", &field]).query_async(&mut con).await?;
+        Ok(usize::try_from(n.unwrap_or(0)).unwrap_or(0))
+    }
+
+    /// Waits until so many tasks of the topic `compute` have come to a state.
+    ///
+    /// # Errors
+    /// When they do not.
+    pub async fn until(&self, state: &str, count: usize, limit: Duration) -> anyhow::Result<()> {
+        let deadline = Instant::now() + limit;
+        while self.tasks_in(state).await? < count {
+            ensure!(Instant::now() < deadline, "fewer than {count} tasks are {state} in time");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        Ok(())
+    }
+
     /// Waits until so many workers are there.
     ///
     /// # Errors
@@ -147,6 +204,18 @@ impl Rig {
         Ok(line.and_then(|l| l.split(',').next()?.parse().ok()).unwrap_or(0.0))
     }
 
+    /// Memory of the processes of a program, MiB; together, as far as it can be read.
+    #[must_use]
+    pub fn memory(&self, program: &str) -> f64 {
+        let of = |pid: u32| {
+            let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+            let line = status.lines().find_map(|l| l.strip_prefix("VmRSS:"))?;
+            line.split_whitespace().next()?.parse::<f64>().ok()
+        };
+        let kib = self.processes.iter().filter(|(name, _)| name == program).filter_map(|(_, child)| of(child.id()));
+        kib.sum::<f64>() / 1024.0
+    }
+
     /// CPU seconds of Redis and of each process so far.
     ///
     /// # Errors
@@ -155,7 +224,11 @@ impl Rig {
         let mut cpu = Cpu { redis: cpu_of(self.redis.id())?, ..Cpu::default() };
         for (program, child) in &self.processes {
             let s = cpu_of(child.id())?;
-            if program == "valence-api" { cpu.api += s } else { cpu.workers += s }
+            match program.as_str() {
+                "valence-api" => cpu.api += s,
+                "valence-worker" => cpu.workers += s,
+                _ => {}
+            }
         }
         Ok(cpu)
     }
@@ -168,7 +241,7 @@ pub struct Cpu {
     pub redis: f64,
     /// API processes.
     pub api: f64,
-    /// Workers and schedulers.
+    /// Workers.
     pub workers: f64,
 }
 

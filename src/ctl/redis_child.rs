@@ -74,6 +74,26 @@ struct Server {
     program: PathBuf,
     dir: PathBuf,
     socket: PathBuf,
+    lasting: Lasting,
+}
+
+/// Whether what a server holds must outlive it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lasting {
+    /// Every write is on disk before it is answered.
+    Yes,
+    /// Nothing is written to disk.
+    No,
+}
+
+impl Lasting {
+    /// Settings of redis-server.
+    const fn settings(self) -> &'static [&'static str] {
+        match self {
+            Self::Yes => &["--appendonly", "yes", "--appendfsync", "always"],
+            Self::No => &["--appendonly", "no"],
+        }
+    }
 }
 
 impl RedisChild {
@@ -81,8 +101,8 @@ impl RedisChild {
     ///
     /// # Errors
     /// When there is no redis-server, a predecessor's does not end, or ours does not start; the message says what to do.
-    pub async fn start(dir: &Path) -> Result<Self, CtlError> {
-        let server = Server::new(dir)?;
+    pub async fn start(dir: &Path, lasting: Lasting) -> Result<Self, CtlError> {
+        let server = Server::new(dir, lasting)?;
         server.end_predecessor().await?;
         let port = free_port()?;
         let started = server.ready(server.launch(port)?).await?;
@@ -120,7 +140,7 @@ impl RedisChild {
 }
 
 impl Server {
-    fn new(dir: &Path) -> Result<Self, CtlError> {
+    fn new(dir: &Path, lasting: Lasting) -> Result<Self, CtlError> {
         let program = on_path("redis-server").ok_or_else(|| {
             CtlError::Up(
                 "redis-server is not on the PATH, and `valence up` starts one of its own\nInstall it (apt-get install redis-server), or \
@@ -139,7 +159,7 @@ impl Server {
                 socket.display()
             )));
         }
-        Ok(Self { program, dir, socket })
+        Ok(Self { program, dir, socket, lasting })
     }
 
     /// Ends a server that a killed predecessor left behind on our files.
@@ -193,10 +213,6 @@ impl Server {
             self.socket.clone().into(),
             text("--unixsocketperm"),
             text("700"),
-            text("--appendonly"),
-            text("yes"),
-            text("--appendfsync"),
-            text("always"),
             text("--maxmemory-policy"),
             text("noeviction"),
             text("--save"),
@@ -212,6 +228,7 @@ impl Server {
             .args(["-c", SUPERVISOR, "valence-redis"])
             .arg(&self.program)
             .args(arguments)
+            .args(self.lasting.settings())
             .current_dir(&self.dir)
             .stdin(Stdio::piped())
             .stdout(Stdio::null())

@@ -16,14 +16,13 @@ use super::client::Client;
 use super::data_dir::DataDir;
 use super::error::CtlError;
 use super::output::Output;
-use super::redis_child::RedisChild;
+use super::redis_child::{Lasting, RedisChild};
 use super::{parts, sims};
 use crate::config::{CommonArgs, Config, RedisConfig};
 use crate::model::topic::Topic;
 use crate::observe::{log, trace};
 use crate::shutdown::Shutdown;
 use crate::store::Store;
-use crate::store::connect::Redis;
 
 /// Longest time for one answer of Redis.
 const REPLY_LIMIT: Duration = Duration::from_millis(800);
@@ -74,18 +73,23 @@ pub(super) async fn run(args: UpArgs, token: Option<SecretString>, out: &mut Out
         config.secret_key_file = Some(dir.secret_key()?);
     }
     let shutdown = Shutdown::on_signals();
-    let mut redis = None;
-    // A Redis that was named is used; else there is a private one.
+    let mut redis = Vec::new();
+    // A Redis that was named is used; else there are private ones: for what lasts, and for reads, which then wait for no fsync.
     if args.common.redis_url.is_none() && config.redis.url == RedisConfig::default().url {
-        let child = RedisChild::start(&dir.path().join("redis")).await?;
-        config.redis.url = child.url();
-        redis = Some(child);
+        let lasting = RedisChild::start(&dir.path().join("redis"), Lasting::Yes).await?;
+        config.redis.url = lasting.url();
+        redis.push(lasting);
+        if config.redis.sync_url.is_none() {
+            let reads = RedisChild::start(&dir.path().join("reads"), Lasting::No).await?;
+            config.redis.sync_url = Some(reads.url());
+            redis.push(reads);
+        }
     }
-    let outcome = serve(&args, &config, token, &dir, listener, redis.as_mut(), &shutdown, out).await;
+    let outcome = serve(&args, &config, token, &dir, listener, &mut redis, &shutdown, out).await;
     shutdown.stop();
     let joined = shutdown.join(config.grace.unsigned_abs()).await;
     collected.end();
-    if let Some(child) = redis {
+    for child in redis {
         child.stop().await;
     }
     outcome?;
@@ -99,13 +103,13 @@ async fn serve(
     token: Option<SecretString>,
     dir: &DataDir,
     listener: TcpListener,
-    redis: Option<&mut RedisChild>,
+    redis: &mut [RedisChild],
     shutdown: &Shutdown,
     out: &mut Output<'_>,
 ) -> Result<(), CtlError> {
     let url = config.api_url();
-    let port = redis.as_ref().map(|child| child.port());
-    if let Some(failed) = redis.and_then(RedisChild::failure) {
+    let port = redis.first().map(RedisChild::port);
+    for failed in redis.iter_mut().filter_map(RedisChild::failure) {
         let stopping = shutdown.token();
         shutdown.spawn("redis", async move {
             tokio::select! {
@@ -118,8 +122,9 @@ async fn serve(
         let cause = std::error::Error::source(&e).map(|c| format!(": {c}")).unwrap_or_default();
         CtlError::Up(format!("{e}{cause}"))
     };
-    let connected = Redis::connect(&config.redis.url, REPLY_LIMIT).await.map_err(why)?;
-    let store = Store::open(connected, config.store_options()).await.map_err(why)?;
+    let redis = &config.redis;
+    let connected = Store::connect(&redis.url, redis.sync_url.as_deref(), REPLY_LIMIT, config.store_options()).await;
+    let store = connected.map_err(why)?;
     store.agree_on_meta().await.map_err(|e| CtlError::Up(e.to_string()))?;
 
     let pool = parts::pool(config)?;

@@ -27,7 +27,7 @@ pub struct Circuit {
     /// Until when it lets nobody in (RFC 3339 UTC), while it is open.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<String>,
-    /// What went wrong last.
+    /// What went wrong last; while it is closed, why fewer are let in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
 }

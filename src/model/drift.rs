@@ -30,6 +30,8 @@ pub enum Sort {
     HalfDeleted,
     /// A part is reserved for a node that is neither on record nor being made. It is released.
     Reservation,
+    /// A volume that a task left behind: it ended without it. It is deleted.
+    Volume,
     /// A device was attached otherwise than its row said. The row was corrected.
     Device,
 }
@@ -44,6 +46,7 @@ impl Sort {
             Self::Missing => "missing",
             Self::HalfDeleted => "half_deleted",
             Self::Reservation => "reservation",
+            Self::Volume => "volume",
             Self::Device => "device",
         }
     }
@@ -51,7 +54,7 @@ impl Sort {
     /// Whether what is done about it takes something away, so that a grace comes first.
     #[must_use]
     pub const fn takes_away(self) -> bool {
-        matches!(self, Self::Orphan | Self::HalfDeleted | Self::Reservation)
+        matches!(self, Self::Orphan | Self::HalfDeleted | Self::Reservation | Self::Volume)
     }
 
     /// Whether somebody must look at it: nothing is done about it.

@@ -30,7 +30,7 @@ pub const REDFISHV1: DriverInfo = DriverInfo {
 pub const REDFISH: DriverInfo = DriverInfo {
     name: "redfish",
     description: "standard Redfish: nodes are composed of resource blocks, or are servers as they stand",
-    can: &["compose", "blocks", "storage", "network", "telemetry"],
+    can: &["compose", "blocks", "devices", "storage", "network", "telemetry"],
     sessions: true,
 };
 

@@ -1,7 +1,8 @@
 //! What comes of requests to each Pod Manager, told to the circuit breakers in Redis, and the wait that a Pod Manager asked for.
 //!
 //! A failure is told at once, with the successes since the last word; successes alone every few seconds, and at once while the circuit is
-//! not closed, since one of them closes it. A healthy Pod Manager thus costs next to nothing. The breaker itself is lua/breaker.lua: it
+//! not closed, since one of them closes it. That nothing is answered for some seconds is told before it counts as a failure: until then one
+//! at a time is let in, so that a Pod Manager that falls silent does not take the slots of all workers. A healthy Pod Manager thus costs next to nothing. The breaker itself is lua/breaker.lua: it
 //! keeps tasks and reads out where they take their place, so nothing here refuses a request but one that this process knows to be unwanted.
 
 use std::collections::HashMap;
@@ -16,6 +17,8 @@ use crate::store::gates::Gatekeeper;
 const QUIET: Duration = Duration::from_secs(5);
 /// A request that its caller gave up counts as unanswered once it took so long: as long as a connection may take.
 const GIVEN_UP: Duration = Duration::from_secs(5);
+/// A Pod Manager that has answered nothing for so long while it was asked is silent.
+const SILENT: Duration = Duration::from_secs(3);
 /// Longest that a Pod Manager may ask to be left alone for, as in lua/breaker.lua.
 const LONGEST_ASKED: Duration = Duration::from_secs(600);
 
@@ -38,8 +41,10 @@ struct Known {
     /// Answers not told yet.
     good: u32,
     told: Option<Instant>,
-    /// The circuit was not closed at the last word.
+    /// The circuit was not closed at the last word, or the Pod Manager silent.
     trouble: bool,
+    /// The last answer.
+    heard: Option<Instant>,
     /// It asked to be left alone until then.
     later: Option<Instant>,
 }
@@ -67,6 +72,14 @@ impl Circuits {
 
     fn with<T>(&self, podm: &str, look: impl FnOnce(&mut Known) -> T) -> T {
         look(self.known.lock().unwrap_or_else(PoisonError::into_inner).entry(podm.to_owned()).or_default())
+    }
+
+    async fn tell_silent(&self, podm: &str) {
+        let Some(gates) = self.gates.get() else { return };
+        match gates.silent(podm).await {
+            Ok(()) => self.with(podm, |k| k.trouble = true),
+            Err(error) => tracing::debug!(podm, %error, "the circuit breaker was not told"),
+        }
     }
 
     async fn tell(&self, podm: &str, bad: u32, later: Option<Duration>, why: &str) {
@@ -114,6 +127,24 @@ impl Watch {
         }
     }
 
+    /// Notes where this process's session is, so that another can end it when this one dies.
+    pub(super) async fn session_kept(&self, path: &str) {
+        if let Some(gates) = self.circuits.gates.get()
+            && let Err(error) = gates.session_kept(&self.podm, path).await
+        {
+            tracing::debug!(podm = self.podm, %error, "a session is not noted");
+        }
+    }
+
+    /// Notes that it is no more.
+    pub(super) async fn session_ended(&self, path: &str) {
+        if let Some(gates) = self.circuits.gates.get()
+            && let Err(error) = gates.session_ended(&self.podm, path).await
+        {
+            tracing::debug!(podm = self.podm, %error, "the end of a session is not noted");
+        }
+    }
+
     /// A request is about to be sent.
     pub(super) fn asking(&self) -> Asking {
         Asking { watch: self.clone(), began: Instant::now(), done: false }
@@ -133,10 +164,26 @@ impl Asking {
         self.done = true;
     }
 
+    /// Waits for what comes of it, and tells when the Pod Manager is silent meanwhile: another answer of it, to whomever, is a sign of life.
+    pub(super) async fn awaiting<T>(&self, coming: impl Future<Output = T>) -> T {
+        let mut coming = std::pin::pin!(coming);
+        if let Ok(come) = tokio::time::timeout(SILENT, &mut coming).await {
+            return come;
+        }
+        let (circuits, podm) = (&self.watch.circuits, &self.watch.podm);
+        let told = async {
+            if circuits.with(podm, |k| k.heard.is_none_or(|at| at < self.began)) {
+                circuits.tell_silent(podm).await;
+            }
+        };
+        tokio::join!(coming, told).0
+    }
+
     /// It was answered. `later`: the Pod Manager wants to be left alone so long.
     pub(super) async fn answered(mut self, status: u16, later: Option<Duration>) {
         self.done = true;
         let (circuits, podm) = (&self.watch.circuits, &self.watch.podm);
+        circuits.with(podm, |k| k.heard = Some(Instant::now()));
         if matches!(status, 429 | 502..=504) {
             let later = later.filter(|l| !l.is_zero());
             return circuits.tell(podm, 1, later, &format!("answered {status}")).await;

@@ -344,7 +344,7 @@ impl Client {
             request = request.json(body);
         }
         let asked = self.watch.asking();
-        let outcome = self.unless_cut(request.send()).await;
+        let outcome = asked.awaiting(self.unless_cut(request.send())).await;
         match outcome {
             Ok(response) => {
                 let status = response.status().as_u16();

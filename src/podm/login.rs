@@ -65,11 +65,11 @@ pub(super) async fn log_in(door: &Door) -> Result<Login, RedfishError> {
     }
 }
 
-/// Logs out. That it fails is no matter: the session ends by itself some day.
+/// Logs out. That it fails is no matter: a sweep ends the session, or it ends by itself some day.
 pub(super) async fn log_out(door: &Door, session: &Session, limit: Duration) {
     let Some(location) = &session.location else { return };
     match tokio::time::timeout(limit, door.0.delete_with(location, &session.token)).await {
-        Ok(Ok(())) => {}
+        Ok(Ok(())) => door.watch().session_ended(location).await,
         Ok(Err(error)) => tracing::debug!(podm = door.podm(), %error, "not logged out"),
         Err(_) => tracing::debug!(podm = door.podm(), "the logout was not answered in time"),
     }

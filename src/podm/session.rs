@@ -72,8 +72,10 @@ pub struct Slot {
     door: Door,
     mode: AuthMode,
     state: Mutex<State>,
-    /// Held during a login, so that requests that come meanwhile share it.
-    turn: tokio::sync::Mutex<()>,
+    /// Held during a login, so that requests that come meanwhile share it; when the last one ended that was not answered.
+    turn: tokio::sync::Mutex<Option<Instant>>,
+    /// Where the session was that the Pod Manager knows no more.
+    ended: Mutex<Option<String>>,
 }
 
 impl Slot {
@@ -104,6 +106,7 @@ impl Slot {
             State::Open { session, .. }
                 if refused.is_some_and(|r| r.expose_secret() == session.token.expose_secret()) =>
             {
+                *self.ended.lock().unwrap_or_else(PoisonError::into_inner) = session.location.clone();
                 *state = State::New;
                 metrics::get().redfish.sessions.dec();
                 None
@@ -126,15 +129,32 @@ impl Slot {
         }
     }
 
+    /// Where the session in use is.
+    fn location(&self) -> Option<String> {
+        match &*self.state.lock().unwrap_or_else(PoisonError::into_inner) {
+            State::Open { session, .. } => session.location.clone(),
+            _ => None,
+        }
+    }
+
     /// Boxed, since a login is itself made of requests.
     fn logging_in(self: Arc<Self>, refused: Option<SecretString>) -> LoggingIn {
         Box::pin(async move { self.log_in(refused.as_ref()).await })
     }
 
     async fn log_in(&self, refused: Option<&SecretString>) -> Result<Proof, RedfishError> {
-        let _turn = self.turn.lock().await;
+        let came = Instant::now();
+        let mut unanswered = self.turn.lock().await;
         if let Some(known) = self.known(refused) {
             return Ok(known);
+        }
+        // Whoever stood in line behind a login that hung does not hang for another one.
+        if self.mode != AuthMode::Session && unanswered.is_some_and(|at| at > came) {
+            return Ok(Proof::Basic);
+        }
+        let ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(ended) = ended {
+            self.door.watch().session_ended(&ended).await;
         }
         // Where only sessions are allowed, it is the Pod Manager's to refuse one.
         let outcome = if self.door.watch().session_place().await || self.mode == AuthMode::Session {
@@ -155,6 +175,9 @@ impl Slot {
         match outcome? {
             Login::Open(session) => {
                 let token = session.token.clone();
+                if let Some(path) = &session.location {
+                    self.door.watch().session_kept(path).await;
+                }
                 let late = {
                     let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
                     // Closed while it logged in: it logs out again at once.
@@ -183,7 +206,10 @@ impl Slot {
                 Ok(Proof::Basic)
             }
             Login::Unknown if self.mode == AuthMode::Session => Err(self.door.without_session("it did not answer")),
-            Login::Unknown => Ok(Proof::Basic),
+            Login::Unknown => {
+                *unanswered = Some(Instant::now());
+                Ok(Proof::Basic)
+            }
         }
     }
 
@@ -212,8 +238,13 @@ impl Slot {
             login::log_out(&self.door, &session, LOGOUT_LIMIT).await;
             self.door.watch().leave_session().await;
             tracing::debug!(podm = self.door.podm(), "logged out");
-        } else if idle.is_some() && self.token().is_some() && !self.door.watch().session_place().await {
-            tracing::debug!(podm = self.door.podm(), "its place was lost, the session is used on");
+        } else if idle.is_some() && self.token().is_some() {
+            if !self.door.watch().session_place().await {
+                tracing::debug!(podm = self.door.podm(), "its place was lost, the session is used on");
+            }
+            if let Some(path) = self.location() {
+                self.door.watch().session_kept(&path).await;
+            }
         }
     }
 }
@@ -259,8 +290,8 @@ impl Sessions {
         {
             return Some(Arc::clone(slot));
         }
-        let (state, turn) = (Mutex::new(State::New), tokio::sync::Mutex::new(()));
-        let slot = Arc::new(Slot { door: door(), mode: self.mode, state, turn });
+        let (state, turn) = (Mutex::new(State::New), tokio::sync::Mutex::new(None));
+        let slot = Arc::new(Slot { door: door(), mode: self.mode, state, turn, ended: Mutex::default() });
         if let Some((_, old)) = slots.live.insert(podm.uuid.clone(), (print, Arc::clone(&slot))) {
             slots.retired.push(old);
             self.retired.notify_one();

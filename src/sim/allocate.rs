@@ -49,6 +49,7 @@ fn place(view: &mut View<'_>, system: usize, wanted: Wanted) -> String {
         system,
         state: NodeState::Allocated,
         ready_at_ms: None,
+        looks_left: 0,
         will_fail: false,
         remote_gib: wanted.remote_gib,
         vlans: wanted.interfaces.into_iter().map(|i| i.vlans).collect(),

@@ -63,6 +63,9 @@ pub struct SimArgs {
     /// Time a node stays in Assembling
     #[arg(long, value_parser = duration, default_value = "200ms")]
     assemble_time: Duration,
+    /// A node stays in Assembling until it was read so often, and not for its time
+    #[arg(long, default_value_t = 0)]
+    assemble_looks: u64,
     /// Changes that take longer than this answer 202 and a task monitor
     #[arg(long, value_parser = duration)]
     slow: Option<Duration>,
@@ -124,6 +127,7 @@ impl From<SimArgs> for SimConfig {
             systems: args.systems,
             latency: args.latency,
             assemble_time: args.assemble_time,
+            assemble_looks: args.assemble_looks,
             slow: args.slow,
             task_monitors: args.task_monitors,
             monitor_keep: args.monitor_keep,

@@ -109,22 +109,23 @@ fn named(view: &View<'_>, list: &Value) -> Result<Vec<Block>, Answer> {
 
 /// Makes the system and returns its number. It starts for as long as an assembly takes.
 pub(super) fn place(view: &mut View<'_>, plan: Plan) -> u64 {
-    let takes_ms = u64::try_from(view.config.assemble_time.as_millis()).unwrap_or(u64::MAX);
     let base = plan.blocks.iter().find(|b| b.sort == Sort::Compute).map_or(0, |b| b.number);
     let id = view.state.kept.last_node + 1;
     let forgetful = view.config.forgetful;
-    let node = Node {
+    let mut node = Node {
         name: plan.name.filter(|_| !forgetful).unwrap_or_else(|| format!("Composed{id}")),
         description: plan.description.filter(|_| !forgetful).unwrap_or_default(),
         uuid: Uuid::new_v4(),
         system: base,
-        state: NodeState::Assembling,
-        ready_at_ms: Some(view.now_ms.saturating_add(takes_ms)),
+        state: NodeState::Allocated,
+        ready_at_ms: None,
+        looks_left: 0,
         will_fail: view.assembly_fails,
         remote_gib: 0,
         vlans: Vec::new(),
         blocks: plan.blocks.iter().map(|b| b.id()).collect(),
     };
+    node.begin(view.config, view.now_ms);
     view.state.system_mut(base).boot = plan.boot;
     view.state.kept.last_node = id;
     view.state.kept.nodes.insert(id, node);

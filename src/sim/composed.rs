@@ -43,7 +43,9 @@ pub(super) fn answer(view: &mut View<'_>, rest: &[&str]) -> Answer {
             NodeState::Assembled | NodeState::Failed => boot::reset(view, node.system),
             _ => Answer::conflict("The system is still being composed."),
         },
-        ["Actions", action @ ("ComputerSystem.AddResourceBlock" | "ComputerSystem.RemoveResourceBlock")] => {
+        ["Actions", action @ ("ComputerSystem.AddResourceBlock" | "ComputerSystem.RemoveResourceBlock")]
+            if !view.deviates(Deviation::PatchBlocks) =>
+        {
             let adds = action.ends_with("AddResourceBlock");
             change_blocks(view, number, &node, adds).unwrap_or_else(|refusal| refusal)
         }
@@ -94,9 +96,11 @@ pub(super) fn made(view: &View<'_>, id: u64) -> Answer {
 fn one(view: &mut View<'_>, id: u64, node: &Node) -> Answer {
     let current = render(view, id, node);
     if view.call.is_read() {
+        view.looked_at(id);
         return view.entity(current);
     }
     let changed = view.match_or_refuse(&current).and_then(|()| match view.call.method {
+        Method::PATCH if view.deviates(Deviation::PatchBlocks) && wants_blocks(view) => set_blocks(view, id, node),
         Method::PATCH => {
             let next = systems::patched(view, node.system)?;
             *view.state.system_mut(node.system) = next;
@@ -129,6 +133,35 @@ fn change_blocks(view: &mut View<'_>, id: u64, node: &Node, adds: bool) -> Resul
             return Err(Answer::precondition());
         }
     }
+    change(view, id, node, block, adds)?;
+    Ok(Answer::no_content())
+}
+
+fn wants_blocks(view: &View<'_>) -> bool {
+    view.call.object().is_ok_and(|body| body.get("Links").is_some_and(|l| !l["ResourceBlocks"].is_null()))
+}
+
+/// Makes the blocks of a system those that are named, all or none.
+fn set_blocks(view: &mut View<'_>, id: u64, node: &Node) -> Result<Answer, Answer> {
+    let named = view.call.object()?.get("Links").map_or(&Value::Null, |l| &l["ResourceBlocks"]);
+    let named: Vec<Block> =
+        named.as_array().into_iter().flatten().map(|link| compose::linked(view, link)).collect::<Result<_, _>>()?;
+    let has = blocks_of(view, node);
+    let gone = has.iter().filter(|b| !named.contains(b)).map(|b| (*b, false));
+    let new = named.iter().filter(|b| !has.contains(b)).map(|b| (*b, true));
+    for (block, adds) in gone.chain(new).collect::<Vec<_>>() {
+        if let Err(refusal) = change(view, id, node, block, adds) {
+            if let Some(kept) = view.state.kept.nodes.get_mut(&id) {
+                kept.blocks.clone_from(&node.blocks);
+            }
+            return Err(refusal);
+        }
+    }
+    Ok(Answer::no_content())
+}
+
+/// Adds a block, or takes it away, where that is possible.
+fn change(view: &mut View<'_>, id: u64, node: &Node, block: Block, adds: bool) -> Result<(), Answer> {
     let has = node.blocks.contains(&block.id());
     let base = Block { sort: Sort::Compute, number: node.system };
     match adds {
@@ -153,7 +186,7 @@ fn change_blocks(view: &mut View<'_>, id: u64, node: &Node, adds: bool) -> Resul
         }
     }
     compose::count_twice(view);
-    Ok(Answer::no_content())
+    Ok(())
 }
 
 fn blocks_of(view: &View<'_>, node: &Node) -> Vec<Block> {
@@ -212,6 +245,11 @@ pub(super) fn render(view: &View<'_>, id: u64, node: &Node) -> Value {
             },
         }),
     );
+    if view.deviates(Deviation::PatchBlocks)
+        && let Some(actions) = body["Actions"].as_object_mut()
+    {
+        actions.retain(|name, _| !name.ends_with("ResourceBlock"));
+    }
     for family in FAMILIES {
         body[family] = link(format!("{path}/{family}"));
     }

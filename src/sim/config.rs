@@ -59,6 +59,8 @@ pub enum Deviation {
     LinksMembers,
     /// The target of the Compose action is misspelt.
     MisspeltTarget,
+    /// Systems offer no actions to add and remove blocks: their list of blocks is set.
+    PatchBlocks,
 }
 
 /// All settings of one simulator process. [`Default`] is what `podm-sim` does without a switch.
@@ -98,6 +100,8 @@ pub struct SimConfig {
     pub latency: Duration,
     /// Time a node stays in `Assembling`.
     pub assemble_time: Duration,
+    /// A node stays in `Assembling` until it was read so often, however long that takes; 0: for its time.
+    pub assemble_looks: u64,
     /// A change that takes longer than this answers 202 and a task monitor.
     pub slow: Option<Duration>,
     /// Allocate and DELETE of a node always answer 202 and a task monitor.
@@ -144,6 +148,7 @@ impl Default for SimConfig {
             systems: 8,
             latency: Duration::ZERO,
             assemble_time: Duration::from_millis(200),
+            assemble_looks: 0,
             slow: None,
             task_monitors: false,
             monitor_keep: Duration::from_secs(5),

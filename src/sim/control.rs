@@ -1,4 +1,4 @@
-//! The control routes `/sim/…`, on every port and without credentials: fault switches, request log, nodes.
+//! The control routes `/sim/…`, on every port and without credentials: fault switches, request log, counts, nodes.
 
 use hyper::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -29,8 +29,11 @@ pub(super) fn answer(fleet: &Fleet, call: &Call) -> Answer {
             Answer::no_content()
         }
         (&Method::GET, ["sim", "nodes"]) => ok(nodes(fleet, call)),
-        (_, ["sim", "faults" | "log" | "nodes"]) => refuse(StatusCode::METHOD_NOT_ALLOWED, "method not allowed"),
-        _ => refuse(StatusCode::NOT_FOUND, "there are /sim/faults, /sim/log and /sim/nodes"),
+        (&Method::GET, ["sim", "counts"]) => ok(fleet.podms.iter().map(|p| p.count.shown()).collect()),
+        (_, ["sim", "faults" | "log" | "nodes" | "counts"]) => {
+            refuse(StatusCode::METHOD_NOT_ALLOWED, "method not allowed")
+        }
+        _ => refuse(StatusCode::NOT_FOUND, "there are /sim/faults, /sim/log, /sim/nodes and /sim/counts"),
     }
 }
 

@@ -9,6 +9,7 @@ use tokio::sync::mpsc;
 use super::answer::Answer;
 use super::call::{Call, Sent};
 use super::config::{SimConfig, SimFlavour};
+use super::counts::Count;
 use super::delivery::Outgoing;
 use super::events;
 use super::faults::Faults;
@@ -28,6 +29,8 @@ pub(super) struct Podm {
     pub(super) latency: Duration,
     /// It never answers.
     pub(super) is_black_hole: bool,
+    /// What it got.
+    pub(super) count: Arc<Count>,
     store: Option<Store>,
 }
 
@@ -60,7 +63,14 @@ impl Fleet {
             }
             let hardware = Hardware { seed: config.seed, podm, systems };
             let is_black_hole = podm + config.black_holes >= config.podms;
-            podms.push(Podm { hardware, state: Mutex::new(state), latency, is_black_hole, store });
+            podms.push(Podm {
+                hardware,
+                state: Mutex::new(state),
+                latency,
+                is_black_hole,
+                count: Arc::default(),
+                store,
+            });
         }
         Ok(Self { config, podms, faults: Faults::default(), log: Log::default(), tree, outbox })
     }

@@ -32,6 +32,7 @@ mod composition;
 mod config;
 mod constraints;
 mod control;
+mod counts;
 mod delivery;
 mod eem;
 mod events;

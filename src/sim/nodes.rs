@@ -46,7 +46,10 @@ fn all(view: &View<'_>) -> Value {
 fn one(view: &mut View<'_>, id: u64, node: &Node) -> Answer {
     let current = render(view, id, node);
     match view.call.method {
-        Method::GET | Method::HEAD => view.entity(current),
+        Method::GET | Method::HEAD => {
+            view.looked_at(id);
+            view.entity(current)
+        }
         Method::PATCH => patch(view, id, node, &current).unwrap_or_else(|refusal| refusal),
         Method::DELETE => match view.match_or_refuse(&current) {
             Ok(()) => delete(view, id, node),
@@ -107,14 +110,12 @@ fn act(view: &mut View<'_>, id: u64, node: &Node, action: &str) -> Answer {
 
 /// Starts the assembly; it ends by itself after the configured time.
 fn assemble(view: &mut View<'_>, id: u64) -> Answer {
-    let takes_ms = u64::try_from(view.config.assemble_time.as_millis()).unwrap_or(u64::MAX);
     let Some(node) = view.state.kept.nodes.get_mut(&id) else { return view.missing() };
     if node.state != NodeState::Allocated {
         let text = format!("A node in state {:?} cannot be assembled.", node.state);
         return Answer::conflict(&text);
     }
-    node.state = NodeState::Assembling;
-    node.ready_at_ms = Some(view.now_ms.saturating_add(takes_ms));
+    node.begin(view.config, view.now_ms);
     node.will_fail = view.assembly_fails;
     Answer::no_content()
 }

@@ -125,6 +125,7 @@ async fn request_in(fleet: Arc<Fleet>, podm: usize, request: Request<Incoming>) 
     if call.segments().first() == Some(&"sim") {
         return response(control::answer(&fleet, &call), false);
     }
+    let _open = fleet.podms.get(podm).map(|p| p.count.begin());
     // A task of its own, so that what was accepted is done even when the client leaves now.
     let reply = tokio::spawn(exchange::run(fleet, podm, call)).await.map_err(io::Error::other)?;
     match reply {

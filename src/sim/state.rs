@@ -10,6 +10,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::config::SimConfig;
 use super::events::Subscriptions;
 use super::sessions::Sessions;
 use super::tasks::Tasks;
@@ -49,6 +50,9 @@ pub(super) struct Node {
     pub(super) state: NodeState,
     /// When the assembly ends, in milliseconds since 1970.
     pub(super) ready_at_ms: Option<u64>,
+    /// How often it is still read as assembling, where looks count and not time.
+    #[serde(default)]
+    pub(super) looks_left: u64,
     /// The assembly is bound to fail.
     pub(super) will_fail: bool,
     /// Remote storage taken from the pool.
@@ -65,6 +69,24 @@ impl Node {
     pub(super) fn path(&self, id: u64) -> String {
         let is_system = !self.blocks.is_empty();
         if is_system { format!("/redfish/v1/Systems/Composed{id}") } else { format!("/redfish/v1/Nodes/{id}") }
+    }
+}
+
+impl Node {
+    /// Begins the assembly, which ends after its time or after so many looks.
+    pub(super) fn begin(&mut self, config: &SimConfig, now_ms: u64) {
+        let takes_ms = u64::try_from(config.assemble_time.as_millis()).unwrap_or(u64::MAX);
+        self.state = NodeState::Assembling;
+        self.looks_left = config.assemble_looks;
+        self.ready_at_ms = Some(now_ms.saturating_add(takes_ms)).filter(|_| self.looks_left == 0);
+    }
+
+    /// It was read.
+    pub(super) fn looked_at(&mut self, now_ms: u64) {
+        if self.looks_left > 0 {
+            self.looks_left -= 1;
+            self.ready_at_ms = Some(now_ms).filter(|_| self.looks_left == 0);
+        }
     }
 }
 

@@ -47,6 +47,13 @@ impl View<'_> {
         }
     }
 
+    /// A node was read: so many looks may be what its assembly takes.
+    pub(super) fn looked_at(&mut self, node: u64) {
+        if let Some(node) = self.state.kept.nodes.get_mut(&node) {
+            node.looked_at(self.now_ms);
+        }
+    }
+
     /// 404 for this request.
     pub(super) fn missing(&self) -> Answer {
         Answer::not_found(&self.call.path)

@@ -12,7 +12,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::claims::Settlement;
 use super::error::StoreError;
-use super::tasks::{Enqueued, NewTask};
+use super::tasks::{Enqueued, Row};
 use crate::ids::{Bucket, Buckets};
 
 /// Most items a call carries: keeps one call short, and Lua's `unpack` below its limit.
@@ -20,6 +20,9 @@ const MOST: usize = 500;
 
 /// Calls that are out at once: while Redis works on one, the process makes up the next.
 const AT_ONCE: usize = 2;
+
+/// A second call goes out at once with so many items; with fewer it waits for the first, and for company.
+const MANY: usize = 100;
 
 type Waiting<I, R> = (I, oneshot::Sender<Result<R, StoreError>>);
 
@@ -64,15 +67,21 @@ where
     loop {
         tokio::select! {
             Some(()) = out.next(), if !out.is_empty() => {}
-            count = receiver.recv_many(&mut gathered, MOST), if out.len() < AT_ONCE => {
+            count = receiver.recv_many(&mut gathered, MOST), if out.len() < AT_ONCE && gathered.len() < MANY => {
                 if count == 0 {
                     break;
                 }
                 join(&mut receiver, &mut gathered).await;
-                let (items, answers) = gathered.drain(..).unzip();
-                out.push(carry_out(call(items), answers));
             }
         }
+        if (out.is_empty() && !gathered.is_empty()) || (out.len() < AT_ONCE && gathered.len() >= MANY) {
+            let (items, answers) = gathered.drain(..).unzip();
+            out.push(carry_out(call(items), answers));
+        }
+    }
+    if !gathered.is_empty() {
+        let (items, answers) = gathered.drain(..).unzip();
+        out.push(carry_out(call(items), answers));
     }
     out.collect::<()>().await;
 }
@@ -115,7 +124,7 @@ async fn join<T>(receiver: &mut mpsc::Receiver<T>, gathered: &mut Vec<T>) {
 
 /// The gatherers of a process, one per bucket and purpose.
 pub struct Batchers {
-    enqueue: Vec<Batcher<NewTask, Enqueued>>,
+    enqueue: Vec<Batcher<Row, Enqueued>>,
     settle: Vec<Batcher<Settlement, super::claims::Settled>>,
 }
 
@@ -127,7 +136,7 @@ impl Batchers {
         }
     }
 
-    pub(super) fn enqueue(&self, bucket: Bucket) -> Option<&Batcher<NewTask, Enqueued>> {
+    pub(super) fn enqueue(&self, bucket: Bucket) -> Option<&Batcher<Row, Enqueued>> {
         self.enqueue.get(usize::from(bucket.0))
     }
 

@@ -21,8 +21,9 @@ use super::target::{Seeds, Target};
 pub const BLOCK: Duration = Duration::from_secs(1);
 /// Longest to connect to a server.
 const CONNECT: Duration = Duration::from_millis(500);
-/// How often a Cluster's client tries a command again that met a moved slot or a node that is gone.
-const CLUSTER_TRIES: u32 = 3;
+/// How often a Cluster's client tries a command again that met a moved slot or a node that is gone, and how long it waits before it does, ms.
+const CLUSTER_TRIES: u32 = 8;
+const CLUSTER_WAIT: std::ops::Range<u64> = 20..200;
 
 /// A Redis and the shared connection to it.
 #[derive(Clone)]
@@ -124,6 +125,12 @@ impl Redis {
         })
     }
 
+    /// Whether keys are spread over several primaries.
+    #[must_use]
+    pub const fn is_cluster(&self) -> bool {
+        matches!(self.target, Target::Cluster(_))
+    }
+
     /// What stands behind the URL, in one word: `server`, `sentinel` or `cluster`.
     #[must_use]
     pub const fn topology(&self) -> &'static str {
@@ -155,6 +162,8 @@ async fn open(target: &Target, reply_limit: Duration) -> Result<Connection, Stor
                 .connection_timeout(CONNECT)
                 .response_timeout(reply_limit)
                 .retries(CLUSTER_TRIES)
+                .min_retry_wait(CLUSTER_WAIT.start)
+                .max_retry_wait(CLUSTER_WAIT.end)
                 .tcp_settings(no_delay())
                 .build()?;
             Connection::Cluster(client.get_async_connection().await?)

@@ -66,7 +66,8 @@ impl From<RedisError> for StoreError {
                     | "BUSY"
                     | "UNBLOCKED"
             )
-            || error.kind() == ErrorKind::Io;
+            // Sentinels that are about to choose a new primary, or do not know each other yet, say so.
+            || matches!(error.kind(), ErrorKind::Io | ErrorKind::MasterNameNotFoundBySentinel);
         if transient { Self::Unavailable(Arc::new(error)) } else { Self::Refused(Arc::new(error)) }
     }
 }

@@ -140,11 +140,15 @@ impl Store {
         }
         let default = if podm.is_none() { 1 } else { crate::model::kind::PODM_CHANGES };
         let view = self.gate(task.id.bucket(), gate, default).await?;
+        let mut silence = String::new();
         if let Some((podm, _)) = podm {
             let Circuit { state, until, why, .. } = self.circuit(podm).await?;
             let why = why.unwrap_or_default();
             let message = match (state, until) {
-                (CircuitState::Closed, _) => None,
+                (CircuitState::Closed, _) => {
+                    silence = if why.is_empty() { why } else { format!("; {why}") };
+                    None
+                }
                 (_, Some(until)) => Some(format!("the circuit to Pod Manager {podm} is open until {until}: {why}")),
                 (_, None) => Some(format!("the circuit to Pod Manager {podm} is half-open, one task tries it: {why}")),
             };
@@ -153,10 +157,10 @@ impl Store {
             }
         }
         let (held, limit, line) = (view.holders.len(), view.limit, view.waiting);
-        let message = if u64::from(limit) > u64::try_from(held).unwrap_or(u64::MAX) {
+        let message = if silence.is_empty() && u64::from(limit) > u64::try_from(held).unwrap_or(u64::MAX) {
             format!("earlier tasks stand before it at gate {gate}, {line} in line")
         } else {
-            format!("gate {gate} is full ({held} of {limit}), {line} wait at it")
+            format!("gate {gate} is full ({held} of {limit}), {line} wait at it{silence}")
         };
         Ok((reason("gate_full", message), view.holders))
     }

@@ -6,6 +6,7 @@
 
 use std::time::Duration;
 
+use super::records::Collection;
 use super::{Store, StoreError, keys};
 use crate::ids::Bucket;
 use crate::model::kind::{PODM_CHANGES, PODM_READS, PODM_SESSIONS};
@@ -116,6 +117,7 @@ impl Store {
     /// # Errors
     /// When Redis is away.
     pub async fn forget_gates(&self, podm_id: &str) -> Result<(), StoreError> {
+        self.forget_sessions(podm_id).await?;
         self.limits(podm_id, "", "", "forget").await
     }
 
@@ -134,7 +136,7 @@ fn sessions_gate(podm_id: &str) -> String {
 
 /// Tells the circuit breakers what came of requests: all that the code that speaks to Pod Managers may do to the store.
 #[derive(Clone)]
-pub struct Gatekeeper(Store);
+pub struct Gatekeeper(pub(super) Store);
 
 impl Gatekeeper {
     /// For the breakers of this store.
@@ -160,6 +162,14 @@ impl Gatekeeper {
         self.0.gate_leave(self.0.options().buckets.of_name(podm_id), &sessions_gate(podm_id), process).await
     }
 
+    /// Tells that a Pod Manager which is asked has answered nothing for a while.
+    ///
+    /// # Errors
+    /// When Redis is away.
+    pub async fn silent(&self, podm_id: &str) -> Result<(), StoreError> {
+        self.tell(podm_id, ["0", "0", "", "", "silent"]).await.map(drop)
+    }
+
     /// Tells how many requests to a Pod Manager were answered, how many were not, and how long it wants to be left alone; `true`: its
     /// circuit is open or half-open.
     ///
@@ -175,10 +185,18 @@ impl Gatekeeper {
     ) -> Result<bool, StoreError> {
         let later = later.map(|l| l.as_millis().to_string()).unwrap_or_default();
         let why: String = why.chars().filter(|c| !c.is_control()).take(200).collect();
-        let args =
-            [podm_id.to_owned(), good.to_string(), bad.to_string(), later, why, format!("{PODM_CHANGES} {PODM_READS}")];
+        self.tell(podm_id, [&good.to_string(), &bad.to_string(), &later, &why, ""]).await
+    }
+
+    /// One word to the breaker: answered, not answered, ms to be left alone, what went wrong, `silent` or nothing.
+    async fn tell(&self, podm_id: &str, [good, bad, later, why, silent]: [&str; 5]) -> Result<bool, StoreError> {
+        let limits = format!("{PODM_CHANGES} {PODM_READS}");
+        let args = [podm_id, good, bad, later, why, &limits, silent];
         let bucket = self.0.options().buckets.of_name(podm_id);
         let (state, _failures): (String, u32) = self.0.call(&self.0.scripts().breaker, bucket, &args[..]).await?;
-        Ok(state != "closed")
+        if state == "back" && self.0.record::<serde_json::Value>(Collection::Podm, podm_id).await?.is_some() {
+            self.0.refresh_soon(podm_id).await?;
+        }
+        Ok(state == "open")
     }
 }

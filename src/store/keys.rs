@@ -24,6 +24,14 @@ pub fn prefix(bucket: Bucket) -> String {
     format!("vl:{{{bucket}}}:")
 }
 
+/// Named beside the prefix to scripts on a Cluster, and like it never a key itself. While a bucket moves between primaries, Redis
+/// sends a call whose one key is missing on to the new primary, where the bucket is not yet; a call with two missing keys is
+/// answered TRYAGAIN until the bucket is there as a whole (Redis 7.0, `getNodeByQuery`).
+#[must_use]
+pub fn whole(bucket: Bucket) -> String {
+    format!("vl:{{{bucket}}}:whole")
+}
+
 /// A key of a bucket.
 #[must_use]
 pub fn of(bucket: Bucket, suffix: &str) -> String {
@@ -112,6 +120,12 @@ pub fn inventory(podm_id: &str) -> String {
 #[must_use]
 pub fn subscription(podm_id: &str) -> String {
     format!("vl:subscription:{podm_id}")
+}
+
+/// The sessions that processes have open at a Pod Manager.
+#[must_use]
+pub fn sessions(podm_id: &str) -> String {
+    format!("vl:sessions:{podm_id}")
 }
 
 /// The events that a Pod Manager sent.

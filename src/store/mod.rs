@@ -30,6 +30,7 @@ pub mod reseal;
 pub mod reservations;
 pub mod schedules;
 pub mod script;
+pub mod sessions;
 pub mod submit;
 pub mod sync;
 mod target;
@@ -72,6 +73,7 @@ pub struct Store(Arc<Inner>);
 
 struct Inner {
     redis: Redis,
+    reads: Option<Redis>,
     options: StoreOptions,
     clock: ServerClock,
     scripts: Scripts,
@@ -80,22 +82,56 @@ struct Inner {
 }
 
 impl Store {
-    /// Connects, and takes Redis's time.
+    /// Connects to the Redis of a URL and, when there is one, to that of `reads`, which carries sync tasks alone. No call takes longer than
+    /// `reply_limit`.
+    ///
+    /// # Errors
+    /// When a URL cannot be read or a Redis not be reached.
+    pub async fn connect(
+        url: &str,
+        reads: Option<&str>,
+        reply_limit: Duration,
+        options: StoreOptions,
+    ) -> Result<Self, StoreError> {
+        let redis = Redis::connect(url, reply_limit).await?;
+        let reads = match reads {
+            Some(url) => Some(Redis::connect(url, reply_limit).await?),
+            None => None,
+        };
+        Self::over(redis, reads, options).await
+    }
+
+    /// A store over one Redis; takes its time.
     ///
     /// # Errors
     /// When Redis cannot be reached.
     pub async fn open(redis: Redis, options: StoreOptions) -> Result<Self, StoreError> {
+        Self::over(redis, None, options).await
+    }
+
+    async fn over(redis: Redis, reads: Option<Redis>, options: StoreOptions) -> Result<Self, StoreError> {
         let clock = ServerClock::new(redis.time_ms().await?);
         let scripts = Scripts::new(&options);
         let batchers = Batchers::new(options.buckets);
         let candidates = candidates::Cache::default();
-        Ok(Self(Arc::new(Inner { redis, options, clock, scripts, batchers, candidates })))
+        Ok(Self(Arc::new(Inner { redis, reads, options, clock, scripts, batchers, candidates })))
     }
 
     /// The connections.
     #[must_use]
     pub fn redis(&self) -> &Redis {
         &self.0.redis
+    }
+
+    /// Where sync tasks are sent.
+    #[must_use]
+    pub fn reads(&self) -> &Redis {
+        self.0.reads.as_ref().unwrap_or(&self.0.redis)
+    }
+
+    /// Wherever sync tasks may come from: a process without `redis.sync_url` sends them through the one Redis, so workers look in both.
+    pub fn all_reads(&self) -> impl Iterator<Item = &Redis> {
+        std::iter::once(&self.0.redis).chain(self.0.reads.as_ref())
     }
 
     /// What the deployment agrees on.

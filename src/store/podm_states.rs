@@ -16,7 +16,10 @@ const MOST_COUNTED: usize = 1_000;
 /// Values that are read for one Pod Manager.
 const VALUES: usize = 10;
 
-type Breaker = (Option<u64>, Option<u64>, Option<u32>, Option<String>);
+/// How long a Pod Manager counts as silent without news, ms; as in lua/lib.lua.
+const SILENT_MS: u64 = 120_000;
+
+type Breaker = (Option<u64>, Option<u64>, Option<u32>, Option<String>, Option<u64>);
 
 impl Store {
     /// The circuit of a Pod Manager.
@@ -76,7 +79,7 @@ impl Store {
 
     fn ask_breaker(&self, pipe: &mut redis::Pipeline, podm_id: &str) {
         let key = keys::of(self.options().buckets.of_name(podm_id), &format!("breaker:{podm_id}"));
-        pipe.cmd("HMGET").arg(key).arg(&["until", "later", "fails", "why"]);
+        pipe.cmd("HMGET").arg(key).arg(&["until", "later", "fails", "why", "silent"]);
     }
 
     fn ask_gate(&self, pipe: &mut redis::Pipeline, podm_id: &str, changes: bool) {
@@ -88,7 +91,7 @@ impl Store {
         pipe.zcard(keys::of(bucket, &format!("gatewait:{name}")));
     }
 
-    fn circuit_of(&self, (until, later, failures, why): Breaker) -> Circuit {
+    fn circuit_of(&self, (until, later, failures, why, silent): Breaker) -> Circuit {
         let now = self.clock().now_ms();
         let shut = until.max(later).filter(|at| *at > now);
         let state = match (shut, until) {
@@ -96,7 +99,10 @@ impl Store {
             (None, Some(_)) => CircuitState::HalfOpen,
             (None, None) => CircuitState::Closed,
         };
-        let why = why.filter(|_| state != CircuitState::Closed);
+        let is_silent = silent.is_some_and(|at| at + SILENT_MS > now);
+        let silence =
+            is_silent.then(|| "it was asked and has answered nothing for a while: one at a time is let in".into());
+        let why = if state == CircuitState::Closed { silence } else { why };
         Circuit { state, failures: failures.unwrap_or(0), until: shut.map(rfc3339), why }
     }
 
@@ -105,7 +111,7 @@ impl Store {
         let filter =
             Filter { status: Some(Status::InProgress), podm_id: Some(podm_id.to_owned()), ..Filter::default() };
         let page = self.list(&filter, MOST_COUNTED, None).await?;
-        let begun = page.tasks.iter().filter(|t| t.field("claims").is_some()).count();
+        let begun = page.tasks.iter().filter(|t| t.claims() > 0).count();
         Ok(u64::try_from(begun).unwrap_or(u64::MAX))
     }
 }

@@ -89,8 +89,11 @@ impl Store {
                 .query_async(&mut shared)
                 .await?;
             queue.paused |= paused;
-            let sync: u64 = redis::cmd("XLEN").arg(keys::sync_stream(bucket, topic)).query_async(&mut shared).await?;
-            queue.sync += sync;
+            for redis in self.all_reads() {
+                let length = redis::cmd("XLEN").arg(keys::sync_stream(bucket, topic)).to_owned();
+                let sync: u64 = length.query_async(&mut redis.shared()).await?;
+                queue.sync += sync;
+            }
             for priority in Priority::ALL {
                 let stream = keys::stream(bucket, Lane { topic, priority });
                 let length: u64 = redis::cmd("XLEN").arg(&stream).query_async(&mut shared).await?;

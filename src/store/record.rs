@@ -128,6 +128,12 @@ impl TaskRecord {
         self.hash.get(name).map(String::as_str).filter(|v| !v.is_empty())
     }
 
+    /// How often it was claimed. The field is there once that differs from the attempts.
+    #[must_use]
+    pub fn claims(&self) -> u64 {
+        self.number("claims").or_else(|| self.number("attempt")).unwrap_or(0)
+    }
+
     fn number<T: std::str::FromStr>(&self, name: &str) -> Option<T> {
         self.field(name).and_then(|v| v.parse().ok())
     }

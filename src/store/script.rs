@@ -5,6 +5,7 @@
 
 use redis::{FromRedisValue, Script, ToRedisArgs};
 
+use super::connect::Redis;
 use super::error::StoreError;
 use super::{Store, StoreOptions, keys};
 use crate::ids::Bucket;
@@ -62,8 +63,23 @@ impl Store {
         bucket: Bucket,
         args: A,
     ) -> Result<R, StoreError> {
+        self.call_at(self.redis(), script, bucket, args).await
+    }
+
+    /// Calls a script on what a Redis has of a bucket.
+    pub(super) async fn call_at<A: ToRedisArgs, R: FromRedisValue>(
+        &self,
+        redis: &Redis,
+        script: &Script,
+        bucket: Bucket,
+        args: A,
+    ) -> Result<R, StoreError> {
         let mut call = script.prepare_invoke();
-        call.key(keys::prefix(bucket)).arg(self.scripts().events_kept).arg(args);
-        Ok(call.invoke_async(&mut self.redis().shared()).await?)
+        call.key(keys::prefix(bucket));
+        if redis.is_cluster() {
+            call.key(keys::whole(bucket));
+        }
+        call.arg(self.scripts().events_kept).arg(args);
+        Ok(call.invoke_async(&mut redis.shared()).await?)
     }
 }

@@ -4,7 +4,7 @@
 use super::idempotency::KeyUse;
 use super::record::TaskRecord;
 use super::records::Collection;
-use super::tasks::{Enqueued, NewTask};
+use super::tasks::{Enqueued, NewTask, written};
 use super::{Store, StoreError};
 use crate::ids::{TaskId, new_record_id};
 use crate::model::kind::{Gates, Kind};
@@ -89,9 +89,9 @@ impl Store {
             return Ok((Submitted { id, new: false }, None));
         }
         self.complete(kind, &mut def).await?;
-        let size = serde_json::to_string(&def).map(|t| t.len()).unwrap_or(usize::MAX);
-        if size > MAX_PARAMS_BYTES {
-            let detail = format!("the task takes {size} bytes, {MAX_PARAMS_BYTES} are possible");
+        let text = written(&def)?;
+        if text.len() > MAX_PARAMS_BYTES {
+            let detail = format!("the task takes {} bytes, {MAX_PARAMS_BYTES} are possible", text.len());
             return Err(refused(Problem::too_large(detail)));
         }
         let buckets = self.options().buckets;
@@ -116,10 +116,10 @@ impl Store {
         }
         let lane = Lane { topic: kind.topic, priority: def.priority };
         let gates = kind.gates_of(&def);
-        let fresh = (def.run_at_ms.is_none() && delay_ms.is_none()).then(|| TaskRecord::queued(id, lane, def.clone()));
-        let enqueued = self.enqueue(NewTask { id, lane, def, delay_ms, gates, idempotent }).await?;
-        let new = enqueued == Enqueued::New;
-        Ok((Submitted { id, new }, fresh.filter(|_| new)))
+        let task = NewTask { id, lane, def, delay_ms, gates, idempotent };
+        let new = self.enqueue_row(id.bucket(), task.row(text)).await? == Enqueued::New;
+        let at_once = task.def.run_at_ms.is_none() && delay_ms.is_none();
+        Ok((Submitted { id, new }, (new && at_once).then(|| TaskRecord::queued(id, lane, task.def))))
     }
 
     async fn complete(&self, kind: &Kind, def: &mut Definition) -> Result<(), SubmitError> {

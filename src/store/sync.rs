@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::sync::oneshot;
 
+use super::connect::{BLOCK, Connection, Redis};
 use super::{Store, StoreError, keys};
 use crate::ids::{Bucket, new_record_id};
 use crate::model::problem::Problem;
@@ -46,8 +47,10 @@ pub enum SyncReply {
 }
 
 /// A sync entry that a worker has taken.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct TakenSync {
+    /// The Redis that had it, and gets the answer.
+    from: Redis,
     /// The bucket whose stream had it.
     pub bucket: Bucket,
     /// Its topic.
@@ -75,12 +78,12 @@ impl Store {
             .arg("*")
             .arg("t")
             .arg(text)
-            .query_async(&mut self.redis().shared())
+            .query_async(&mut self.reads().shared())
             .await?;
         Ok(())
     }
 
-    /// Takes up to `count` entries of each topic's sync stream, waiting at most [`super::connect::BLOCK`].
+    /// Takes up to `count` entries of each topic's sync stream of one Redis, over a connection of its own, waiting at most [`BLOCK`].
     ///
     /// # Errors
     /// When Redis is away.
@@ -89,7 +92,7 @@ impl Store {
     /// Not cancel safe: a dropped read still takes entries (their clients then run into their deadline).
     pub async fn take_sync(
         &self,
-        connection: &mut super::connect::Connection,
+        (from, connection): (&Redis, &mut Connection),
         bucket: Bucket,
         worker: &str,
         topics: &[Topic],
@@ -97,7 +100,7 @@ impl Store {
     ) -> Result<Vec<TakenSync>, StoreError> {
         let mut cmd = redis::cmd("XREADGROUP");
         cmd.arg("GROUP").arg(keys::GROUP).arg(worker).arg("COUNT").arg(count);
-        cmd.arg("BLOCK").arg(super::connect::BLOCK.as_millis().to_string()).arg("STREAMS");
+        cmd.arg("BLOCK").arg(BLOCK.as_millis().to_string()).arg("STREAMS");
         for topic in topics {
             cmd.arg(keys::sync_stream(bucket, *topic));
         }
@@ -106,7 +109,7 @@ impl Store {
         }
         let reply: Option<StreamReadReply> = match cmd.query_async(connection).await {
             Err(e) if e.code() == Some("NOGROUP") => {
-                self.make_sync_groups(bucket, topics).await?;
+                make_sync_groups(from, bucket, topics).await?;
                 return Ok(Vec::new());
             }
             other => other?,
@@ -117,28 +120,10 @@ impl Store {
             for entry in stream.ids {
                 let text = entry.map.get("t").and_then(|v| redis::from_redis_value_ref::<String>(v).ok());
                 let task = text.and_then(|t| serde_json::from_str(&t).ok());
-                taken.push(TakenSync { bucket, topic: *topic, entry: entry.id, task });
+                taken.push(TakenSync { from: from.clone(), bucket, topic: *topic, entry: entry.id, task });
             }
         }
         Ok(taken)
-    }
-
-    async fn make_sync_groups(&self, bucket: Bucket, topics: &[Topic]) -> Result<(), StoreError> {
-        for topic in topics {
-            let made: Result<(), redis::RedisError> = redis::cmd("XGROUP")
-                .arg("CREATE")
-                .arg(keys::sync_stream(bucket, *topic))
-                .arg(keys::GROUP)
-                .arg("0")
-                .arg("MKSTREAM")
-                .query_async(&mut self.redis().shared())
-                .await;
-            match made {
-                Err(e) if e.code() != Some("BUSYGROUP") => return Err(e.into()),
-                _ => {}
-            }
-        }
-        Ok(())
     }
 
     /// Answers a read and removes its entry.
@@ -157,11 +142,11 @@ impl Store {
         }
         pipe.xack(&stream, keys::GROUP, &[&taken.entry]).ignore();
         pipe.xdel(&stream, &[&taken.entry]).ignore();
-        let () = pipe.query_async(&mut self.redis().shared()).await?;
+        let () = pipe.query_async(&mut taken.from.shared()).await?;
         Ok(())
     }
 
-    /// Removes up to 500 sync entries that are older than the longest deadline, pending or not. Says how many.
+    /// Removes, of each Redis, up to 500 sync entries that are older than the longest deadline, pending or not. Says how many.
     ///
     /// # Errors
     /// When Redis is away.
@@ -170,9 +155,10 @@ impl Store {
         let oldest = self.clock().now_ms().saturating_sub(longest);
         // Exact trimming drops what lies before; pending ids of dropped entries are acked so that the list stays empty at rest.
         let stream = keys::sync_stream(bucket, topic);
-        let mut shared = self.redis().shared();
-        let old: Vec<String> = {
-            let reply: redis::streams::StreamRangeReply = redis::cmd("XRANGE")
+        let mut count = 0;
+        for redis in self.all_reads() {
+            let mut shared = redis.shared();
+            let old: redis::streams::StreamRangeReply = redis::cmd("XRANGE")
                 .arg(&stream)
                 .arg("-")
                 .arg(oldest)
@@ -180,15 +166,34 @@ impl Store {
                 .arg(500)
                 .query_async(&mut shared)
                 .await?;
-            reply.ids.into_iter().map(|e| e.id).collect()
-        };
-        if old.is_empty() {
-            return Ok(0);
+            let old: Vec<String> = old.ids.into_iter().map(|e| e.id).collect();
+            if !old.is_empty() {
+                let mut remove = redis::pipe();
+                remove.xack(&stream, keys::GROUP, &old).xdel(&stream, &old);
+                let (_, gone): (u32, u32) = remove.query_async(&mut shared).await?;
+                count += gone;
+            }
         }
-        let (_, gone): (u32, u32) =
-            redis::pipe().xack(&stream, keys::GROUP, &old).xdel(&stream, &old).query_async(&mut shared).await?;
-        Ok(gone)
+        Ok(count)
     }
+}
+
+async fn make_sync_groups(redis: &Redis, bucket: Bucket, topics: &[Topic]) -> Result<(), StoreError> {
+    for topic in topics {
+        let made: Result<(), redis::RedisError> = redis::cmd("XGROUP")
+            .arg("CREATE")
+            .arg(keys::sync_stream(bucket, *topic))
+            .arg(keys::GROUP)
+            .arg("0")
+            .arg("MKSTREAM")
+            .query_async(&mut redis.shared())
+            .await;
+        match made {
+            Err(e) if e.code() != Some("BUSYGROUP") => return Err(e.into()),
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 type Waiters = Arc<Mutex<HashMap<String, oneshot::Sender<Option<SyncReply>>>>>;
@@ -226,7 +231,7 @@ impl Replies {
     }
 
     async fn listen(&self) -> Result<(), StoreError> {
-        let mut pubsub = self.store.redis().pubsub().await?;
+        let mut pubsub = self.store.reads().pubsub().await?;
         pubsub.subscribe(keys::reply_channel(&self.api)).await?;
         let mut messages = pubsub.on_message();
         while let Some(message) = messages.next().await {
@@ -287,7 +292,7 @@ impl Replies {
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
             let stored: Result<Option<String>, _> =
-                redis::cmd("GET").arg(key).query_async(&mut self.store.redis().shared()).await;
+                redis::cmd("GET").arg(key).query_async(&mut self.store.reads().shared()).await;
             if let Some(reply) = stored.ok().flatten().and_then(|t| serde_json::from_str(&t).ok()) {
                 return reply;
             }

@@ -6,7 +6,7 @@ use super::record::TaskRecord;
 use super::{Store, StoreError, keys};
 use crate::ids::{Bucket, TaskId};
 use crate::model::state::State;
-use crate::model::task::{ANONYMOUS, Definition};
+use crate::model::task::{ANONYMOUS, DEFAULT_TIMEOUT_S, Definition};
 use crate::model::topic::Lane;
 
 /// Seconds that the id of a deleted task with an Idempotency-Key stays taken: as long as the key's record.
@@ -27,6 +27,28 @@ pub struct NewTask {
     pub gates: String,
     /// Whether an Idempotency-Key stands for it.
     pub idempotent: bool,
+}
+
+/// A task as the script `enqueue` takes it.
+pub(super) type Row = [String; 9];
+
+impl NewTask {
+    /// The task for the script; `text` is its definition, written out.
+    pub(super) fn row(&self, text: String) -> Row {
+        let number = |n: Option<u64>| n.map(|n| n.to_string()).unwrap_or_default();
+        let timeout = Some(self.def.timeout_s).filter(|s| *s != DEFAULT_TIMEOUT_S);
+        [
+            self.id.to_string(),
+            self.lane.to_string(),
+            text,
+            number(self.def.run_at_ms),
+            number(self.delay_ms),
+            number(timeout.map(|s| s * 1000)),
+            self.gates.clone(),
+            if self.idempotent { "1".into() } else { String::new() },
+            principal(&self.def),
+        ]
+    }
 }
 
 /// What became of an enqueue.
@@ -83,16 +105,21 @@ impl Store {
     /// # Cancel safety
     /// A dropped call may still make the task.
     pub async fn enqueue(&self, task: NewTask) -> Result<Enqueued, StoreError> {
-        let bucket = task.id.bucket();
+        let text = written(&task.def)?;
+        self.enqueue_row(task.id.bucket(), task.row(text)).await
+    }
+
+    /// As [`Store::enqueue`], of a task whose definition is written out already.
+    pub(super) async fn enqueue_row(&self, bucket: Bucket, row: Row) -> Result<Enqueued, StoreError> {
         let store = self.clone();
         let Some(batcher) = self.batchers().enqueue(bucket) else {
             return Err(StoreError::corrupt("the task's bucket", "this deployment has fewer"));
         };
         batcher
-            .ask(task, || {
-                move |tasks| {
+            .ask(row, || {
+                move |rows| {
                     let store = store.clone();
-                    async move { store.enqueue_many(bucket, &tasks).await }
+                    async move { store.enqueue_rows(bucket, rows).await }
                 }
             })
             .await
@@ -103,23 +130,14 @@ impl Store {
     /// # Errors
     /// As [`Store::enqueue`], for all of them.
     pub async fn enqueue_many(&self, bucket: Bucket, tasks: &[NewTask]) -> Result<Vec<Enqueued>, StoreError> {
-        let mut args = vec![tasks.len().to_string()];
-        for task in tasks {
-            let def = serde_json::to_string(&task.def).map_err(|e| StoreError::corrupt("a definition", e))?;
-            let text = |n: Option<u64>| n.map(|n| n.to_string()).unwrap_or_default();
-            let timeout = Some(task.def.timeout_s).filter(|s| *s != crate::model::task::DEFAULT_TIMEOUT_S);
-            args.extend([
-                task.id.to_string(),
-                task.lane.to_string(),
-                def,
-                text(task.def.run_at_ms),
-                text(task.delay_ms),
-                text(timeout.map(|s| s * 1000)),
-                task.gates.clone(),
-                if task.idempotent { "1".into() } else { String::new() },
-                principal(&task.def),
-            ]);
-        }
+        let rows = tasks.iter().map(|task| Ok(task.row(written(&task.def)?))).collect::<Result<_, StoreError>>()?;
+        self.enqueue_rows(bucket, rows).await
+    }
+
+    async fn enqueue_rows(&self, bucket: Bucket, rows: Vec<Row>) -> Result<Vec<Enqueued>, StoreError> {
+        let mut args = Vec::with_capacity(1 + 9 * rows.len());
+        args.push(rows.len().to_string());
+        args.extend(rows.into_iter().flatten());
         let replies: Vec<String> = self.call(&self.scripts().enqueue, bucket, args).await?;
         self.until_replicated().await?;
         Ok(replies.iter().map(|r| if r == "new" { Enqueued::New } else { Enqueued::Exists }).collect())
@@ -210,6 +228,14 @@ impl Store {
         };
         Ok(replies.iter().map(read).collect())
     }
+}
+
+/// A definition as it is stored.
+///
+/// # Errors
+/// When it cannot be written as JSON.
+pub(super) fn written(def: &Definition) -> Result<String, StoreError> {
+    serde_json::to_string(def).map_err(|e| StoreError::corrupt("a definition", e))
 }
 
 /// Who asked, in a few letters, for a fair share of the queue. Where nobody has a name there is nobody to be fair to.

@@ -97,21 +97,23 @@ impl Store {
     /// When Redis is away.
     pub async fn drop_idle_consumers(&self, bucket: Bucket) -> Result<u32, StoreError> {
         let mut dropped = 0;
-        let reads = Topic::ALL.into_iter().map(|topic| (format!("{topic}:sync"), keys::sync_stream(bucket, topic)));
-        let streams = all_lanes().map(|lane| (lane.to_string(), keys::stream(bucket, lane))).chain(reads);
-        for (lane, stream) in streams {
+        let lanes = all_lanes().map(|lane| (self.redis(), lane.to_string(), keys::stream(bucket, lane)));
+        let reads = self.all_reads().flat_map(|redis| {
+            Topic::ALL.into_iter().map(move |topic| (redis, format!("{topic}:sync"), keys::sync_stream(bucket, topic)))
+        });
+        for (redis, lane, stream) in lanes.chain(reads) {
             let consumers: Result<redis::streams::StreamInfoConsumersReply, _> = redis::cmd("XINFO")
                 .arg("CONSUMERS")
                 .arg(&stream)
                 .arg(keys::GROUP)
-                .query_async(&mut self.redis().shared())
+                .query_async(&mut redis.shared())
                 .await;
             let Ok(consumers) = consumers else { continue };
             let idle: Vec<String> =
                 consumers.consumers.into_iter().filter(|c| c.pending == 0).map(|c| c.name).collect();
             for (name, is_gone) in self.gone(&idle).await? {
                 if is_gone && name != "upkeep" {
-                    let n: u32 = self.call(&self.scripts().retire, bucket, &[lane.clone(), name][..]).await?;
+                    let n: u32 = self.call_at(redis, &self.scripts().retire, bucket, &[lane.clone(), name][..]).await?;
                     dropped += n;
                 }
             }

@@ -111,6 +111,10 @@ async fn probe(store: &Store, pool: &Pool, podm: &Podm) -> Result<(), StoreError
     if status != podm.status {
         tracing::info!(podm = %podm.name, before = ?podm.status, now = ?status, "status changed");
         store.observe(Collection::Podm, &podm.uuid, &json!({ "status": status })).await?;
+        if status == PodmStatus::Online && podm.status == PodmStatus::Offline {
+            // What it had before it was away may not be what it has.
+            store.refresh_soon(&podm.uuid).await?;
+        }
     }
     Ok(())
 }

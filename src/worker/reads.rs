@@ -17,6 +17,7 @@ use crate::observe::trace::{Side, Span};
 use crate::service::{ReadContext, reader_of};
 use crate::shutdown::{Shutdown, sleep_or_stop};
 use crate::store::StoreError;
+use crate::store::connect::Redis;
 use crate::store::sync::{SyncReply, TakenSync};
 
 /// Largest answer, bytes of JSON; a larger one is 502.
@@ -24,11 +25,12 @@ const MAX_REPLY_BYTES: usize = 16 * 1024 * 1024;
 
 pub(super) fn spawn(worker: &Arc<Worker>, shutdown: &Shutdown) {
     let slots = Arc::new(Semaphore::new(worker.sync_slots.max(1)));
-    for bucket in worker.store.options().buckets.iter() {
+    let buckets = worker.store.options().buckets;
+    for (from, bucket) in worker.store.all_reads().flat_map(|from| buckets.iter().map(move |b| (from.clone(), b))) {
         let (worker, slots, token, work) = (worker.clone(), slots.clone(), shutdown.token(), shutdown.clone());
         shutdown.spawn_source("reads", async move {
             while !token.is_cancelled() {
-                if let Err(error) = serve(&worker, bucket, &slots, &token, &work).await {
+                if let Err(error) = serve(&worker, (&from, bucket), &slots, &token, &work).await {
                     tracing::warn!(%bucket, %error, "cannot take reads; trying again");
                     sleep_or_stop(&token, Duration::from_millis(100)).await;
                 }
@@ -40,19 +42,19 @@ pub(super) fn spawn(worker: &Arc<Worker>, shutdown: &Shutdown) {
 
 async fn serve(
     worker: &Arc<Worker>,
-    bucket: Bucket,
+    (from, bucket): (&Redis, Bucket),
     slots: &Arc<Semaphore>,
     stop: &CancellationToken,
     work: &Shutdown,
 ) -> Result<(), StoreError> {
-    let mut connection = worker.store.redis().blocking().await?;
+    let mut connection = from.blocking().await?;
     while !stop.is_cancelled() {
         tokio::select! {
             () = stop.cancelled() => return Ok(()),
             _free = slots.acquire() => {}
         }
         let count = (slots.available_permits() / worker.topics.len()).max(1);
-        let taken = worker.store.take_sync(&mut connection, bucket, &worker.id, &worker.topics, count).await?;
+        let taken = worker.store.take_sync((from, &mut connection), bucket, &worker.id, &worker.topics, count).await?;
         for read in taken {
             let (worker, slots) = (worker.clone(), slots.clone());
             work.spawn_work(async move {
@@ -111,9 +113,9 @@ async fn read(ctx: ReadContext, known: bool, kind: &str, params: serde_json::Val
         Err(_) => SyncReply::Err(Problem::timeout("the read did not end in time")),
         Ok(Err(problem)) => SyncReply::Err(problem),
         Ok(Ok(value)) => match serde_json::to_string(&value).map_or(0, |t| t.len()) {
-            bytes if bytes > MAX_REPLY_BYTES => {
-                SyncReply::Err(Problem::bad_gateway(format!("the answer is too large: {bytes} bytes")))
-            }
+            bytes if bytes > MAX_REPLY_BYTES => SyncReply::Err(Problem::bad_gateway(format!(
+                "the answer is too large: {bytes} bytes of JSON, and at most {MAX_REPLY_BYTES} are handed on"
+            ))),
             _ => SyncReply::Ok(value),
         },
     }

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
@@ -49,6 +50,14 @@ impl Running {
     #[must_use]
     pub fn take(&self, most: usize) -> Vec<OwnedSemaphorePermit> {
         std::iter::from_fn(|| self.slots.clone().try_acquire_owned().ok()).take(most).collect()
+    }
+
+    /// Waits until so many slots are free, or `most` is over.
+    pub async fn until_free(&self, slots: usize, most: Duration) {
+        let slots = u32::try_from(slots).unwrap_or(u32::MAX);
+        let free = self.slots.clone().acquire_many_owned(slots);
+        // They are given back at once: who waited for them takes what is there then.
+        let _in_time = tokio::time::timeout(most, free).await;
     }
 
     /// Slots that are free now.

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use serde_json::Value;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 use valence::api;
 use valence::config::Config;
 use valence::shutdown::Shutdown;
@@ -54,6 +56,16 @@ impl TestApi {
         self.client.request(method, self.url(path))
     }
 
+    /// What the server says to these bytes; ends when it closes the connection.
+    pub async fn raw(&self, bytes: &[u8]) -> String {
+        let mut stream = TcpStream::connect(self.address).await.unwrap();
+        stream.write_all(bytes).await.unwrap();
+        let mut text = Vec::new();
+        // A reset after the answer is an end like any other.
+        let _end = stream.read_to_end(&mut text).await;
+        String::from_utf8_lossy(&text).into_owned()
+    }
+
     pub async fn get(&self, path: &str) -> (StatusCode, Value) {
         read(self.request(Method::GET, path).send().await.unwrap()).await
     }
@@ -78,6 +90,11 @@ pub async fn read(response: Response) -> (StatusCode, Value) {
     let status = response.status();
     let text = response.text().await.unwrap();
     (status, serde_json::from_str(&text).unwrap_or(Value::Null))
+}
+
+/// The keys of an object, in order.
+pub fn keys(row: &Value) -> Vec<&str> {
+    row.as_object().unwrap_or_else(|| panic!("{row}")).keys().map(String::as_str).collect()
 }
 
 /// Asserts the five keys, and gives the body back.

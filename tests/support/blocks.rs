@@ -9,8 +9,7 @@ use super::saga::Plant;
 
 /// What `GET /sim/nodes` says of the first Pod Manager.
 pub async fn seen(plant: &Plant) -> Value {
-    let all: Value = reqwest::get(format!("{}/sim/nodes", plant.lab.url)).await.unwrap().json().await.unwrap();
-    all[0].clone()
+    plant.lab.seen("nodes").await[0].clone()
 }
 
 /// So many nodes, each on record and assembled; each of its blocks, and no other, is reserved for it; and none was ever in two.

@@ -1,12 +1,12 @@
 //! A REST server over a plant's store, in this process.
 
-use reqwest::{Method, StatusCode};
+use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::Value;
 use valence::api;
 use valence::config::Config;
 use valence::shutdown::Shutdown;
 
-use super::api::read;
+use super::api::{five_keys, read};
 use super::saga::Plant;
 
 /// Stopped on drop.
@@ -36,9 +36,13 @@ impl Front {
         Self { url: format!("http://{address}"), client, shutdown }
     }
 
+    pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.client.request(method, format!("{}{path}", self.url))
+    }
+
     /// Status and JSON body of an answer.
     pub async fn ask(&self, method: Method, path: &str, body: Option<Value>) -> (StatusCode, Value) {
-        let mut request = self.client.request(method, format!("{}{path}", self.url));
+        let mut request = self.request(method, path);
         if let Some(body) = body {
             request = request.json(&body);
         }
@@ -47,6 +51,20 @@ impl Front {
 
     pub async fn get(&self, path: &str) -> (StatusCode, Value) {
         self.ask(Method::GET, path, None).await
+    }
+
+    /// Asks, and insists on 200.
+    pub async fn ok(&self, method: Method, path: &str, body: Option<Value>) -> Value {
+        let (status, said) = self.ask(method.clone(), path, body).await;
+        assert_eq!(status, StatusCode::OK, "{method} {path}: {said}");
+        said
+    }
+
+    /// Asks, and insists on an error of this status and title; its detail.
+    pub async fn refused(&self, method: Method, path: &str, body: Option<Value>, status: u16, title: &str) -> String {
+        let (code, said) = self.ask(method.clone(), path, body).await;
+        assert_eq!((code.as_u16(), said["title"].as_str()), (status, Some(title)), "{method} {path}: {said}");
+        five_keys(code, &said)["detail"].as_str().unwrap().to_owned()
     }
 
     /// What `valence` prints for a command; it must end well.

@@ -22,6 +22,13 @@ pub struct State {
     pub lose_next_node: bool,
     /// Every port is refused with the words.
     pub refuse_ports: Option<String>,
+    /// Every request, as method and path.
+    pub asked: Vec<(String, String)>,
+    /// A fault switch as a simulated Pod Manager's: `method`, `path_prefix`, `skip`, and `status`, `cut` or `hang`. It holds once. A
+    /// connection that is cut looks like a gateway that does not know.
+    pub fault: Option<Value>,
+    /// The switch has met its request.
+    pub fired: bool,
 }
 
 pub struct Guarded {
@@ -45,15 +52,26 @@ impl Guarded {
         let routes =
             warp::method().and(warp::path::full()).and(warp::header::headers_cloned()).and(warp::body::bytes());
         let routes =
-            routes.map(move |method: Method, path: warp::path::FullPath, headers: HeaderMap, body: bytes::Bytes| {
-                let body = serde_json::from_slice(&body).unwrap_or(Value::Null);
-                let mut state = shared.lock().unwrap();
-                match path.as_str().strip_prefix("/metal/v1/") {
-                    Some(_) if headers.get("x-auth-token").is_none_or(|t| t != TOKEN) => {
-                        refused(401, &format!("no token: {}", body["driver_info"]["redfish_password"]))
+            routes.then(move |method: Method, path: warp::path::FullPath, headers: HeaderMap, body: bytes::Bytes| {
+                let answer = {
+                    let mut state = shared.lock().unwrap();
+                    let fault = state.fault_at(method.as_str(), path.as_str());
+                    state.faulty(&fault, |state| {
+                        let body = serde_json::from_slice(&body).unwrap_or(Value::Null);
+                        match path.as_str().strip_prefix("/metal/v1/") {
+                            Some(_) if headers.get("x-auth-token").is_none_or(|t| t != TOKEN) => {
+                                refused(401, &format!("no token: {}", body["driver_info"]["redfish_password"]))
+                            }
+                            Some(path) => state.ironic(method.as_str(), path, &body),
+                            None => state.keystone(path.as_str(), body, &base),
+                        }
+                    })
+                };
+                async move {
+                    match answer {
+                        Some(answer) => answer,
+                        None => std::future::pending().await,
                     }
-                    Some(path) => state.ironic(method.as_str(), path, &body),
-                    None => state.keystone(path.as_str(), body, &base),
                 }
             });
         let serving = tokio::spawn(warp::serve(routes.boxed()).incoming(listener).run());
@@ -73,6 +91,36 @@ impl Guarded {
 }
 
 impl State {
+    /// Notes a request, and says what goes wrong with it.
+    fn fault_at(&mut self, method: &str, path: &str) -> Value {
+        self.asked.push((method.to_owned(), path.to_owned()));
+        let Some(fault) = self.fault.as_mut().filter(|_| !self.fired) else { return Value::Null };
+        if fault["method"] != method || !path.starts_with(fault["path_prefix"].as_str().unwrap()) {
+            return Value::Null;
+        }
+        if let skip @ 1.. = fault["skip"].as_u64().unwrap() {
+            fault["skip"] = json!(skip - 1);
+            return Value::Null;
+        }
+        self.fired = true;
+        fault.clone()
+    }
+
+    /// The answer, or what a fault makes of it; `None`: there is none.
+    fn faulty(&mut self, fault: &Value, act: impl FnOnce(&mut Self) -> Response<String>) -> Option<Response<String>> {
+        if fault.is_null() {
+            return Some(act(self));
+        }
+        if fault["cut"] == "after" {
+            act(self);
+        }
+        match (fault["hang"] == true, fault["status"].as_u64()) {
+            (true, _) => None,
+            (false, Some(status)) => Some(refused(u16::try_from(status).unwrap(), "not today")),
+            (false, None) => Some(Response::builder().status(504).body(String::new()).unwrap()),
+        }
+    }
+
     fn keystone(&mut self, path: &str, body: Value, base: &str) -> Response<String> {
         assert_eq!(path, "/v3/auth/tokens");
         let password = body["auth"]["identity"]["password"]["user"]["password"].clone();

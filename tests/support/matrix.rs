@@ -1,53 +1,127 @@
-//! The fault matrix: every fault at every Redfish call that a kind makes, generated from what a clean run was seen to ask for.
+//! The fault matrix: every fault at every call that a kind makes, generated from what a clean run was seen to ask for.
 //!
-//! To add a case: one [`Case`] in `tests/faults.rs`. `prepare` makes what the kind needs and hands back a node's id (or nothing),
-//! `submit` enqueues the task, `invariant` looks at the plant once the task has ended and panics at an orphan, a stray record, a
-//! reservation that nobody holds. The harness finds the calls by itself. Attempts are made by hand, so a worker can die at one call.
+//! To add a case: one [`Case`] below `tests/faults`. `prepare` makes what the kind needs and hands back what `submit` wants to know of it
+//! (such as a node's id), `submit` enqueues the task, `invariant` looks once everything has ended and panics at an orphan, a stray
+//! record, a reservation that nobody holds. The harness finds the calls by itself. Attempts are made by hand, so a worker can die at one
+//! call. A kind that asks Ironic as well has faults at both.
 
 use std::collections::HashMap;
+use std::ops::Deref;
 use std::pin::Pin;
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use serde_json::{Value, json};
 use valence::ids::TaskId;
+use valence::model::state::{State, Status};
 use valence::sim::SimConfig;
+use valence::store::listing::Filter;
 use valence::store::record::TaskRecord;
 
+use super::keystone::Guarded;
 use super::saga::Plant;
 use super::wait;
 
 pub type Step<'a, T> = Pin<Box<dyn Future<Output = T> + 'a>>;
 
 pub struct Case {
+    /// The kind, and what there is to say about it.
     pub name: &'static str,
     pub sim: fn() -> SimConfig,
-    /// The node that the task concerns, or nothing.
-    pub prepare: for<'a> fn(&'a Plant) -> Step<'a, String>,
-    pub submit: for<'a> fn(&'a Plant, &'a str) -> Step<'a, TaskId>,
-    pub invariant: for<'a> fn(&'a Plant, &'a str, &'a TaskRecord) -> Step<'a, ()>,
+    /// It registers with Ironic.
+    pub ironic: bool,
+    /// What is run twice is as if run once. Else a worker that dies before it told of its success is the last: it fails.
+    pub repeats: bool,
+    /// What it has done is taken back when it is cancelled: then its worker is also made to die at each call, and the task cancelled.
+    pub undoes: bool,
+    /// What the task concerns.
+    pub prepare: for<'a> fn(&'a Stage) -> Step<'a, String>,
+    pub submit: for<'a> fn(&'a Stage, &'a str) -> Step<'a, TaskId>,
+    pub invariant: for<'a> fn(&'a Stage, &'a str, &'a TaskRecord) -> Step<'a, ()>,
+}
+
+/// What most cases have in common.
+pub const BASE: Case = Case {
+    name: "",
+    sim: SimConfig::default,
+    ironic: false,
+    repeats: true,
+    undoes: false,
+    prepare: |_| Box::pin(std::future::ready(String::new())),
+    submit: |_, _| Box::pin(async { panic!("nothing is submitted") }),
+    invariant: |_, _, _| Box::pin(async { panic!("nothing is looked at") }),
+};
+
+impl Case {
+    /// The kind that it is about.
+    pub fn kind(&self) -> &str {
+        self.name.split([' ', ',']).next().unwrap()
+    }
+}
+
+/// A plant, and the Ironic that its nodes are registered with.
+pub struct Stage {
+    plant: Plant,
+    pub ironic: Option<Guarded>,
+}
+
+impl Deref for Stage {
+    type Target = Plant;
+
+    fn deref(&self) -> &Plant {
+        &self.plant
+    }
+}
+
+/// A request that a clean run made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Call {
+    /// To Ironic, and not to the Pod Manager.
+    ironic: bool,
+    method: String,
+    path: String,
+}
+
+/// What becomes of the task when its call goes wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Then {
+    /// Its worker goes on.
+    Lives,
+    /// Its worker dies, another one takes the task over.
+    Dies,
+    /// Its worker dies, and somebody cancels the task.
+    Cancelled,
 }
 
 /// What goes wrong at a call.
-const FAULTS: [(&str, bool); 6] = [
-    (r#"{"cut":"before"}"#, false),
-    (r#"{"cut":"after"}"#, false),
-    (r#"{"status":500}"#, false),
-    (r#"{"hang":true}"#, false),
+const FAULTS: [(&str, Then); 8] = [
+    (r#"{"cut":"before"}"#, Then::Lives),
+    (r#"{"cut":"after"}"#, Then::Lives),
+    (r#"{"status":500}"#, Then::Lives),
+    (r#"{"hang":true}"#, Then::Lives),
     // The worker dies while nobody answers: before and after the Pod Manager acts.
-    (r#"{"hang":true}"#, true),
-    (r#"{"hang":true,"cut":"after"}"#, true),
+    (r#"{"hang":true}"#, Then::Dies),
+    (r#"{"hang":true,"cut":"after"}"#, Then::Dies),
+    (r#"{"hang":true}"#, Then::Cancelled),
+    (r#"{"hang":true,"cut":"after"}"#, Then::Cancelled),
 ];
+/// What a task concerns, in the path of a call.
+const SUBJECT: &str = "{}";
 /// Cells at once.
 const ABREAST: usize = 8;
+/// How long a worker waits for a Pod Manager that hangs.
+const NO_ANSWER: Duration = Duration::from_secs(1);
 
 /// Runs every cell of a case; how many there were.
 pub async fn run(case: &Case) -> usize {
     let calls = clean(case).await;
-    assert!(!calls.is_empty(), "{}: a clean run asks the Pod Manager for nothing", case.name);
+    assert!(!calls.is_empty(), "{}: a clean run asks nobody for anything", case.name);
     let mut cells = Vec::new();
-    for at in 0..calls.len() {
-        cells.extend(FAULTS.iter().map(|(fault, dies)| cell(case, &calls, at, fault, *dies)));
+    for (at, call) in calls.iter().enumerate() {
+        // A read changes nothing: to lose its answer is what it is not to have asked.
+        let told = FAULTS.iter().filter(|(fault, _)| call.method != "GET" || !fault.contains("after"));
+        let told = told.filter(|(_, then)| case.undoes || *then != Then::Cancelled);
+        cells.extend(told.map(|(fault, then)| cell(case, &calls, at, fault, *then)));
     }
     let count = cells.len();
     futures_util::stream::iter(cells).buffer_unordered(ABREAST).collect::<Vec<()>>().await;
@@ -55,54 +129,122 @@ pub async fn run(case: &Case) -> usize {
     count
 }
 
-/// The calls of a run without faults, whose worker dies once after its last step: what is run twice is as if run once.
-async fn clean(case: &Case) -> Vec<(String, String)> {
-    let plant = Plant::bare((case.sim)(), false).await;
-    let subject = (case.prepare)(&plant).await;
-    let before = plant.lab.log().await.as_array().unwrap().len();
-    let id = (case.submit)(&plant, &subject).await;
-    let task = plant.drive(id, &[]).await;
-    assert_eq!(task.state.as_str(), "completed", "{}: {:?}", case.name, task.body);
-    // Before the invariant looks: what it asks for is not the task's.
-    let log = plant.lab.log().await;
-    (case.invariant)(&plant, &subject, &task).await;
-    let text = |call: &Value, key: &str| call[key].as_str().unwrap().to_owned();
-    let calls = log.as_array().unwrap().iter().skip(before).map(|c| (text(c, "method"), text(c, "path"))).collect();
+/// A stage with what the case needs.
+async fn stage(case: &Case) -> (Stage, String) {
+    let ironic = if case.ironic { Some(Guarded::start().await) } else { None };
+    let config = ironic.as_ref().map(|guarded| valence::config::IronicConfig {
+        request_timeout: jiff::SignedDuration::try_from(NO_ANSWER).unwrap(),
+        ..guarded.config("right")
+    });
+    let plant = Plant::impatient((case.sim)(), NO_ANSWER, config.unwrap_or_default()).await;
+    let stage = Stage { plant, ironic };
+    let subject = (case.prepare)(&stage).await;
+    stage.quiet().await;
+    (stage, subject)
+}
 
-    let plant = Plant::bare((case.sim)(), false).await;
-    let subject = (case.prepare)(&plant).await;
-    let id = (case.submit)(&plant, &subject).await;
-    plant.attempt_until(std::future::pending(), true).await;
-    let task = plant.drive(id, &[]).await;
-    assert_eq!(task.state.as_str(), "completed", "{}, run twice: {:?}", case.name, task.body);
-    (case.invariant)(&plant, &subject, &task).await;
+/// The calls of a run without faults; after a second run, in which every worker dies once after the last step of its task: what is run
+/// twice is as if run once.
+async fn clean(case: &Case) -> Vec<Call> {
+    let (stage, subject) = stage(case).await;
+    let before = stage.calls().await.len();
+    let id = (case.submit)(&stage, &subject).await;
+    let task = stage.drive(id, &[]).await;
+    assert_eq!(task.state.as_str(), "completed", "{}: {:?}", case.name, task.body);
+    assert_eq!(task.def.kind, case.kind(), "the name of a case begins with its kind");
+    // Before the invariant looks: what it asks for is not the task's.
+    let mut calls = stage.calls().await.split_off(before);
+    // What it concerns has another name in every stage.
+    if !subject.is_empty() {
+        calls.iter_mut().for_each(|call| call.path = call.path.replace(&subject, SUBJECT));
+    }
+    stage.quiet().await;
+    (case.invariant)(&stage, &subject, &task).await;
+
+    let (stage, subject) = self::stage(case).await;
+    let id = (case.submit)(&stage, &subject).await;
+    let task = stage.drive_forgetful(id).await;
+    assert_eq!(task.state.as_str() == "completed", case.repeats, "{}, run twice: {:?}", case.name, task.body);
+    stage.quiet().await;
+    (case.invariant)(&stage, &subject, &task).await;
     calls
 }
 
-async fn cell(case: &Case, calls: &[(String, String)], at: usize, fault: &str, dies: bool) {
-    let (method, path) = &calls[at];
-    println!("{}: {method} {path} (call {at}) {fault} dies={dies}", case.name);
-    let plant = Plant::bare((case.sim)(), false).await;
-    let subject = (case.prepare)(&plant).await;
-    let skip = calls[..at].iter().filter(|(m, p)| m == method && p.starts_with(path.as_str())).count();
-    let mut switch: HashMap<String, Value> = serde_json::from_str(fault).unwrap();
-    let place = [("method", json!(method)), ("path_prefix", json!(path)), ("skip", json!(skip)), ("count", json!(1))];
-    switch.extend(place.map(|(k, v)| (k.to_owned(), v)));
-    plant.lab.faults(json!([switch])).await;
-    let id = (case.submit)(&plant, &subject).await;
-    while dies && !has_fired(&plant).await {
-        let fired = wait::until("the fault has fired", async || has_fired(&plant).await);
-        if !plant.attempt_until(fired, false).await {
+async fn cell(case: &Case, calls: &[Call], at: usize, fault: &str, then: Then) {
+    let call = &calls[at];
+    let what = format!("{}: {} {} (call {at}) {fault} {then:?}", case.name, call.method, call.path);
+    println!("{what}");
+    let (stage, subject) = stage(case).await;
+    stage.arm(call, &calls[..at], &subject, fault).await;
+    let id = (case.submit)(&stage, &subject).await;
+    while then != Then::Lives && !stage.has_fired().await {
+        let fired = wait::until("the fault has fired", async || stage.has_fired().await);
+        if !stage.attempt_until(fired, false).await {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
-        let task = plant.store.task(id).await.unwrap().unwrap();
-        assert!(!task.state.is_terminal() || has_fired(&plant).await, "{}: ended before call {at}", case.name);
+        let task = stage.store.task(id).await.unwrap().unwrap();
+        assert!(!task.state.is_terminal() || stage.has_fired().await, "{what}: ended before");
     }
-    let task = plant.drive(id, &[]).await;
-    assert!(has_fired(&plant).await, "{}: {method} {path} (call {at}) {fault} never fired", case.name);
-    (case.invariant)(&plant, &subject, &task).await;
+    if then == Then::Cancelled {
+        // Too late only for what has ended.
+        let _ended = stage.store.cancel(id).await.unwrap();
+    }
+    let task = stage.drive(id, &[]).await;
+    assert!(stage.has_fired().await, "{what} never fired");
+    stage.quiet().await;
+    (case.invariant)(&stage, &subject, &task).await;
 }
 
-async fn has_fired(plant: &Plant) -> bool {
-    plant.lab.fault_counts().await == [0]
+impl Stage {
+    /// Everything that was asked for so far.
+    async fn calls(&self) -> Vec<Call> {
+        let log = self.lab.log().await;
+        let text = |call: &Value, key: &str| call[key].as_str().unwrap().to_owned();
+        let at_podm = log.as_array().unwrap().iter();
+        let mut calls: Vec<Call> = at_podm
+            .map(|call| Call { ironic: false, method: text(call, "method"), path: text(call, "path") })
+            .collect();
+        if let Some(guarded) = &self.ironic {
+            let asked = guarded.state.lock().unwrap().asked.clone();
+            calls.extend(asked.into_iter().map(|(method, path)| Call { ironic: true, method, path }));
+        }
+        calls
+    }
+
+    /// Lets the call go wrong when it is made the next time after those `before` it.
+    async fn arm(&self, call: &Call, before: &[Call], subject: &str, fault: &str) {
+        let Call { ironic, method, path } = call;
+        let is_met = |b: &&Call| b.ironic == *ironic && b.method == *method && b.path.starts_with(path.as_str());
+        let skip = before.iter().filter(is_met).count();
+        let mut switch: HashMap<String, Value> = serde_json::from_str(fault).unwrap();
+        let place = [
+            ("method", json!(method)),
+            ("path_prefix", json!(path.replace(SUBJECT, subject))),
+            ("skip", json!(skip)),
+            ("count", json!(1)),
+        ];
+        switch.extend(place.map(|(k, v)| (k.to_owned(), v)));
+        match &self.ironic {
+            Some(guarded) if *ironic => guarded.state.lock().unwrap().fault = Some(json!(switch)),
+            _ => self.lab.faults(json!([switch])).await,
+        }
+    }
+
+    async fn has_fired(&self) -> bool {
+        let at_ironic = self.ironic.as_ref().is_some_and(|guarded| guarded.state.lock().unwrap().fired);
+        at_ironic || self.lab.fault_counts().await == [0]
+    }
+
+    /// Attempts until no task is left to run: what a task has set off has ended too. What is scheduled for later may wait.
+    async fn quiet(&self) {
+        wait::until("every task has ended", async || {
+            while self.attempt(Duration::from_secs(10)).await {}
+            let live = Filter { status: Some(Status::InProgress), ..Filter::default() };
+            let left = self.store.list(&live, 10, None).await.unwrap().tasks;
+            let left = left.into_iter().filter(|t| t.state != State::Scheduled);
+            let left: Vec<_> = left.map(|t| (t.def.kind.clone(), t.history())).collect();
+            if left.is_empty() { Ok(()) } else { Err(left) }
+        })
+        .await;
+    }
 }

@@ -1,6 +1,7 @@
 //! A simulated Pod Manager in this process, with a pool that may speak to it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::SignedDuration;
 use serde_json::Value;
@@ -26,6 +27,8 @@ pub struct Lab {
     /// The driver that speaks with them.
     pub driver_name: &'static str,
     same: std::sync::OnceLock<Podm>,
+    /// For its control routes: to make one costs more than all that is asked.
+    control: reqwest::Client,
     shutdown: Shutdown,
     dir: tempfile::TempDir,
 }
@@ -38,6 +41,11 @@ impl Drop for Lab {
 
 impl Lab {
     pub async fn start(config: SimConfig) -> Self {
+        Self::start_with(config, Duration::from_secs(3)).await
+    }
+
+    /// As [`Lab::start`], with another patience of the pool.
+    pub async fn start_with(config: SimConfig, no_answer: Duration) -> Self {
         let shutdown = Shutdown::new();
         let driver_name = match config.flavour {
             SimFlavour::Rsd => "redfishv1",
@@ -55,13 +63,25 @@ impl Lab {
         let key = Arc::new(SecretKey::create(&dir.path().join("key")).unwrap());
         let redfish = RedfishConfig {
             allow_cidrs: vec!["127.0.0.0/8".parse().unwrap()],
-            request_timeout: SignedDuration::from_secs(3),
+            request_timeout: SignedDuration::try_from(no_answer).unwrap(),
             ..RedfishConfig::default()
         };
         let pool = Pool::new(&redfish, Some(Arc::clone(&key))).unwrap();
         let urls = running.urls();
+        let control = reqwest::Client::builder().tls_danger_accept_invalid_certs(true).no_proxy().build().unwrap();
         let uuids = urls.iter().map(|_| valence::ids::new_record_id()).collect();
-        Self { url: urls[0].clone(), urls, pool, key, uuids, driver_name, same: Default::default(), shutdown, dir }
+        Self {
+            url: urls[0].clone(),
+            urls,
+            pool,
+            key,
+            uuids,
+            driver_name,
+            same: Default::default(),
+            control,
+            shutdown,
+            dir,
+        }
     }
 
     /// Where the key lies that credentials are sealed with.
@@ -115,19 +135,24 @@ impl Lab {
     }
 
     pub async fn faults(&self, list: Value) {
-        let put = reqwest::Client::new().put(format!("{}/sim/faults", self.url)).json(&list);
+        let put = self.control.put(format!("{}/sim/faults", self.url)).json(&list);
         assert!(put.send().await.unwrap().status().is_success());
     }
 
     /// For how many requests each fault switch still stands.
     pub async fn fault_counts(&self) -> Vec<u64> {
-        let list: Value = reqwest::get(format!("{}/sim/faults", self.url)).await.unwrap().json().await.unwrap();
+        let list = self.seen("faults").await;
         list.as_array().unwrap().iter().map(|fault| fault["count"].as_u64().unwrap()).collect()
     }
 
     /// Every request it got.
     pub async fn log(&self) -> Value {
-        reqwest::get(format!("{}/sim/log", self.url)).await.unwrap().json().await.unwrap()
+        self.seen("log").await
+    }
+
+    /// What `GET /sim/…` says.
+    pub async fn seen(&self, what: &str) -> Value {
+        self.control.get(format!("{}/sim/{what}", self.url)).send().await.unwrap().json().await.unwrap()
     }
 
     /// How many POST requests it got that were no log-in.
@@ -139,7 +164,7 @@ impl Lab {
 
     /// All their nodes.
     pub async fn nodes(&self) -> Vec<Value> {
-        let all: Value = reqwest::get(format!("{}/sim/nodes", self.url)).await.unwrap().json().await.unwrap();
+        let all = self.seen("nodes").await;
         all.as_array().unwrap().iter().flat_map(|podm| podm["nodes"].as_array().unwrap().clone()).collect()
     }
 }

@@ -72,7 +72,6 @@ pub async fn assert_machine(plant: &Plant, attached: usize, nodes: usize) {
         let node = recorded.iter().find(|n| Some(&n.index) == view.node.as_ref()).unwrap();
         assert_eq!(reserved.get(&view.path), Some(&node.uuid), "{view:?}");
     }
-    let seen = reqwest::get(format!("{}/sim/nodes", plant.lab.url)).await.unwrap();
-    let seen: serde_json::Value = seen.json().await.unwrap();
+    let seen = plant.lab.seen("nodes").await;
     assert!(seen.as_array().unwrap().iter().all(|podm| podm["stolen"] == 0), "{seen}");
 }

@@ -72,7 +72,7 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    /// Returns when all slots are served and every primary has its replica.
+    /// Returns when all slots are served and every primary has a replica that holds its data: one that never had it is not elected.
     pub async fn start() -> Self {
         let settings = [
             "--cluster-enabled",
@@ -83,6 +83,8 @@ impl Cluster {
             "yes",
             "--appendfsync",
             "always",
+            "--repl-diskless-sync-delay",
+            "0",
         ];
         let servers: Vec<Server> = (0..6).map(|_| Server::start(cluster_port(), &settings)).collect();
         for server in &servers {
@@ -100,7 +102,9 @@ impl Cluster {
                 let linked = said.lines().filter(|l| l.contains(" connected")).count() == 6;
                 let replicas = said.lines().filter(|l| l.contains("slave")).count() == 3;
                 let ok = server.field(&["CLUSTER", "INFO"], "cluster_state") == "ok";
-                if linked && replicas && ok { Ok(()) } else { Err(said) }
+                let role = server.field(&["INFO", "replication"], "role");
+                let in_step = role == "master" || server.field(&["INFO", "replication"], "master_link_status") == "up";
+                if linked && replicas && ok && in_step { Ok(()) } else { Err(said) }
             })
             .await;
         }
@@ -110,6 +114,49 @@ impl Cluster {
     pub fn url(&self) -> String {
         let hosts: Vec<String> = self.servers.iter().map(|s| format!("127.0.0.1:{}", s.port)).collect();
         format!("redis-cluster://{}", hosts.join(","))
+    }
+
+    /// The index of a primary that serves a slot of the key's.
+    pub fn primary_of(&mut self, key: &str) -> usize {
+        let slot: u32 = self.servers[0].cli(&["CLUSTER", "KEYSLOT", key]).trim().parse().unwrap();
+        (0..self.servers.len())
+            .find(|i| {
+                let server = &mut self.servers[*i];
+                let own = if server.is_primary() { server.cli(&["CLUSTER", "NODES"]) } else { String::new() };
+                own.lines().filter(|l| l.contains("myself")).flat_map(|l| l.split(' ').skip(8)).any(|range| {
+                    let (from, to) = range.split_once('-').unwrap_or((range, range));
+                    matches!((from.parse::<u32>(), to.parse::<u32>()), (Ok(from), Ok(to)) if (from..=to).contains(&slot))
+                })
+            })
+            .unwrap()
+    }
+
+    /// The id of a server in the Cluster.
+    fn node_id(&self, server: usize) -> String {
+        self.servers[server].cli(&["CLUSTER", "MYID"]).trim().to_owned()
+    }
+
+    /// Moves a key's slot to another primary, key by key, as an operator's tool does. Returns how many keys it moved.
+    pub fn move_slot_of(&mut self, key: &str, to: usize) -> usize {
+        let from = self.primary_of(key);
+        let slot = self.servers[from].cli(&["CLUSTER", "KEYSLOT", key]).trim().to_owned();
+        let (source, target) = (self.node_id(from), self.node_id(to));
+        let port = self.servers[to].port.to_string();
+        let ok = |said: String| assert_eq!(said.trim(), "OK");
+        ok(self.servers[to].cli(&["CLUSTER", "SETSLOT", &slot, "IMPORTING", &source]));
+        ok(self.servers[from].cli(&["CLUSTER", "SETSLOT", &slot, "MIGRATING", &target]));
+        let mut moved = 0;
+        loop {
+            let keys = self.servers[from].cli(&["CLUSTER", "GETKEYSINSLOT", &slot, "1"]);
+            let Some(key) = keys.lines().next().filter(|k| !k.is_empty()) else { break };
+            let said = self.servers[from].cli(&["MIGRATE", "127.0.0.1", &port, key, "0", "5000"]);
+            assert!(matches!(said.trim(), "OK" | "NOKEY"), "{key}: {said}");
+            moved += 1;
+        }
+        for server in [to, from] {
+            ok(self.servers[server].cli(&["CLUSTER", "SETSLOT", &slot, "NODE", &target]));
+        }
+        moved
     }
 }
 

@@ -1,6 +1,7 @@
 //! A worker and a scheduler in this process, on a private Redis, with simulated Pod Managers.
 
-use std::sync::Arc;
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use jiff::SignedDuration;
@@ -31,6 +32,8 @@ pub struct Plant {
     ironic: Ironic,
     shutdown: Shutdown,
     pub redis: TestRedis,
+    /// Tasks whose success was not told once.
+    forgotten: Mutex<HashSet<TaskId>>,
 }
 
 impl Drop for Plant {
@@ -64,8 +67,16 @@ impl Plant {
         Self::bare_with(sim, worker, |config| config.ironic = ironic).await
     }
 
+    /// Without a worker, and giving a Pod Manager up that is silent for so long.
+    pub async fn impatient(sim: SimConfig, no_answer: Duration, ironic: IronicConfig) -> Self {
+        Self::around(Lab::start_with(sim, no_answer).await, false, |config| config.ironic = ironic).await
+    }
+
     async fn bare_with(sim: SimConfig, worker: bool, change: impl FnOnce(&mut Config)) -> Self {
-        let lab = Lab::start(sim).await;
+        Self::around(Lab::start(sim).await, worker, change).await
+    }
+
+    async fn around(lab: Lab, worker: bool, change: impl FnOnce(&mut Config)) -> Self {
         let server = TestRedis::start().await;
         let mut config = Config::default();
         config.task.lease = SignedDuration::from_secs(3);
@@ -80,7 +91,7 @@ impl Plant {
             valence::upkeep::run(&config, store.clone(), lab.pool.clone(), key, &shutdown).await.unwrap();
         }
         let ironic = Ironic::new(&config.ironic);
-        Self { lab, store, ironic, shutdown, redis: server }
+        Self { lab, store, ironic, shutdown, redis: server, forgotten: Mutex::default() }
     }
 
     pub async fn register_all(&self) {
@@ -172,7 +183,8 @@ impl Plant {
         self.attempt_until(tokio::time::sleep(limit), false).await
     }
 
-    /// As [`Plant::attempt`], dropped as soon as `died` is there. With `forget`, it dies after its last step, before its success is told.
+    /// As [`Plant::attempt`], dropped as soon as `died` is there. With `forget`, it dies after its last step, before its success is told:
+    /// once a task.
     pub async fn attempt_until(&self, died: impl Future<Output = ()>, forget: bool) -> bool {
         let bucket = valence::ids::Bucket(0);
         self.store.promote(bucket, 100).await.unwrap();
@@ -191,7 +203,7 @@ impl Plant {
         let outcome = if mode == Mode::Run {
             match or_died((handler.run)(Arc::clone(&ctx)), died).await {
                 Err(_died) => Outcome::Release,
-                Ok(Ok(_)) if forget => Outcome::Release,
+                Ok(Ok(_)) if forget && self.forgotten.lock().unwrap().insert(id) => Outcome::Release,
                 Ok(Ok(result)) => {
                     body = Some(Body { result, error: None });
                     Outcome::Completed
@@ -220,6 +232,15 @@ impl Plant {
 
     /// Attempts by hand until the task has ended; the n-th attempt lives as long as `limits` says, the rest as long as they need.
     pub async fn drive(&self, id: TaskId, limits: &[Duration]) -> TaskRecord {
+        self.driven(id, limits, false).await
+    }
+
+    /// As [`Plant::drive`]; the worker of every task dies once after the last step, before it tells of its success.
+    pub async fn drive_forgetful(&self, id: TaskId) -> TaskRecord {
+        self.driven(id, &[], true).await
+    }
+
+    async fn driven(&self, id: TaskId, limits: &[Duration], forget: bool) -> TaskRecord {
         let mut limits = limits.iter();
         let mut next = None;
         wait::until("the task has ended", async || {
@@ -229,7 +250,7 @@ impl Plant {
                     return Ok(task);
                 }
                 let limit = *next.get_or_insert_with(|| limits.next().copied().unwrap_or(Duration::from_secs(10)));
-                if !self.attempt(limit).await {
+                if !self.attempt_until(tokio::time::sleep(limit), forget).await {
                     return Err(task.history());
                 }
                 next = None;

@@ -72,7 +72,11 @@ impl FakeWorker {
         let end = tokio::time::Instant::now() + wait::DEADLINE;
         while tokio::time::Instant::now() < end {
             for bucket in self.store.options().buckets.iter() {
-                let taken = self.store.take_sync(&mut connection, bucket, &self.id, &[topic], 1).await.unwrap();
+                let taken = self
+                    .store
+                    .take_sync((self.store.reads(), &mut connection), bucket, &self.id, &[topic], 1)
+                    .await
+                    .unwrap();
                 if let Some(taken) = taken.into_iter().next() {
                     self.store.reply_sync(&taken, Some(&reply)).await.unwrap();
                     return taken.task.unwrap();

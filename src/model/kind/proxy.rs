@@ -14,8 +14,10 @@ pub const SEGMENTS: [&str; 7] =
     ["Chassis", "Services", "Managers", "Systems", "EventService", "Nodes", "EthernetSwitches"];
 /// Codes that hide a slash, a backslash, a code or a control character: no id of a resource has them.
 const NOT_IN_A_SEGMENT: [&str; 6] = ["%2f", "%5c", "%25", "%00", "%0a", "%0d"];
-/// Largest answer that is kept, bytes (DESIGN section 4.2).
-const ANSWER_BYTES: usize = 16 * 1024 * 1024;
+/// Longest path with its query that is passed on, bytes.
+const MOST_PATH: usize = 4096;
+/// Largest answer that is kept, bytes of JSON.
+pub const ANSWER_BYTES: usize = 16 * 1024 * 1024;
 
 /// The kinds.
 pub(super) const KINDS: &[Kind] = &[
@@ -64,7 +66,12 @@ fn checked(value: &Value) -> Result<params::Proxy, Problem> {
             || plain.contains('\\')
     };
     let bad = |c: char| c.is_control() || c.is_whitespace() || c == '#';
-    if !known || segments.any(odd) || proxy.path.contains(bad) || proxy.path.len() > 4096 {
+    if proxy.path.len() > MOST_PATH {
+        return Err(Problem::validation(format!(
+            "Invalid input for field/attribute 'path': path and query have at most {MOST_PATH} bytes together"
+        )));
+    }
+    if !known || segments.any(odd) || proxy.path.contains(bad) {
         return Err(Problem::validation("Invalid input for field/attribute 'path': a path below a resource is wanted"));
     }
     Ok(proxy)

@@ -6,6 +6,7 @@ use super::read::{check, name, no_nulls, read};
 use super::schema::schema;
 use super::{Kind, kind, sync};
 use crate::ids::is_record_id;
+use crate::model::driver::DriverInfo;
 use crate::model::params;
 use crate::model::placement::{PlacedNode, Placement};
 use crate::model::problem::Problem;
@@ -120,6 +121,7 @@ fn check_place(value: &Value) -> Result<(), Problem> {
 }
 
 fn check_podm_create(value: &Value) -> Result<(), Problem> {
+    no_nulls(value)?;
     let podm: params::PodmCreate = read(value)?;
     name(value)?;
     crate::model::podm::check_url(&podm.url)?;
@@ -130,10 +132,14 @@ fn check_podm_create(value: &Value) -> Result<(), Problem> {
 }
 
 fn check_podm_update(value: &Value) -> Result<(), Problem> {
+    no_nulls(value)?;
     let podm: params::PodmUpdate = read(value)?;
     name(value)?;
     crate::model::podm::check_policy(podm.labels.as_ref(), podm.weight, &[podm.max_changes, podm.max_reads])?;
     check_trust(podm.ca_pem.as_deref(), podm.fingerprint.as_deref())?;
+    if let Some(driver) = podm.driver.filter(|name| DriverInfo::find(name).is_none()) {
+        return Err(Problem::unknown_driver(format!("podmanager could not be loaded with specified driver {driver}")));
+    }
     let Some(given) = podm.authentication else { return Ok(()) };
     if given.iter().any(|a| a.auth_items.password == crate::model::podm::MASK) {
         return Err(Problem::validation(

@@ -73,6 +73,15 @@ pub(super) const KINDS: &[Kind] = &[
         schema: schema::<params::VolumeDelete>,
         ..kind("volume.delete", Topic::Storage, "Deletes a volume of a storage")
     },
+    Kind {
+        gates: Gates::Podm,
+        drains: true,
+        needs_podm: true,
+        admin: true,
+        check: check::<params::VolumeReturn>,
+        schema: schema::<params::VolumeReturn>,
+        ..kind("volume.return", Topic::Storage, "Deletes a volume that a task has left behind")
+    },
 ];
 
 fn check_list(value: &Value) -> Result<(), Problem> {

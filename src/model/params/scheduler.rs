@@ -63,6 +63,9 @@ pub struct PodmUpdate {
     /// Unique name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
+    /// Driver; only while it has no nodes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub driver: Option<String>,
     /// Credentials; in a stored task the passwords are sealed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub authentication: Option<Vec<Authentication>>,

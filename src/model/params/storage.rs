@@ -86,3 +86,14 @@ pub struct VolumeDelete {
     /// The volume's id at its Pod Manager.
     pub volume_id: String,
 }
+
+/// `volume.return`.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct VolumeReturn {
+    /// Path of the volume at the Pod Manager.
+    pub volume: String,
+    /// The task that its tag must name.
+    #[schema(value_type = String)]
+    pub task_id: crate::ids::TaskId,
+}

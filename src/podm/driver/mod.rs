@@ -182,10 +182,8 @@ pub trait Driver: Send + Sync {
     /// Finds the node that carries a tag, or, where nodes carry none, the one made of parts that nobody else may use.
     fn find<'a>(&'a self, tag: &'a str, parts: &'a [String]) -> Call<'a, Option<NodeView>>;
 
-    /// The parts that a node is made of, where they are to be reserved: the Pod Manager may have chosen them, and guards nothing.
-    fn parts<'a>(&'a self, _node: &'a str) -> Call<'a, Vec<String>> {
-        Box::pin(std::future::ready(Ok(Vec::new())))
-    }
+    /// Whether it guards what it has given. Where it does not, the parts of a node are reserved for it: the Pod Manager may have chosen them.
+    fn guards(&self) -> bool;
 
     /// Whether nothing of a decomposed node is left.
     fn is_gone<'a>(&'a self, node: &'a str) -> Call<'a, bool> {

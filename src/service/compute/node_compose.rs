@@ -2,8 +2,10 @@
 //!
 //! What is about to be done is saved before it is done. A later attempt first looks for the tag at the Pod Manager: a node that carries it
 //! is adopted, whatever became of the request that made it. Nothing is believed because it was accepted; the node's state is read. The
-//! undo deletes the node and waits until it is gone. PCI devices are reserved with the rest, before anything is asked for, and attached one by
-//! one once the node is there; where nodes are machines as they stand, the undo takes exactly these back.
+//! undo deletes the node and waits until it is gone. PCI devices are `devices`' part.
+
+mod assembly;
+mod devices;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -20,15 +22,8 @@ use crate::model::v1time::v1;
 use crate::podm::{Begun, Driver, MonitorState, NodeView, Offer, RedfishError, Wanted, tag};
 use crate::service::effect::Step;
 use crate::service::hardware::{self, Patience};
-use crate::service::storage::link::{Goal, Link};
 use crate::service::{Context, Verdict};
 use crate::store::records::Collection;
-
-/// How long a node may show as `Allocated` after its Assemble was accepted, before Assemble is sent again, ms.
-const ASSEMBLE_SHOWS_MS: u64 = 30_000;
-
-/// How often devices are chosen anew when others are faster.
-const CHOICES: usize = 20;
 
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default)]
@@ -89,8 +84,9 @@ pub async fn run(ctx: &Context) -> Result<Value, Verdict> {
         .allocate(&podm, Wanted { name: params.name.clone(), description, requirements, parts: Vec::new() })
         .await?;
     let view = saga.assemble(&node).await?;
-    saga.reserve_made(&podm, &node).await?;
+    saga.reserve_made(&podm, &view).await?;
     saga.attach(&podm.uuid, &view).await?;
+    saga.record_parts(&podm.uuid, &view.index).await?;
     saga.record(&node_id, &podm, &params.name, &view).await
 }
 
@@ -137,14 +133,6 @@ async fn requirements(ctx: &Context, params: &Compose) -> Result<Requirements, V
     let missing = || Problem::not_found(format!("Flavor {id} not found in database."));
     let flavor: Option<Flavor> = ctx.record(Collection::Flavor, id).await?;
     Ok(flavor.ok_or_else(missing)?.properties)
-}
-
-/// Types of the PCI devices that are wanted.
-fn kinds(wanted: &Requirements) -> Result<Vec<String>, Problem> {
-    let types = wanted.pci_device.as_ref().and_then(|p| p.kind.as_deref()).unwrap_or_default();
-    let text = |v: &Value| v.as_str().map(str::to_owned);
-    let wrong = || Problem::validation("Invalid input for field/attribute 'type'. an array of texts is wanted");
-    types.iter().map(|v| text(v).ok_or_else(wrong)).collect()
 }
 
 impl Saga<'_> {
@@ -204,73 +192,14 @@ impl Saga<'_> {
         Err(Verdict::fail(Problem::conflict(detail)))
     }
 
-    /// Reserves the pooled devices of the node, as [`Saga::reserve`] does its parts.
-    async fn reserve_devices(&mut self, podm: &Podm, wanted: &Requirements) -> Result<(), Verdict> {
-        let kinds = kinds(wanted)?;
-        let Some(storage) = self.driver.storage().filter(|_| !kinds.is_empty()) else { return Ok(()) };
-        let node_id = self.ctx.node_id()?;
-        for _ in 0..CHOICES {
-            if !self.saved.devices.is_empty()
-                && reservation::reserve(self.ctx, &podm.uuid, node_id, &self.saved.devices).await?
-            {
-                return Ok(());
-            }
-            let taken = reservation::taken(self.ctx, &podm.uuid, node_id).await?;
-            let devices = storage.choose(&kinds, &taken).await.map_err(|e| self.refused(&e))?;
-            if devices.is_empty() {
-                return Ok(());
-            }
-            self.saved.devices = devices;
-            self.ctx.checkpoint(&self.saved).await?;
+    /// Reserves the parts that the node is really made of, where the Pod Manager guards nothing: it may have chosen them, or others than were
+    /// asked for.
+    async fn reserve_made(&mut self, podm: &Podm, view: &NodeView) -> Result<(), Verdict> {
+        if self.driver.guards() {
+            return Ok(());
         }
-        Err(Verdict::retry(Problem::conflict("others were faster with every device that was chosen")))
-    }
-
-    /// Attaches the devices that are reserved, one by one.
-    async fn attach(&mut self, podm_id: &str, view: &NodeView) -> Result<(), Verdict> {
-        while let Some(device) = self.saved.devices.get(self.saved.attached).cloned() {
-            self.ctx.progress(70, "attaching", device.as_str()).await;
-            let link = Link { driver: self.driver, node: &view.path, index: &view.index, device: &device };
-            let at = |attaching| Saved { attaching, ..self.saved.clone() };
-            link.change(self.ctx, Goal::Attach, self.saved.attaching.clone(), at).await?;
-            link.record(self.ctx, podm_id).await?;
-            (self.saved.attached, self.saved.attaching) = (self.saved.attached + 1, Step::default());
-            self.ctx.checkpoint(&self.saved).await?;
-        }
-        Ok(())
-    }
-
-    /// Takes back what was attached, the last first.
-    async fn take_back(&mut self, podm_id: &str, node: &str) -> Result<(), Verdict> {
-        let Some(view) = self.driver.node(node).await.map_err(|e| self.verdict(&e))? else { return Ok(()) };
-        // One whose attach was asked for may be there too.
-        if self.saved.attaching.asked {
-            (self.saved.attached, self.saved.attaching) = (self.saved.attached + 1, Step::default());
-        }
-        while let Some(device) = self.saved.attached.checked_sub(1).and_then(|n| self.saved.devices.get(n)).cloned() {
-            let link = Link { driver: self.driver, node, index: &view.index, device: &device };
-            if self.saved.removal.asked || link.is_joined(link.look(self.ctx).await?.as_ref()) {
-                let at = |removal| Saved { removal, ..self.saved.clone() };
-                link.change(self.ctx, Goal::Detach, self.saved.removal.clone(), at).await?;
-            }
-            (self.saved.attached, self.saved.removal) = (self.saved.attached - 1, Removal::default());
-            self.ctx.checkpoint(&self.saved).await?;
-        }
-        self.record_devices(podm_id, node, &view.index).await
-    }
-
-    /// Makes the rows of the devices what the hardware shows.
-    async fn record_devices(&self, podm_id: &str, node: &str, index: &str) -> Result<(), Verdict> {
-        for device in &self.saved.devices {
-            Link { driver: self.driver, node, index, device }.record(self.ctx, podm_id).await?;
-        }
-        Ok(())
-    }
-
-    /// Reserves the parts that the node is really made of, where the Pod Manager says: it may have chosen them, or others than were asked for.
-    async fn reserve_made(&mut self, podm: &Podm, node: &str) -> Result<(), Verdict> {
-        let parts = self.driver.parts(node).await.map_err(|e| self.verdict(&e))?;
-        let new: Vec<String> = parts.into_iter().filter(|part| !self.saved.parts.contains(part)).collect();
+        let new = view.parts.iter().filter(|part| !self.saved.parts.contains(part));
+        let new: Vec<String> = new.cloned().collect();
         if !new.is_empty() {
             self.saved.parts.extend(new);
             self.ctx.checkpoint(&self.saved).await?;
@@ -278,7 +207,7 @@ impl Saga<'_> {
         if reservation::reserve(self.ctx, &podm.uuid, self.ctx.node_id()?, &self.saved.parts).await? {
             return Ok(());
         }
-        let detail = format!("the Pod Manager made the node {node} of parts that another node has");
+        let detail = format!("the Pod Manager made the node {} of parts that another node has", view.path);
         Err(Verdict::fail(Problem::bad_gateway(detail)))
     }
 
@@ -342,59 +271,6 @@ impl Saga<'_> {
             self.ctx.checkpoint(&self.saved).await?;
         }
         Ok(node)
-    }
-
-    /// Sees to it that the node is assembled.
-    async fn assemble(&mut self, node: &str) -> Result<NodeView, Verdict> {
-        let mut patience = Patience::since(self.saved.assembled_ms.unwrap_or_else(|| self.ctx.now_ms()));
-        loop {
-            let Some(view) = self.driver.node(node).await.map_err(|e| self.verdict(&e))? else {
-                self.ctx.checkpoint(&self.nothing_asked()).await?;
-                let detail = format!("the node {node} vanished while it was composed");
-                return Err(Verdict::retry(Problem::conflict(detail)));
-            };
-            match view.state.as_deref() {
-                Some("Assembled") => return Ok(view),
-                Some("Failed") => {
-                    let detail = format!("the Pod Manager could not assemble the node {node}: its state is Failed");
-                    return Err(Verdict::fail(Problem::bad_gateway(detail)));
-                }
-                Some("Allocated") if self.must_ask() => self.ask_to_assemble(node).await?,
-                Some("Allocated" | "Allocating" | "Assembling") => {}
-                other => {
-                    let detail = format!("the node {node} is in no state that is known: {other:?}");
-                    return Err(Verdict::fail(Problem::bad_gateway(detail)));
-                }
-            }
-            patience.wait(self.ctx, None, "waiting for the Pod Manager to assemble the node").await?;
-        }
-    }
-
-    fn must_ask(&self) -> bool {
-        let now = self.ctx.now_ms();
-        self.saved.assembled_ms.is_none_or(|at| now.saturating_sub(at) > ASSEMBLE_SHOWS_MS)
-    }
-
-    async fn ask_to_assemble(&mut self, node: &str) -> Result<(), Verdict> {
-        self.ctx.progress(40, "assembling", node).await;
-        let call = self.driver.assemble(node);
-        let answer = hardware::change(self.ctx, &self.saved, &self.saved, call).await?;
-        match answer {
-            // A monitor is not needed: the node's own state tells.
-            Ok(_) => {
-                self.saved.assembled_ms = Some(self.ctx.now_ms());
-                self.ctx.checkpoint(&self.saved).await
-            }
-            Err(error) if error.status() == Some(409) => {
-                // Only an allocated node can be assembled: an earlier request may have begun it.
-                let now = self.driver.node(node).await.map_err(|e| self.verdict(&e))?;
-                match now.and_then(|n| n.state).as_deref() {
-                    Some("Assembling" | "Assembled") => Ok(()),
-                    _ => Err(self.verdict(&error)),
-                }
-            }
-            Err(error) => Err(self.verdict(&error)),
-        }
     }
 
     async fn record(&mut self, node_id: &str, podm: &Podm, name: &str, view: &NodeView) -> Result<Value, Verdict> {

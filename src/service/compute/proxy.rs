@@ -10,7 +10,7 @@ use crate::model::kind;
 use crate::model::params::Proxy;
 use crate::model::podm::Podm;
 use crate::model::problem::Problem;
-use crate::podm::{Advice, http::ROOT};
+use crate::podm::{Advice, Cause, http::ROOT};
 use crate::service::{Context, ReadContext, Verdict, hardware};
 use crate::store::records::Collection;
 
@@ -42,6 +42,13 @@ pub async fn run(ctx: &Context) -> Result<Value, Verdict> {
             serde_json::to_value(answer).map_err(|e| Verdict::fail(Problem::internal(e.to_string())))
         }
         Ok(Err(error)) if error.verdict() == Advice::Stop => Err(Verdict::Stop),
+        // Its status was seen: whatever was asked for is decided, and only the answer cannot be shown.
+        Ok(Err(error)) if matches!(error.cause, Cause::TooLarge(_)) => {
+            let detail = format!(
+                "{error}; the request was sent once and answered: look at the Pod Manager before sending it again"
+            );
+            Err(Verdict::fail(Problem::bad_gateway(detail)))
+        }
         Ok(Err(error)) => Err(Verdict::fail(error.problem())),
         // Nobody saw the answer.
         Err(Verdict::Retry { .. }) if ctx.is_outstanding() => {

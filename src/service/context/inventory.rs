@@ -95,6 +95,22 @@ impl Context {
         }
     }
 
+    /// Paths of the sessions at a Pod Manager whose processes are gone.
+    ///
+    /// # Errors
+    /// A retry when Redis is away.
+    pub async fn lost_sessions(&self, podm_id: &str) -> Result<Vec<String>, Verdict> {
+        Ok(self.store.lost_sessions(podm_id).await?)
+    }
+
+    /// Notes that a session is no more.
+    ///
+    /// # Errors
+    /// A retry when Redis is away.
+    pub async fn session_ended(&self, podm_id: &str, path: &str) -> Result<(), Verdict> {
+        Ok(self.store.session_ended(podm_id, path).await?)
+    }
+
     /// Writes into the audit log what this task has done by itself.
     ///
     /// # Errors

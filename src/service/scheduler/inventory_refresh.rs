@@ -7,14 +7,14 @@ use std::collections::HashSet;
 
 use serde_json::{Value, json};
 
-use super::{drift, sweep};
+use super::{drift, lost_sessions, sweep};
 use crate::model::drift::{Finding, SIGHTINGS, Sort, merge};
 use crate::model::inventory::{Inventory, shapes};
 use crate::model::params::Refresh;
 use crate::model::podm::Podm;
 use crate::podm::{Driver, Known, Survey};
 use crate::service::compute::reservation;
-use crate::service::storage::device_sync;
+use crate::service::storage::{device_sync, volume_return};
 use crate::service::{Context, Verdict, hardware};
 use crate::store::inventory::Rows;
 use crate::store::records::Collection;
@@ -58,12 +58,16 @@ pub async fn run(ctx: &Context) -> Result<Value, Verdict> {
     let mut findings = drift::look(ctx, &podm, &survey, &recorded, &owners).await?;
     let mut found = count(&podm, &survey, began_ms);
     devices(ctx, &podm, driver.as_ref(), &params, &mut found, &mut findings).await?;
+    volumes(ctx, &podm, driver.as_ref(), full, &mut findings).await?;
     if ctx.record::<Podm>(Collection::Podm, &podm.uuid).await?.is_none() {
         // It was forgotten meanwhile: its inventory does not come back.
         return Ok(json!({ "podm_id": podm.uuid, "error": "it was forgotten meanwhile" }));
     }
     found.took_ms = ctx.now_ms().saturating_sub(began_ms);
     let now = rows(&survey, if full { began_ms } else { before.full_ms });
+    if params.sweep.is_some() {
+        lost_sessions::end(ctx, &podm).await?;
+    }
     let written = ctx.put_inventory(&found, &before, &now).await?;
     settle(ctx, &podm, &params, &survey, findings).await?;
     let mut shown = serde_json::to_value(&found).unwrap_or_default();
@@ -126,6 +130,26 @@ async fn devices(
         }
     } else if let Some(last) = ctx.inventory(&podm.uuid).await? {
         (found.devices, found.devices_free) = (last.devices, last.devices_free);
+    }
+    Ok(())
+}
+
+/// Volumes that tasks have left behind. They are read with everything else, and again while there are any.
+async fn volumes(
+    ctx: &Context,
+    podm: &Podm,
+    driver: &dyn Driver,
+    full: bool,
+    findings: &mut Vec<Finding>,
+) -> Result<(), Verdict> {
+    let Some(storages) = driver.storage().and_then(|s| s.storages()) else { return Ok(()) };
+    if !full && !ctx.drift(&podm.uuid).await?.iter().any(|f| f.sort == Sort::Volume) {
+        return Ok(());
+    }
+    for (volume, task) in volume_return::left_behind(ctx, storages).await? {
+        let detail = format!("the task {task} ended without this volume");
+        let finding = Finding::new(Sort::Volume, &volume.path, detail);
+        findings.push(Finding { task_id: Some(task.to_string()), ..finding });
     }
     Ok(())
 }

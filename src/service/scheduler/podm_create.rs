@@ -31,6 +31,8 @@ pub async fn run(ctx: &Context) -> Result<Value, Verdict> {
         read_devices(ctx, &podm).await?;
         return Ok(reads::shown(podm)?);
     }
+    // What is cancelled before it has saved anything is not undone: the names would be kept for ever.
+    ctx.checkpoint(&json!({ "claiming": true })).await?;
     for (what, value) in [("name", &params.name), ("url", &canonical_url(&params.url))] {
         if ctx.claim_name(Collection::Podm, what, value, id).await?.is_some() {
             return Err(Problem::bad_request("duplicated name or url !").into());
@@ -69,6 +71,10 @@ pub async fn run(ctx: &Context) -> Result<Value, Verdict> {
     podm.status = reach::status(ctx, &podm).await?;
     ctx.create(Collection::Podm, id, &podm).await?;
     read_devices(ctx, &podm).await?;
+    if podm.status == PodmStatus::Online {
+        // Placement counts its hardware from now on, and not from its turn in the sweep.
+        ctx.refresh_soon(&podm.uuid).await;
+    }
     Ok(reads::shown(podm)?)
 }
 

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::reads;
+use crate::model::node::Node;
 use crate::model::params::PodmUpdate;
 use crate::model::podm::Podm;
 use crate::model::problem::Problem;
@@ -22,7 +23,7 @@ struct Saved {
 /// Changes the record.
 ///
 /// # Errors
-/// 404 when there is none; 400 when the new name is taken.
+/// 404 when there is none; 400 when the new name is taken; 409 for another driver while it has nodes.
 pub async fn run(ctx: &Context) -> Result<Value, Verdict> {
     let params: PodmUpdate = ctx.params()?;
     let mut podm = ctx.podm_record().await?;
@@ -43,7 +44,17 @@ pub async fn run(ctx: &Context) -> Result<Value, Verdict> {
         podm.name.clone_from(&names.new);
         renamed = Some(names);
     }
-    let changed = params.authentication.is_some();
+    let driver = params.driver.filter(|driver| *driver != podm.driver);
+    let changed = params.authentication.is_some() || driver.is_some();
+    if let Some(driver) = driver {
+        // What one driver has composed another one cannot take apart.
+        let nodes: Vec<Node> = ctx.records(Collection::Node).await?;
+        if nodes.iter().any(|node| node.podm_id == id) {
+            let detail = format!("Pod Manager {} has nodes: its driver cannot be changed", podm.name);
+            return Err(Problem::conflict(detail).into());
+        }
+        podm.driver = driver;
+    }
     if let Some(authentication) = params.authentication {
         podm.authentication = authentication;
     }

@@ -1,5 +1,5 @@
 //! What is done about hardware and records that have disagreed long enough. Hardware is only ever returned by a task of its own
-//! (`node.return`), which looks again, under the node's gate, before it takes anything away.
+//! (`node.return`, `volume.return`), which looks again, under the node's gate, before it takes anything away.
 
 use super::drift::own_task;
 use crate::model::drift::{Finding, Sort};
@@ -28,6 +28,10 @@ pub(super) async fn act(ctx: &Context, podm: &Podm, survey: &Survey, finding: &F
         Sort::Orphan => {
             let params = serde_json::json!({ "node": finding.target, "task_id": finding.task_id });
             repair(ctx, podm, finding, "node.return", params).await
+        }
+        Sort::Volume => {
+            let params = serde_json::json!({ "volume": finding.target, "task_id": finding.task_id });
+            repair(ctx, podm, finding, "volume.return", params).await
         }
         Sort::Reservation => repair(ctx, podm, finding, "node.return", serde_json::json!({})).await,
         Sort::HalfDeleted => repair(ctx, podm, finding, "node.delete", serde_json::json!({})).await,

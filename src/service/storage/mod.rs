@@ -11,6 +11,7 @@ pub mod reads;
 pub mod volume_create;
 pub mod volume_delete;
 mod volume_mark;
+pub mod volume_return;
 
 use super::{Handler, Reader, handler, reader};
 
@@ -23,6 +24,7 @@ pub fn handler_of(kind: &str) -> Option<Handler> {
         "device.sync" => handler!(device_sync),
         "volume.create" => handler!(volume_create),
         "volume.delete" => handler!(volume_delete),
+        "volume.return" => handler!(volume_return),
         _ => return None,
     })
 }

@@ -12,6 +12,9 @@ const LARGER_BY_GIB: f64 = 1.0;
 /// And are shown to a thousandth.
 const SMALLER_BY_GIB: f64 = 0.001;
 
+/// What servers call a volume that nobody gave a name, also with its id behind.
+const GIVEN: [&str; 3] = ["volume", "logical drive", "logicaldrive"];
+
 /// What tells this task's volume from others.
 pub(super) struct Mark<'a> {
     tag: String,
@@ -65,12 +68,20 @@ fn pick(mut volumes: Vec<VolumeView>, mark: &Mark<'_>) -> Option<VolumeView> {
         v.tag.is_none()
             && !mark.before.contains(&v.path)
             && mark.claimed.get(&v.path).is_none_or(|owner| *owner == mark.task)
-            && (!mark.strict || v.name.is_none() || v.name.as_deref() == Some(&mark.wanted.name) || common(&v.name))
+            && (!mark.strict || v.name.as_deref() == Some(&mark.wanted.name) || common(&v.name) || is_given(v))
             && more.is_none_or(|more| (-SMALLER_BY_GIB..=LARGER_BY_GIB).contains(&more))
     });
     let named = volumes.iter().position(|v| v.name.as_deref() == Some(&mark.wanted.name));
     let at = named.or_else(|| (volumes.len() == 1).then_some(0))?;
     Some(volumes.swap_remove(at))
+}
+
+/// Whether its name is one that a server gives by itself.
+fn is_given(volume: &VolumeView) -> bool {
+    let Some(name) = volume.name.as_deref().map(|name| name.trim().to_ascii_lowercase()) else { return true };
+    let id = volume.id.to_ascii_lowercase();
+    name == id
+        || GIVEN.iter().any(|word| name == *word || name.strip_prefix(word).is_some_and(|rest| rest.trim() == id))
 }
 
 #[cfg(test)]
@@ -115,6 +126,10 @@ mod tests {
         mark.strict = true;
         assert_eq!(path(vec![volume("new", "theirs", None, 4.0)], &mark), None, "nothing foreign is deleted");
         assert_eq!(path(vec![volume("new", "mine", None, 4.0)], &mark).as_deref(), Some("new"));
+        for given in ["Volume", "Volume new", "new", "Logical Drive new"] {
+            assert_eq!(path(vec![volume("new", given, None, 4.0)], &mark).as_deref(), Some("new"), "nobody named it");
+        }
+        assert_eq!(path(vec![volume("new", "Volume of theirs", None, 4.0)], &mark), None);
         let unnamed = vec![volume("old", "Volume", None, 4.0), volume("new", "Volume", None, 4.0)];
         assert_eq!(path(unnamed, &mark).as_deref(), Some("new"), "this server names them all alike");
     }

@@ -10,6 +10,8 @@ use crate::service::{Context, Verdict, hardware};
 
 /// Most time that a Pod Manager on its way out gets for this.
 const PARTING: Duration = Duration::from_secs(10);
+/// How often it is asked in that time.
+const TRIES: u32 = 3;
 
 /// Unsubscribes; none there is a success.
 ///
@@ -38,9 +40,9 @@ pub async fn undo(_ctx: &Context) -> Result<(), Verdict> {
 }
 
 /// Removes our subscription at a Pod Manager that is being forgotten, as far as it answers: one that is away keeps nobody waiting, and
-/// what it still sends is refused.
+/// what it still sends is refused. To remove it twice is as to remove it once, so an answer that was lost is no reason to leave it there.
 pub async fn part(ctx: &Context, podm: &Podm) {
-    let unsubscribe = async {
+    let unsubscribe = async || {
         let driver = ctx.pool().connect(podm, Some(ctx.lease().clone()))?;
         let Some(telemetry) = driver.telemetry() else { return Ok(()) };
         let context = own::context(ctx.deployment(), &podm.uuid);
@@ -49,7 +51,16 @@ pub async fn part(ctx: &Context, podm: &Podm) {
         }
         Ok::<(), crate::podm::RedfishError>(())
     };
-    match tokio::time::timeout(PARTING, unsubscribe).await {
+    let parting = async {
+        let mut last = unsubscribe().await;
+        for _again in 1..TRIES {
+            if last.is_err() {
+                last = unsubscribe().await;
+            }
+        }
+        last
+    };
+    match tokio::time::timeout(PARTING, parting).await {
         Ok(Ok(())) => {}
         Ok(Err(error)) => tracing::info!(podm = %podm.name, %error, "its subscription may be left behind"),
         Err(_) => tracing::info!(podm = %podm.name, "its subscription may be left behind: no answer in time"),

@@ -83,6 +83,9 @@ impl Driver for ExpEther {
     fn makes_nodes(&self) -> bool {
         false
     }
+    fn guards(&self) -> bool {
+        false
+    }
     fn full_node<'a>(&'a self, node: &'a str) -> Call<'a, Value> {
         Box::pin(self.show_node(node))
     }

@@ -2,12 +2,12 @@
 //!
 //! *Source*: DMTF DSP0266 and DSP2050 (specific and constrained composition, manifests), and the mockups that DMTF publishes.
 
+mod blocks;
 mod compose;
 mod constraints;
 mod fit;
 mod nodes;
 mod survey;
-mod volumes;
 mod ways;
 
 use std::collections::HashSet;
@@ -80,11 +80,11 @@ impl Driver for Redfish {
     fn find<'a>(&'a self, tag: &'a str, parts: &'a [String]) -> Call<'a, Option<NodeView>> {
         Box::pin(self.find_node(tag, parts))
     }
-    fn parts<'a>(&'a self, node: &'a str) -> Call<'a, Vec<String>> {
-        Box::pin(self.blocks_of(node))
-    }
     fn is_gone<'a>(&'a self, node: &'a str) -> Call<'a, bool> {
         Box::pin(self.nothing_left(node))
+    }
+    fn guards(&self) -> bool {
+        false
     }
     fn full_node<'a>(&'a self, node: &'a str) -> Call<'a, Value> {
         Box::pin(self.show_node(node))

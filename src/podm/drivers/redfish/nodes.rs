@@ -33,16 +33,16 @@ impl Redfish {
     }
 
     pub(super) async fn read_node(&self, path: &str) -> Result<Option<NodeView>, RedfishError> {
-        self.client.get_if_there(path).await?.map(|system| view(&system)).transpose()
+        self.client.get_if_there(path).await?.map(|system| self.view(&system)).transpose()
     }
 
     pub(super) async fn read_index(&self, index: &str) -> Result<NodeView, RedfishError> {
         let systems = self.needed("Systems").await?;
-        view(&self.client.get(&below(&systems.path, index)).await?)
+        self.view(&self.client.get(&below(&systems.path, index)).await?)
     }
 
     pub(super) async fn list_nodes(&self) -> Result<Vec<NodeView>, RedfishError> {
-        self.composed().await?.iter().map(view).collect()
+        self.composed().await?.iter().map(|system| self.view(system)).collect()
     }
 
     /// Every composed system.
@@ -65,11 +65,11 @@ impl Redfish {
         }
         let mut of_parts = None;
         for system in self.composed().await? {
-            let node = view(&system)?;
+            let node = self.view(&system)?;
             if node.tag.as_deref() == Some(tag) {
                 return Ok(Some(node));
             }
-            let blocks = system.links("Links/ResourceBlocks")?;
+            let blocks = &node.parts;
             let has = |part: &String| blocks.iter().any(|b| b.trim_end_matches('/') == part.trim_end_matches('/'));
             // Exactly these: a system with more was composed by somebody else.
             if node.tag.is_none() && !parts.is_empty() && blocks.len() == parts.len() && parts.iter().all(has) {
@@ -79,14 +79,12 @@ impl Redfish {
         Ok(of_parts)
     }
 
-    /// The blocks that a composed system is made of.
-    pub(super) async fn blocks_of(&self, path: &str) -> Result<Vec<String>, RedfishError> {
-        match self.client.get_if_there(path).await? {
-            Some(system) if quirks::is_composed_system(&system)? => {
-                system.links("Links/ResourceBlocks")?.iter().map(|link| self.client.resolve(link)).collect()
-            }
-            _ => Ok(Vec::new()),
-        }
+    /// A computer system as a node; its parts are the resource blocks of a composed one.
+    fn view(&self, system: &Resource) -> Result<NodeView, RedfishError> {
+        let blocks =
+            if quirks::is_composed_system(system)? { system.links("Links/ResourceBlocks")? } else { Vec::new() };
+        let parts = blocks.into_iter().map(|link| self.client.resolve(&link).unwrap_or(link));
+        Ok(NodeView { parts: parts.collect(), ..view(system)? })
     }
 
     /// Decomposes a composed system. A server that stands in a rack is left as it is: only its record goes.
@@ -130,7 +128,7 @@ fn view(system: &Resource) -> Result<NodeView, RedfishError> {
         power: system.text("PowerState")?,
         boot_target: system.text("Boot/BootSourceOverrideTarget")?,
         boot_enabled: system.text("Boot/BootSourceOverrideEnabled")?,
-        parts: system.links("Links/ResourceBlocks")?,
+        parts: Vec::new(),
     })
 }
 

@@ -92,6 +92,9 @@ impl Driver for Rsd {
     fn find<'a>(&'a self, tag: &'a str, _parts: &'a [String]) -> Call<'a, Option<NodeView>> {
         Box::pin(async move { Ok(self.list_nodes().await?.into_iter().find(|n| n.tag.as_deref() == Some(tag))) })
     }
+    fn guards(&self) -> bool {
+        true
+    }
     fn full_node<'a>(&'a self, node: &'a str) -> Call<'a, Value> {
         Box::pin(self.show_node(node))
     }
