@@ -7,13 +7,13 @@ SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
 # Commands that `make run` and `make test` need, as command:package.
 NEEDS_RUN := redis-server:redis-server
-NEEDS_TEST := promtool:prometheus jq:jq docker-compose:docker-compose systemd-analyze:systemd chromium:chromium faketime:faketime
+NEEDS_TEST := promtool:prometheus jq:jq docker-compose:docker-compose systemd-analyze:systemd chromium:chromium faketime:faketime curl:curl
 # And what fault campaigns need besides.
 NEEDS_CHAOS := ip:iproute2 unshare:util-linux
 # Python programs of others that tests run, each in a venv of its own: tests/python/NAME.txt makes target/venv/NAME.
 VENVS := deployment ironic schemathesis sushy
 
-.PHONY: help setup setup-test run scale test control lint ci bench compare chaos fuzz docs pictures console console-if-npm compose-key
+.PHONY: help setup setup-test run scale test control otlp lint ci bench compare chaos fuzz docs pictures console console-if-npm compose-key
 
 help: ## list these targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -81,6 +81,9 @@ control: setup-test ## see the fault tests fail with one protection after anothe
 define without
 VALENCE_WITHOUT=$(1) TASKS=2000 FAULTS=60 $(CARGO) test --locked --features unsafe-controls --test chaos --test faults -- --nocapture $(2)
 endef
+
+otlp: ## test what sends traces to a collector, which is built on demand
+	$(CARGO) test --locked --features otlp --test tracing
 
 lint: ## formatting and clippy, warnings as errors
 	$(CARGO) fmt --check

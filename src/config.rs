@@ -3,6 +3,7 @@
 //! docs/valence.example.toml shows every key with its unit, default and reason; a test reads it back.
 
 mod ironic;
+mod tracing;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -17,6 +18,7 @@ use crate::ids::Buckets;
 use crate::model::topic::Topic;
 use crate::observe::log::LogFormat;
 pub use ironic::IronicConfig;
+pub use tracing::TracingConfig;
 
 /// All settings of a process.
 #[derive(Debug, Clone, Deserialize, Serialize)]
@@ -52,6 +54,8 @@ pub struct Config {
     pub inventory: InventoryConfig,
     /// Logs.
     pub log: LogConfig,
+    /// Traces.
+    pub tracing: TracingConfig,
     /// Pod Managers that are registered when missing.
     pub podm: Vec<PodmConfig>,
 }
@@ -306,6 +310,7 @@ impl Default for Config {
             ironic: IronicConfig::default(),
             inventory: InventoryConfig::default(),
             log: LogConfig::default(),
+            tracing: TracingConfig::default(),
             podm: Vec::new(),
         }
     }
@@ -463,6 +468,9 @@ pub struct CommonArgs {
     /// Log format
     #[arg(long, env = "VALENCE_LOG_FORMAT", value_enum)]
     pub log_format: Option<LogFormat>,
+    /// Root URL of a collector of traces
+    #[arg(long, env = "VALENCE_OTLP_ENDPOINT", value_name = "URL")]
+    pub otlp_endpoint: Option<String>,
     /// Offer the kinds that only tests need: noop, sleep, echo
     #[arg(long, env = "VALENCE_ENABLE_TEST_KINDS")]
     pub enable_test_kinds: bool,
@@ -494,6 +502,7 @@ impl Config {
         lay(&mut config.redfish.allow_cidrs, args.podm_allow_cidrs.as_ref());
         lay(&mut config.grace, args.grace.as_ref());
         lay(&mut config.log.format, args.log_format.as_ref());
+        config.tracing.otlp_endpoint = args.otlp_endpoint.clone().or(config.tracing.otlp_endpoint);
         config.task.extend = args.extend.or(config.task.extend);
         config.secret_key_file = args.secret_key_file.clone().or(config.secret_key_file);
         config.enable_test_kinds |= args.enable_test_kinds;
@@ -587,6 +596,7 @@ impl Config {
             "api.listen: without api.tokens_file or api.jwt only a loopback address is served; --insecure-no-auth serves everybody",
         );
         wrong.extend(self.ironic.problems());
+        wrong.extend(self.tracing.problems());
         if wrong.is_empty() { Ok(()) } else { Err(ConfigError(wrong)) }
     }
 

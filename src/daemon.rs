@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::config::{CommonArgs, Config, ConfigError};
-use crate::observe::log;
+use crate::observe::{log, trace};
 use crate::podm::Pool;
 use crate::secret::{SecretError, SecretKey};
 use crate::shutdown::{Shutdown, sleep_or_stop};
@@ -67,6 +67,13 @@ where
         return write_out(&config.shown());
     }
     log::init(config.log.format, "info");
+    let collected = match trace::collect(config.tracing.otlp_endpoint.as_deref(), &config.deployment) {
+        Ok(collected) => collected,
+        Err(why) => {
+            report(&format!("tracing.otlp_endpoint: {why}"));
+            return ExitCode::from(2);
+        }
+    };
     let shutdown = Shutdown::on_signals();
     let grace = config.grace.unsigned_abs();
     let started = start(config, shutdown.clone());
@@ -75,7 +82,9 @@ where
         parts(Arc::new(daemon)).await?;
         shutdown.join(grace).await.map_err(StartError::Part)
     };
-    match ended.await {
+    let ended = ended.await;
+    collected.end();
+    match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!(error = %error, "ended with a failure");

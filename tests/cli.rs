@@ -462,3 +462,74 @@ fn a_reader_that_leaves_early_is_no_failure() {
     drop(child.stdout.take());
     assert_eq!(child.wait().unwrap().code(), Some(0));
 }
+
+/// What `valence top` asks for: a stuck Pod Manager, a paused queue, a failed task.
+fn a_bad_day() -> Vec<(&'static str, u16, Value)> {
+    let queue = |topic: &str, paused: bool, workers: u32| {
+        json!({"topic": topic, "paused": paused, "depth": {"queued": 3, "running": 2, "retrying": 1, "parked": 4},
+            "priorities": {}, "lag": 3, "pending": 2, "sync": 0, "oldest_age_s": 12.34,
+            "totals": {"failed": 7}, "rates": {"completed": 1.25}, "workers": workers})
+    };
+    let podm = |name: &str, status: &str, circuit: Value| {
+        json!({"podm_id": name, "name": name, "driver": "redfish", "status": status, "cordoned": name == "rack-b",
+            "draining": false, "circuit": circuit, "gates": [
+                {"name": "changes", "limit": 4, "in_flight": 1, "waiting": 5, "holders": []},
+                {"name": "reads", "limit": 8, "in_flight": 2, "waiting": 0, "holders": []}]})
+    };
+    let worker = json!({"id": "worker-1", "topics": ["compute", "storage"], "slots": 8, "busy": 2, "sync_slots": 8,
+        "version": "0.1.0", "host": "lab", "started_at": "2026-01-01T00:00:00.000Z", "draining": false});
+    let mut failed = with(
+        task("failed"),
+        "error",
+        json!({"code": "X", "status": 502, "title": "Bad Gateway",
+        "detail": "no answer from rack-a", "retryable": true}),
+    );
+    failed["finished_at"] = json!("2026-01-01T10:20:30.000Z");
+    let closed = json!({"state": "closed", "failures": 0});
+    vec![
+        ("GET /v1/queues", 200, json!({"queues": [queue("compute", false, 2), queue("network", true, 1)]})),
+        ("GET /v1/workers", 200, json!({"workers": [worker]})),
+        (
+            "GET /v1/pod_managers/states",
+            200,
+            json!({"states": [
+            podm("rack-c", "Online", closed.clone()), podm("rack-b", "Online", closed),
+            podm("rack-a", "Offline", json!({"state": "open", "failures": 5, "why": "no answer in time"}))]}),
+        ),
+        ("GET /v1/tasks?", 200, json!({"tasks": [failed]})),
+    ]
+}
+
+#[test]
+fn top_shows_what_is_wrong_first_and_fits_80_by_24() {
+    let api = Api::new(a_bad_day());
+    let shown = api.out(&["top", "--once"]);
+    assert_eq!(shown.lines().count(), 24, "{shown}");
+    assert!(shown.lines().all(|line| line.chars().count() <= 80), "{shown}");
+    insta::assert_snapshot!(shown.replace(&api.url, "http://HOST"));
+    // Where nobody watches it is one frame, asked for or not.
+    assert_eq!(api.out(&["top"]), shown);
+    let asked = api.seen().iter().find(|r| r.line.starts_with("GET /v1/tasks")).unwrap().line.clone();
+    assert!(asked.contains("state=failed"), "{asked}");
+}
+
+#[test]
+fn top_in_json_is_what_the_api_said() {
+    let shown: Value = serde_json::from_str(&Api::new(a_bad_day()).out(&["top", "--json"])).unwrap();
+    assert_eq!(shown["queues"][1]["paused"], true);
+    assert_eq!(shown["pod_managers"][2]["circuit"]["why"], "no answer in time");
+    assert_eq!((&shown["workers"][0]["busy"], &shown["failures"][0]["id"]), (&json!(2), &json!(ID)));
+}
+
+#[test]
+fn every_command_has_a_manual_page() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path().join("man1");
+    let output = run(&["man", at.to_str().unwrap()], "");
+    assert_eq!(output.status.code(), Some(0), "{}", err(&output));
+    let page = |name: &str| std::fs::read_to_string(at.join(name)).unwrap_or_else(|e| panic!("{name}: {e}"));
+    assert!(page("valence.1").contains("Exit codes"));
+    for name in ["valence-top.1", "valence-task-list.1", "valence-dead-letter-redrive.1", "valence-podm-cordon.1"] {
+        assert!(page(name).contains(".SH SYNOPSIS"), "{name}");
+    }
+}

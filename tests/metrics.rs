@@ -66,6 +66,7 @@ fn every_family_of_every_process_pleases_promtool() {
     t.events.with_label_values(&["Alert", "kept"]).inc();
     m.placement.results.with_label_values(&["placed"]).inc();
     m.placement.duration.with_label_values::<&str>(&[]).observe(0.1);
+    m.store.calls.with_label_values(&["claim"]).observe(0.001);
     let (pleased, said) = promtool(&["check", "metrics"], &m.page());
     assert!(pleased && said.trim().is_empty(), "{said}");
 }

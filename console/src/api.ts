@@ -54,6 +54,8 @@ export const get = <T>(path: string): Promise<T> => call<T>("GET", path);
 export const post = <T>(path: string, json?: unknown, more: Omit<Body, "json"> = {}): Promise<T> =>
   call<T>("POST", path, { json, prefer: "respond-async", ...more });
 
+export const patch = <T>(path: string, json: unknown): Promise<T> => call<T>("PATCH", path, { json });
+
 export const remove = <T>(path: string): Promise<T> => call<T>("DELETE", path, { prefer: "respond-async" });
 
 /** An Idempotency-Key; also where crypto.randomUUID is missing, which is on plain http. */

@@ -6,19 +6,24 @@ import { link } from "./live";
 import { place } from "./router";
 import { theme, toggle } from "./theme";
 import { Asked, Dialog, Empty, Title, Toast } from "./ui";
+import { Audit } from "./views/audit";
 import { Compose } from "./views/compose";
 import { DeadLetters } from "./views/dead_letters";
+import { Flavors } from "./views/flavors";
 import { NodeView, Nodes } from "./views/nodes";
 import { Overview } from "./views/overview";
 import { Podms } from "./views/podms";
 import { Queues } from "./views/queues";
+import { Schedules } from "./views/schedules";
 import { TaskView } from "./views/task";
 import { Tasks } from "./views/tasks";
+import { Telemetry } from "./views/telemetry";
 import { Workers } from "./views/workers";
 
 const VIEWS = [
-  ["", "Overview"], ["tasks", "Tasks"], ["podms", "Pod Managers"], ["nodes", "Nodes"], ["compose", "Compose"],
+  ["", "Overview"], ["tasks", "Tasks"], ["podms", "Pod Managers"], ["nodes", "Nodes"], ["compose", "Compose"], ["flavors", "Flavors"],
   ["queues", "Queues"], ["dead-letters", "Dead letters"], ["workers", "Workers"],
+  ["schedules", "Schedules"], ["telemetry", "Telemetry"], ["audit", "Audit log"],
 ] as const;
 
 function View() {
@@ -29,9 +34,13 @@ function View() {
     case "podms": return <Podms wanted={id} />;
     case "nodes": return id ? <NodeView key={id} id={id} /> : <Nodes />;
     case "compose": return <Compose />;
+    case "flavors": return <Flavors />;
     case "queues": return <Queues wanted={id} />;
     case "dead-letters": return <DeadLetters />;
     case "workers": return <Workers />;
+    case "schedules": return <Schedules />;
+    case "telemetry": return <Telemetry />;
+    case "audit": return <Audit />;
     default: return <><Title name="Not found">Not found</Title><Empty>There is no such view. <a href="#/">To the overview</a></Empty></>;
   }
 }

@@ -61,6 +61,22 @@ export interface Requirements {
 
 export interface Flavor { uuid: string; name: string; description?: string; properties: Requirements }
 
+export interface Reading {
+  resource_uri: string; name: string; kind: string; value: number | null; unit: string;
+  state?: string; health?: string; podm_id: string; read_at: string; age_s: number; stale: boolean;
+}
+
+export interface Schedule {
+  id: string; name: string; cron?: string; every_s?: number; time_zone: string; jitter_s: number; enabled: boolean;
+  task: { kind: string }; next_at: string | null; last_at: string | null; last_task: string | null; last_error?: string;
+}
+
+export interface AuditLine {
+  id: string; at: string; actor: string; role?: string; from?: string; action: string; target: string;
+  task_id?: string; outcome: string; detail?: string;
+}
+export interface AuditPage { audit: AuditLine[]; marker?: string }
+
 /** States in which a task has ended. */
 export const ENDED: readonly State[] = ["completed", "failed", "cancelled"];
 export const hasEnded = (state: State): boolean => ENDED.includes(state);

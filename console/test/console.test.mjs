@@ -8,7 +8,7 @@ const base = process.env.VALENCE_CONSOLE_URL;
 const sims = (process.env.VALENCE_SIM_URLS ?? "").split(",");
 assert.ok(base, "VALENCE_CONSOLE_URL says where the API is");
 
-const VIEWS = ["", "tasks", "podms", "nodes", "compose", "queues", "dead-letters", "workers", "no-such-view"];
+const VIEWS = ["", "tasks", "podms", "nodes", "compose", "queues", "dead-letters", "workers", "flavors", "schedules", "telemetry", "audit", "no-such-view"];
 
 let browser;
 let page;
@@ -107,6 +107,53 @@ test("an impossible request is refused with the API's own words, and nothing is 
   await button.click();
   await until("the second request", async () => keys.length === 2);
   assert.ok(keys[0] && keys[0] === keys[1], "the same form sent again is the same request");
+});
+
+test("a flavor is made, composed from, and deleted", async () => {
+  await open("flavors");
+  await page.getByLabel("Name", { exact: true }).fill("tiny");
+  await page.getByLabel("Memory, MiB").fill("2048");
+  await page.getByRole("button", { name: "Store the flavor" }).click();
+  await page.getByRole("cell", { name: "2048 MiB of memory" }).waitFor();
+  await page.getByRole("link", { name: "Compose a node from tiny" }).click();
+  await page.getByLabel("Name", { exact: true }).fill("of-tiny");
+  assert.equal(await page.getByLabel("Flavor").locator("option:checked").textContent().then((t) => t.includes("tiny")), true);
+  await page.getByRole("button", { name: "Compose", exact: true }).click();
+  await chip("completed").waitFor();
+  await open("flavors");
+  await page.getByRole("button", { name: "Delete tiny" }).click();
+  await answer("Delete the flavor").click();
+  await until("it is gone", async () => !(await api("/v1/flavors")).some((f) => f.name === "tiny"));
+});
+
+test("a schedule is switched off, and deleted", async () => {
+  const { id } = await api("/v1/schedules", "POST", { name: "nightly", every_s: 3600, task: { kind: "noop" } });
+  await open("schedules");
+  await page.getByRole("button", { name: "Switch nightly off" }).click();
+  await page.getByRole("button", { name: "Switch nightly on" }).waitFor();
+  assert.equal((await api(`/v1/schedules/${id}`)).enabled, false);
+  await page.getByRole("button", { name: "Delete nightly" }).click();
+  await answer("Delete the schedule").click();
+  await until("it is gone", async () => (await api("/v1/schedules")).schedules.length === 0);
+});
+
+test("the audit log shows who changed what, and is filtered", async () => {
+  await submit("noop", {});
+  await open("audit");
+  await page.getByRole("cell", { name: "POST /v1/tasks", exact: true }).first().waitFor();
+  await page.getByLabel("Action").fill("PATCH");
+  await page.getByLabel("Action").press("Enter");
+  await until("only those are left", async () => (await page.getByRole("cell", { name: "POST /v1/tasks", exact: true }).count()) === 0);
+});
+
+test("readings are shown with their age", async () => {
+  const [podm] = await api("/v1/pod_managers");
+  await api("/v1/telemetry/collect", "POST", { podm_id: podm.uuid });
+  await until("there are readings", async () => (await api("/v1/telemetry/readings")).length > 0);
+  await open("telemetry");
+  await page.getByRole("cell", { name: /°C$/ }).first().waitFor();
+  await page.getByLabel("Kind").selectOption("power");
+  await page.getByRole("cell", { name: / W$/ }).first().waitFor();
 });
 
 test("a running task is cancelled", async () => {

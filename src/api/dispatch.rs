@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use bytes::Buf;
 use futures_util::Stream;
+use tracing::Instrument as _;
 use warp::Filter;
 use warp::filters::BoxedFilter;
 use warp::filters::path::FullPath;
@@ -25,7 +26,9 @@ use super::v1::TASK_HEADER;
 use crate::ids::new_record_id;
 use crate::model::audit::AuditEntry;
 use crate::model::problem::Problem;
+use crate::model::trace::TraceContext;
 use crate::observe::metrics;
+use crate::observe::trace::{Side, Span};
 
 /// What a request's path and method came to.
 #[derive(Clone)]
@@ -105,6 +108,9 @@ where
     let (began, _in_flight) = (Instant::now(), InFlight::new());
     let mut body = Incoming::new(body, &head.headers);
     let request_id = new_record_id();
+    let asked_in = head.headers.get("traceparent").and_then(|v| v.to_str().ok()).and_then(TraceContext::parse);
+    let span = Span::begin(Side::Server, asked_in);
+    let log = tracing::error_span!("request", %request_id, trace_id = %span.context.trace());
     let route = match &found {
         Found::Route(route, _) => route.template.clone(),
         Found::Methods(_) => "wrong method".into(),
@@ -112,7 +118,9 @@ where
     };
     let (method, path, remote) = (head.method.clone(), shown(&head.path).to_owned(), head.remote.clone());
     let answer: Answer = match found {
-        Found::Route(route, params) => handle(app, route, params, head, &mut body, &request_id).await,
+        Found::Route(route, params) => {
+            span.around(handle(app, route, params, head, &mut body, &request_id)).instrument(log.clone()).await
+        }
         Found::Methods(methods) if method == Method::OPTIONS => Ok(headers::options(&methods, &head.headers)),
         Found::Nothing if method == Method::OPTIONS => Ok(headers::options(&[], &head.headers)),
         Found::Methods(methods) => {
@@ -131,8 +139,11 @@ where
     if !matches!(method, Method::GET | Method::HEAD | Method::OPTIONS) {
         let from = remote.map(|r| r.address.to_string()).unwrap_or_default();
         let status = status.as_u16();
-        tracing::debug!(%request_id, %method, %path, status, remote = %from, "answered");
+        log.in_scope(|| tracing::debug!(%method, %path, status, remote = %from, "answered"));
     }
+    let (words, failed) =
+        ([("http.request.method", method.as_str()), ("http.route", route.as_str())], status.as_u16() >= 500);
+    span.end(|| format!("{method} {route}"), &words, failed.then(|| status.as_str()));
     count(word(&method), &route, status, began);
     response
 }

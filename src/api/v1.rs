@@ -15,6 +15,7 @@ use crate::model::kind::Kind;
 use crate::model::podm::mask;
 use crate::model::problem::Problem;
 use crate::model::state::State;
+use crate::observe::trace;
 use crate::store::record::TaskRecord;
 use crate::store::sync::SyncReply;
 
@@ -37,7 +38,7 @@ pub(crate) async fn ask(call: &Call, name: &str, params: Value) -> Result<Value,
     let podm = params.get("podm_id").and_then(Value::as_str);
     let bucket = podm.map_or_else(|| buckets.random(), |podm| buckets.of_name(podm));
     let limit = app.config.api.sync_timeout.unsigned_abs();
-    let asked = app.replies.ask(bucket, kind.topic, name, params, limit, traceparent(call));
+    let asked = app.replies.ask(bucket, kind.topic, name, params, limit, trace::traceparent());
     let reply = tokio::select! {
         reply = asked => reply?,
         // The answer would come after the connection is closed.
@@ -86,7 +87,6 @@ pub(crate) async fn act(call: &Call, task: NewTask, done: fn(&Value) -> Answer) 
     let prefer = Prefer::read(&call.headers);
     let mut checked = task.check(call)?;
     checked.def.podm_errors_final = prefer == Prefer::Nothing;
-    checked.def.traceparent = traceparent(call);
     let key = call.idempotency_key(&call.json()?.unwrap_or(Value::Null))?;
     let accepted = submit::submit(app, checked, key).await?;
     let id = accepted.id;
@@ -139,13 +139,6 @@ fn unfinished(record: &TaskRecord, stopping: bool) -> Failure {
         Problem::timeout(format!("task {id} has not ended yet; it goes on"))
     };
     Failure::from(problem).with(header::LOCATION, &view::path_of(id))
-}
-
-/// The request's W3C trace context, when it is one.
-fn traceparent(call: &Call) -> Option<String> {
-    let text = call.header("traceparent")?;
-    let sound = text.len() == 55 && text.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-');
-    sound.then(|| text.to_owned())
 }
 
 /// 200 with the result.

@@ -6,8 +6,8 @@ use clap::{Args, Parser, Subcommand};
 use secrecy::SecretString;
 
 use super::{
-    audit, completion, dead_letter, device, doctor, flavor, inventory, kind, live, network, node, podm, queue,
-    schedule, secret, storage, task, telemetry, up, worker,
+    audit, completion, dead_letter, device, doctor, flavor, inventory, kind, live, man, network, node, podm, queue,
+    schedule, secret, storage, task, telemetry, top, up, worker,
 };
 
 /// Composes bare-metal hardware over Redfish.
@@ -58,6 +58,8 @@ pub(super) fn hidden(text: &str) -> Result<SecretString, std::convert::Infallibl
 pub enum Command {
     /// Run everything on this machine: Redis, simulated Pod Managers, API, workers, scheduler
     Up(Box<up::UpArgs>),
+    /// Watch queues, workers, Pod Managers and failures on one screen
+    Top(top::TopArgs),
     /// Look at tasks, wait for them, cancel and retry them
     #[command(subcommand)]
     Task(task::TaskCommand),
@@ -114,4 +116,6 @@ pub enum Command {
     Doctor(doctor::DoctorArgs),
     /// Print the completion script of a shell
     Completion(completion::CompletionArgs),
+    /// Write the manual pages into a directory
+    Man(man::ManArgs),
 }

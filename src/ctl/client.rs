@@ -26,6 +26,11 @@ pub(super) struct Client {
 }
 
 impl Client {
+    /// Where the API is.
+    pub(super) fn address(&self) -> &str {
+        self.base.as_str().trim_end_matches('/')
+    }
+
     /// A client as the command line wants it.
     pub(super) fn of(global: &Global) -> Result<Self, CtlError> {
         Self::new(&global.api_url, global.token.clone(), trust(global)?)

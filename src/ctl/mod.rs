@@ -20,6 +20,7 @@ mod follow;
 mod inventory;
 mod kind;
 mod live;
+mod man;
 mod network;
 mod node;
 mod output;
@@ -34,6 +35,7 @@ mod sims;
 mod storage;
 mod task;
 mod telemetry;
+mod top;
 pub mod up;
 mod watch;
 mod worker;
@@ -55,6 +57,9 @@ pub async fn run(cli: Cli, writer: &mut dyn Write, tty: bool) -> Result<(), CtlE
     let out = &mut out;
     if let Command::Completion(args) = command {
         return completion::run(&args, out);
+    }
+    if let Command::Man(args) = command {
+        return man::run(&args, out);
     }
     if let Command::Secret(command) = command {
         return secret::run(command, out);
@@ -79,7 +84,8 @@ pub async fn run(cli: Cli, writer: &mut dyn Write, tty: bool) -> Result<(), CtlE
         Command::DeadLetter(command) => dead_letter::run(command, &api, out).await,
         Command::Drift(of) => inventory::drift(of, &api, out).await,
         Command::Doctor(args) => doctor::run(args, &api, out).await,
+        Command::Top(args) => top::run(&args, &api, out).await,
         Command::Audit(args) => audit::run(args, &api, out).await,
-        Command::Completion(_) | Command::Secret(_) => Ok(()),
+        Command::Completion(_) | Command::Man(_) | Command::Secret(_) => Ok(()),
     }
 }

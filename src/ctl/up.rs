@@ -20,7 +20,7 @@ use super::redis_child::{Lasting, RedisChild};
 use super::{parts, sims};
 use crate::config::{CommonArgs, Config, RedisConfig};
 use crate::model::topic::Topic;
-use crate::observe::log;
+use crate::observe::{log, trace};
 use crate::shutdown::Shutdown;
 use crate::store::Store;
 
@@ -58,6 +58,8 @@ pub(super) async fn run(args: UpArgs, token: Option<SecretString>, out: &mut Out
         return Ok(out.raw(config.shown().as_bytes())?);
     }
     log::init(config.log.format, "info");
+    let collected = trace::collect(config.tracing.otlp_endpoint.as_deref(), &config.deployment);
+    let collected = collected.map_err(|why| CtlError::Usage(format!("tracing.otlp_endpoint: {why}")))?;
     let dir = match &args.data_dir {
         Some(dir) => dir.clone(),
         None => DataDir::default_path()?,
@@ -86,6 +88,7 @@ pub(super) async fn run(args: UpArgs, token: Option<SecretString>, out: &mut Out
     let outcome = serve(&args, &config, token, &dir, listener, &mut redis, &shutdown, out).await;
     shutdown.stop();
     let joined = shutdown.join(config.grace.unsigned_abs()).await;
+    collected.end();
     for child in redis {
         child.stop().await;
     }

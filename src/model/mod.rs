@@ -21,5 +21,6 @@ pub mod state;
 mod strict;
 pub mod task;
 pub mod topic;
+pub mod trace;
 pub mod trust;
 pub mod v1time;

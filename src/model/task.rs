@@ -212,6 +212,8 @@ pub struct Task {
     pub parent_id: Option<TaskId>,
     /// Free words.
     pub labels: BTreeMap<String, String>,
+    /// W3C trace context that it was asked for in; its requests to Pod Managers are spans of the same trace.
+    pub traceparent: Option<String>,
     /// Accepted at (RFC 3339 UTC).
     pub created_at: String,
     /// When the last attempt began.

@@ -19,9 +19,9 @@ use super::error::{Cause, RedfishError};
 use super::extended::Refusal;
 use super::resource::Resource;
 use super::session::{Proof, Slot};
+use super::told::{TRACEPARENT, Told};
 use super::{quirks, retry_after};
 use crate::lease::Lease;
-use crate::observe::metrics;
 
 /// Where every Redfish service begins.
 pub const ROOT: &str = "/redfish/v1";
@@ -338,7 +338,9 @@ impl Client {
         let bad = |e: url::ParseError| self.error(name, path, Cause::Malformed(e.to_string()));
         let url = self.origin.join(path).map_err(bad)?;
         let condition = if method == Method::GET { IF_NONE_MATCH } else { IF_MATCH };
+        let told = Told::begin(&self.podm, name, path);
         let mut request = self.http.request(method, url).header("OData-Version", "4.0");
+        request = request.header(TRACEPARENT, told.traceparent());
         match (proof, &self.account) {
             (Some(Proof::Token(token)), _) => {
                 let mut value = HeaderValue::from_str(token.expose_secret())
@@ -357,13 +359,12 @@ impl Client {
         if let Some(body) = body {
             request = request.json(body);
         }
-        let (began, asked) = (std::time::Instant::now(), self.watch.asking());
+        let asked = self.watch.asking();
         let outcome = asked.awaiting(self.unless_cut(request.send())).await;
-        let ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
         match outcome {
             Ok(response) => {
                 let status = response.status().as_u16();
-                count(name, status, began);
+                told.answered(status);
                 // A full table of sessions refuses a log-in, and nothing else.
                 let is_login = name == "POST" && proof.is_none();
                 if is_login {
@@ -371,13 +372,11 @@ impl Client {
                 } else {
                     asked.answered(status, wait_of(response.headers())).await;
                 }
-                tracing::debug!(podm = %self.podm, method = name, path, status, ms, "redfish");
                 Ok(response)
             }
             Err(cause) => {
-                count(name, 0, began);
+                told.failed(&cause);
                 asked.failed(&cause).await;
-                tracing::debug!(podm = %self.podm, method = name, path, error = %cause, ms, "redfish");
                 Err(self.error(name, path, cause))
             }
         }
@@ -470,12 +469,6 @@ impl Client {
         let header = base64::engine::general_purpose::STANDARD.encode(format!("{}:{password}", account.username));
         text.replace(&header, crate::model::podm::MASK).replace(password, crate::model::podm::MASK)
     }
-}
-
-/// Books how long a request took; 0 is the status of one that was not answered.
-fn count(method: &'static str, status: u16, began: std::time::Instant) {
-    let class = ["none", "1xx", "2xx", "3xx", "4xx", "5xx"].get(usize::from(status / 100)).unwrap_or(&"other");
-    metrics::get().redfish.requests.with_label_values(&[method, *class]).observe(began.elapsed().as_secs_f64());
 }
 
 fn header(headers: &HeaderMap, name: &HeaderName) -> Option<String> {

@@ -23,6 +23,7 @@ pub mod retry_after;
 pub mod session;
 pub mod standard;
 pub mod tag;
+mod told;
 mod trust;
 
 pub use driver::network::{NetworkDriver, PortView, SwitchView, VlanView};

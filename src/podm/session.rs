@@ -21,7 +21,7 @@ use super::error::RedfishError;
 use super::login::{self, Door};
 use crate::config::{AuthMode, RedfishConfig};
 use crate::model::podm::Podm;
-use crate::observe::metrics;
+use crate::observe::{metrics, trace};
 use crate::shutdown::Shutdown;
 
 /// How long Basic auth is used after a session was not to be had.
@@ -92,7 +92,7 @@ impl Slot {
             return Ok(known);
         }
         let (slot, refused) = (Arc::clone(self), refused.cloned());
-        let login = tokio::spawn(slot.logging_in(refused));
+        let login = tokio::spawn(trace::carried(slot.logging_in(refused)));
         match login.await {
             Ok(proof) => proof,
             Err(_) => Ok(Proof::Basic),

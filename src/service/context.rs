@@ -21,6 +21,7 @@ use crate::model::podm::Podm;
 use crate::model::problem::Problem;
 use crate::model::task::{Definition, Progress};
 use crate::model::topic::Lane;
+use crate::observe::trace;
 use crate::podm::Pool;
 use crate::store::Store;
 use crate::store::claims::{Claimed, Hold, Mode};
@@ -406,7 +407,7 @@ impl Context {
         let unknown = || Problem::internal(format!("unknown kind {}", def.kind));
         let kind = Kind::find(&def.kind).ok_or_else(unknown)?;
         def.parent_id = Some(self.claimed.id);
-        def.traceparent.clone_from(&self.def.traceparent);
+        def.traceparent = trace::traceparent();
         def.podm_errors_final = self.def.podm_errors_final;
         let bucket = self.bucket_of(def.podm_id.as_deref());
         let proposed = TaskId::mint(self.store.clock().now_ms(), bucket);

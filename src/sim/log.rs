@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
 
+use hyper::header::HeaderName;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -10,6 +11,8 @@ use super::call::{Call, Sent};
 
 /// Requests remembered: enough for a load test, and a bound on the memory. The oldest go first.
 const MAX_ENTRIES: usize = 200_000;
+
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
 /// One request.
 #[derive(Debug, Clone, Serialize)]
@@ -23,6 +26,8 @@ struct Entry {
     /// The answer's status; null while there is none, and for ever when the connection was cut or hung.
     status: Option<u16>,
     auth_user: Option<String>,
+    /// The trace and span that the client says it asks in.
+    traceparent: Option<String>,
     body: Option<Value>,
 }
 
@@ -44,7 +49,19 @@ impl Log {
         let seq = inner.last;
         let (method, path) = (call.method.to_string(), call.path.clone());
         let (query, body) = (call.query.clone(), shown(call));
-        inner.entries.push_back(Entry { seq, at_ms, podm, method, path, query, status: None, auth_user, body });
+        let traceparent = call.header(&TRACEPARENT).map(str::to_owned);
+        inner.entries.push_back(Entry {
+            seq,
+            at_ms,
+            podm,
+            method,
+            path,
+            query,
+            status: None,
+            auth_user,
+            traceparent,
+            body,
+        });
         if inner.entries.len() > MAX_ENTRIES {
             inner.entries.pop_front();
         }

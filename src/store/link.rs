@@ -19,6 +19,8 @@ use redis::{
 };
 use tokio::sync::Mutex;
 
+use super::timed;
+
 /// Longest to find the primary and connect to it.
 const FIND: Duration = Duration::from_secs(2);
 
@@ -35,11 +37,12 @@ pub enum Connection {
 
 impl ConnectionLike for Connection {
     fn req_packed_command<'a>(&'a mut self, cmd: &'a Cmd) -> RedisFuture<'a, Value> {
-        match self {
+        let answer = match self {
             Self::Server(server) => server.req_packed_command(cmd),
             Self::Sentinel(primary) => primary.ask(async |c| c.req_packed_command(cmd).await).boxed(),
             Self::Cluster(cluster) => cluster.req_packed_command(cmd),
-        }
+        };
+        timed::timed(timed::name(cmd), answer).boxed()
     }
 
     fn req_packed_commands<'a>(
@@ -48,13 +51,14 @@ impl ConnectionLike for Connection {
         offset: usize,
         count: usize,
     ) -> RedisFuture<'a, Vec<Value>> {
-        match self {
+        let answer = match self {
             Self::Server(server) => server.req_packed_commands(pipeline, offset, count),
             Self::Sentinel(primary) => {
                 primary.ask(async move |c| c.req_packed_commands(pipeline, offset, count).await).boxed()
             }
             Self::Cluster(cluster) => pipelined(cluster, pipeline, (offset, count)).boxed(),
-        }
+        };
+        timed::timed(Some(timed::PIPELINE), answer).boxed()
     }
 
     fn get_db(&self) -> i64 {

@@ -35,6 +35,7 @@ pub mod submit;
 pub mod sync;
 mod target;
 pub mod tasks;
+mod timed;
 pub mod upkeep;
 pub mod workers;
 

@@ -186,6 +186,7 @@ impl TaskRecord {
             node_id: self.def.node_id.clone(),
             parent_id: self.def.parent_id,
             labels: self.def.labels.clone(),
+            traceparent: self.def.traceparent.clone(),
             created_at: Task::created_at(self.id),
             started_at: time("started"),
             finished_at: time("finished"),

@@ -64,6 +64,11 @@ fn unprotected(mut body: String) -> String {
     body
 }
 
+/// Name of every script, by the hash it is called with.
+pub(super) fn names() -> std::collections::HashMap<String, &'static str> {
+    SOURCES.iter().map(|(name, source)| (load(source).get_hash().to_owned(), *name)).collect()
+}
+
 impl Store {
     /// Calls a script on a bucket; `args` come after the events cap.
     pub(super) async fn call<A: ToRedisArgs, R: FromRedisValue>(

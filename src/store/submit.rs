@@ -13,6 +13,8 @@ use crate::model::podm::Podm;
 use crate::model::problem::Problem;
 use crate::model::task::{Definition, MAX_PARAMS_BYTES};
 use crate::model::topic::Lane;
+use crate::model::trace::TraceContext;
+use crate::observe::trace;
 
 /// An Idempotency-Key and the request it came with.
 #[derive(Debug, Clone)]
@@ -141,6 +143,8 @@ impl Store {
             def.podm_id = Some(node.ok_or_else(missing)?.podm_id);
         }
         self.may_begin(kind, def).await?;
+        let trace = || trace::current().unwrap_or_else(TraceContext::root).to_string();
+        def.traceparent.get_or_insert_with(trace);
         match kind.name {
             "node.compose" | "node.place" | "node.manage" => {
                 def.node_id.get_or_insert_with(new_record_id);

@@ -9,12 +9,15 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
 
 use super::{Worker, backoff, count, running};
 use crate::lease::Lease;
 use crate::model::kind::Kind;
 use crate::model::problem::Problem;
 use crate::model::task::{Definition, PAYLOAD_VERSION, TaskError};
+use crate::model::trace::TraceContext;
+use crate::observe::trace::{Side, Span};
 use crate::service::{Context, Handler, Verdict, handler_of};
 use crate::shutdown::Shutdown;
 use crate::store::claims::{Claimed, Mode, Outcome, Settled, Settlement};
@@ -50,7 +53,7 @@ pub(super) fn spawn(
     shutdown.spawn_work(async move {
         let attempt =
             Attempt { worker: &worker, claimed: &claimed, lease, stop, cancel, draining, began: Instant::now() };
-        attempt.run().await;
+        attempt.traced().await;
         worker.running.remove(claimed.id, &claimed.token);
         slot.leave();
     });
@@ -78,6 +81,29 @@ enum End<T> {
 }
 
 impl Attempt<'_> {
+    /// The first attempt belongs to the trace of whoever asked; each later one is a trace of its own that follows it.
+    async fn traced(&self) {
+        let claimed = self.claimed;
+        let def = claimed.def.as_ref();
+        let asked_in = def.and_then(|d| d.traceparent.as_deref()).and_then(TraceContext::parse);
+        let span = match asked_in.filter(|_| claimed.attempt > 1) {
+            Some(first) => Span::following(Side::Consumer, first),
+            None => Span::begin(Side::Consumer, asked_in),
+        };
+        let (id, kind) = (claimed.id.to_string(), def.map_or("unknown", |d| d.kind.as_str()));
+        let trace_id = span.context.trace();
+        let log = tracing::error_span!("task", task_id = %id, kind, attempt = claimed.attempt, %trace_id, follows = tracing::field::Empty);
+        if let Some(first) = span.follows {
+            log.record("follows", first.trace());
+        }
+        span.around(self.run()).instrument(log).await;
+        span.end(
+            || kind.to_owned(),
+            &[("valence.task_id", &id), ("valence.attempt", &claimed.attempt.to_string())],
+            None,
+        );
+    }
+
     async fn run(&self) {
         let claimed = self.claimed;
         let known =

@@ -34,10 +34,12 @@ pub(super) fn settled(claimed: &Claimed, outcome: &Outcome, settled: Settled, ra
     }
 }
 
-/// Books a first claim: how long the task waited since it was accepted.
-pub(super) fn claimed(claimed: &Claimed, now_ms: u64) {
-    if claimed.claims == 1 {
-        let waited = Duration::from_millis(now_ms.saturating_sub(claimed.id.created_ms()));
+/// Books a first claim: how long the task waited since it was accepted, or since it was due when it was put off. Its time to the deadline
+/// begins then, too.
+pub(super) fn claimed(claimed: &Claimed) {
+    let Some(def) = claimed.def.as_ref().filter(|_| claimed.claims == 1) else { return };
+    let waited = Duration::from_secs(def.timeout_s).checked_sub(claimed.time_left);
+    if let Some(waited) = waited {
         let wait = &metrics::get().work.queue_wait;
         wait.with_label_values(&[claimed.lane.topic.as_str()]).observe(waited.as_secs_f64());
     }

@@ -135,7 +135,7 @@ impl Fetch {
             }
             // A lost answer, given again, can hold more tasks than slots are free now: they were free when it was asked for.
             let slot = slots.pop();
-            super::count::claimed(&task, w.store.clock().now_ms());
+            super::count::claimed(&task);
             attempt::spawn(w.clone(), task, asked, slot, &self.tasks);
         }
         Ok((count, paused))

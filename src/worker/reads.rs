@@ -5,12 +5,15 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
 
 use super::Worker;
 use crate::ids::Bucket;
 use crate::model::kind::Kind;
 use crate::model::problem::Problem;
+use crate::model::trace::TraceContext;
 use crate::observe::metrics;
+use crate::observe::trace::{Side, Span};
 use crate::service::{ReadContext, reader_of};
 use crate::shutdown::{Shutdown, sleep_or_stop};
 use crate::store::StoreError;
@@ -57,11 +60,21 @@ async fn serve(
             work.spawn_work(async move {
                 // COUNT is per stream, so a few more than the free slots can come: they wait here.
                 let _slot = slots.acquire_owned().await;
-                answer(&worker, &read).await;
+                traced(&worker, &read).await;
             });
         }
     }
     Ok(())
+}
+
+/// A read belongs to the trace of the request that waits for it.
+async fn traced(worker: &Worker, taken: &TakenSync) {
+    let task = taken.task.as_ref();
+    let asked_in = task.and_then(|t| t.traceparent.as_deref()).and_then(TraceContext::parse);
+    let (span, kind) = (Span::begin(Side::Consumer, asked_in), task.map_or("unknown", |t| t.kind.as_str()));
+    let log = tracing::error_span!("read", kind, trace_id = %span.context.trace());
+    span.around(answer(worker, taken)).instrument(log).await;
+    span.end(|| kind.to_owned(), &[], None);
 }
 
 async fn answer(worker: &Worker, taken: &TakenSync) {

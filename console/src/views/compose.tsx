@@ -33,7 +33,7 @@ function Form({ flavors }: { flavors: Flavor[] }) {
   const podms = useLoad<Podm[]>("/v1/pod_managers", { every: 30_000, when: never });
   const name = useSignal("");
   const description = useSignal("");
-  const flavor = useSignal(flavors[0]?.uuid ?? "");
+  const flavor = useSignal(place.value.query.get("flavor_id") ?? flavors[0]?.uuid ?? "");
   const podm = useSignal(place.value.query.get("podm_id") ?? "");
   const memory = useSignal("");
   const cores = useSignal("");
