@@ -291,9 +291,9 @@ async fn a_block_is_attached_to_a_node_and_detached_by_action_or_by_its_list() {
         let own = rows.iter().find(|d| d.node_id.as_ref() == Some(&index)).expect("a block that came with the node");
         assert_eq!(own.kind.as_deref(), Some("Storage"));
         assert!(rows.iter().all(|d| !d.resource_uri.contains("Compute") && !d.resource_uri.contains("Memory")));
-        let free = rows.iter().filter(|d| d.node_id.is_none());
-        let drives =
-            free.clone().find(|d| d.resource_uri.ends_with("Network2")).unwrap_or_else(|| free.last().unwrap());
+        let mut free = rows.iter().filter(|d| d.node_id.is_none());
+        let network = free.clone().find(|d| d.resource_uri.ends_with("Network2"));
+        let drives = network.or_else(|| free.next_back()).unwrap();
         for _twice in 0..2 {
             let task = plant.run("device.attach", json!({"resource_id": drives.uuid}), None, Some(&node)).await;
             assert_eq!(task.state.as_str(), "completed", "{:?}", task.body);

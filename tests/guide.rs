@@ -14,7 +14,7 @@ struct Up {
     url: String,
     _dir: tempfile::TempDir,
     // Kept open: what it says must have somewhere to go.
-    _stdout: BufReader<std::process::ChildStdout>,
+    stdout: BufReader<std::process::ChildStdout>,
 }
 
 impl Up {
@@ -24,14 +24,16 @@ impl Up {
         command.args(["up", "--listen", "127.0.0.1:0", "--data-dir"]).arg(dir.path());
         command.env_remove("VALENCE_REDIS_URL").env("VALENCE_LOG", "error");
         let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
-        let mut stdout = BufReader::new(child.stdout.take().unwrap());
-        loop {
+        let stdout = BufReader::new(child.stdout.take().unwrap());
+        let mut up = Self { child, url: String::new(), _dir: dir, stdout };
+        while up.url.is_empty() {
             let mut line = String::new();
-            assert_ne!(stdout.read_line(&mut line).unwrap(), 0, "it ended before it was ready");
+            assert_ne!(up.stdout.read_line(&mut line).unwrap(), 0, "it ended before it was ready");
             if let Some(url) = line.strip_prefix("ready: ") {
-                return Self { child, url: url.trim().to_owned(), _dir: dir, _stdout: stdout };
+                url.trim().clone_into(&mut up.url);
             }
         }
+        up
     }
 }
 

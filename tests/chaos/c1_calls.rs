@@ -151,7 +151,8 @@ impl Episode {
             ids.sort();
             format!("{ids:?}")
         };
-        let indexes: [(&str, fn(&str) -> bool); 3] = [
+        type Belongs = fn(&str) -> bool;
+        let indexes: [(&str, Belongs); 3] = [
             ("live", |s| !["completed", "cancelled", "failed"].contains(&s)),
             ("done", |s| ["completed", "cancelled"].contains(&s)),
             ("dead", |s| s == "failed"),

@@ -231,7 +231,7 @@ impl Episode {
                 tokio::time::sleep(Duration::from_millis(2)).await;
             }
         }
-        if self.done.len() % 25 == 0 { self.compare().await } else { Ok(()) }
+        if self.done.len().is_multiple_of(25) { self.compare().await } else { Ok(()) }
     }
 }
 

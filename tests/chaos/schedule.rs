@@ -73,6 +73,9 @@ pub const PARTITIONS: Weights = &[
     (Fault::Cut("scheduler"), 15),
 ];
 
+/// How a cut is mended.
+type Mend = Box<dyn Fn() + Send>;
+
 pub struct Schedule<'a> {
     pub d: &'a mut Deployment,
     pub rng: StdRng,
@@ -81,7 +84,7 @@ pub struct Schedule<'a> {
     paused: Vec<(Instant, usize)>,
     draining: Vec<usize>,
     /// Until when, who is cut off how, and what mends it.
-    cuts: Vec<(Instant, (Fault, usize), Box<dyn Fn() + Send>)>,
+    cuts: Vec<(Instant, (Fault, usize), Mend)>,
     pub log: Vec<String>,
     pub dealt: BTreeMap<String, u32>,
     pub wrong: Vec<String>,
