@@ -416,10 +416,12 @@ local function finish(t, state, body)
   end
 end
 
+-- What held the task up last is said with it.
 local function timeout_body(t)
+  local detail = 'the task did not end within its timeout'
+  if t.why then detail = detail .. '; it was held up by: ' .. t.why end
   return cjson.encode({ error = {
-    code = 'Timeout', title = 'Gateway Timeout', status = 504, retryable = true,
-    detail = 'the task did not end within its timeout',
+    code = 'Timeout', title = 'Gateway Timeout', status = 504, retryable = true, detail = detail,
   } })
 end
 

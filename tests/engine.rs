@@ -864,6 +864,29 @@ async fn an_overdue_task_at_a_full_gate_waits_like_any_other() {
 }
 
 #[tokio::test]
+async fn a_task_whose_time_ran_out_in_line_says_what_it_stood_in_line_for() {
+    let e = Engine::start(1).await;
+    let gated = |timeout_s| {
+        let mut task = e.new_task("noop");
+        task.gates = "podm:p1:w=1".into();
+        task.def.timeout_s = timeout_s;
+        task
+    };
+    e.put(gated(3600)).await;
+    let holder = e.claim("w1").await;
+    let late = e.put(gated(1)).await;
+    assert!(e.claim_n("w2", 5).await.is_empty());
+    pass_time(1005).await;
+    e.promote().await;
+    assert!(e.claim_n("w2", 5).await.is_empty());
+    let task = e.store.task(late).await.unwrap().unwrap();
+    let detail = task.body.error.unwrap().problem.detail;
+    assert!(detail.contains("timeout") && detail.contains("gate podm:p1:w"), "{detail}");
+    e.settle(&holder, Outcome::Completed).await;
+    e.assert_at_rest().await;
+}
+
+#[tokio::test]
 async fn a_woken_task_that_ends_before_it_runs_passes_the_place_on() {
     let e = Engine::start(1).await;
     let mut ids = Vec::new();
