@@ -281,6 +281,16 @@ async fn every_recorded_tree_is_understood() {
             let full = driver.full_node(&node.path).await.unwrap_or_else(|e| panic!("{}: {e}", tree.display()));
             assert_eq!(full["index"], Value::from(node.index.as_str()));
         }
+        let storage = driver.storage().unwrap();
+        storage.devices().await.unwrap_or_else(|e| panic!("{}: devices: {e}", tree.display()));
+        let storages = storage.storages().unwrap().list(None).await;
+        storages.unwrap_or_else(|e| panic!("{}: storages: {e}", tree.display()));
+        driver.racks().await.unwrap_or_else(|e| panic!("{}: racks: {e}", tree.display()));
+        let network = driver.network().unwrap();
+        let switches = network.switches().await.unwrap_or_else(|e| panic!("{}: switches: {e}", tree.display()));
+        for switch in switches {
+            network.ports(&switch.path).await.unwrap_or_else(|e| panic!("{}: ports: {e}", tree.display()));
+        }
         println!("{}: {} systems, {} nodes", tree.display(), systems.len(), nodes.len());
         seen = (seen.0 + systems.len(), seen.1 + nodes.len());
     }

@@ -78,6 +78,7 @@ async fn read(driver: &dyn Driver) -> Result<[usize; 5], RedfishError> {
         driver.node(&node.path).await?;
     }
     let (storages, network) = (driver.storage().unwrap().storages().unwrap(), driver.network().unwrap());
+    driver.storage().unwrap().devices().await?;
     let mut stored = storages.list(None).await?.unwrap().len();
     let mut wired = 0;
     for switch in network.switches().await? {
