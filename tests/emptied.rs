@@ -3,6 +3,8 @@
 
 mod support;
 
+use std::time::Duration;
+
 use serde_json::json;
 use support::deployment::{Deployment, Shape};
 use support::wait;
@@ -33,7 +35,8 @@ async fn an_emptied_redis_costs_no_node() {
         if new == 2 { Ok(()) } else { Err(podms) }
     })
     .await;
-    wait::until("the nodes are adopted", async || {
+    // Each Pod Manager's hardware must have been read, at its turn.
+    wait::within(Duration::from_secs(180), "the nodes are adopted", async || {
         let recorded = d.recorded_nodes(&store).await;
         if recorded == before { Ok(()) } else { Err(recorded) }
     })
