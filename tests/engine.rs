@@ -837,17 +837,11 @@ async fn an_undo_keeps_its_pauses_after_the_deadline() {
 #[tokio::test]
 async fn an_overdue_task_at_a_full_gate_waits_like_any_other() {
     let e = Engine::start(1).await;
-    let gated = |timeout_s| {
-        let mut task = e.new_task("noop");
-        task.gates = "podm:p1:w=1".into();
-        task.def.timeout_s = timeout_s;
-        task
-    };
-    let overdue = e.put(gated(1)).await;
+    let overdue = e.put(e.gated(1)).await;
     let claimed = e.claim("w1").await;
     e.store.checkpoint(overdue, &claimed.token, &json!("x"), false).await.unwrap();
     e.settle(&claimed, Outcome::Release).await;
-    let mut other = gated(3600);
+    let mut other = e.gated(3600);
     other.lane = Lane::parse("compute:high").unwrap();
     e.put(other).await;
     let holder = e.claim("w1").await;
@@ -866,15 +860,9 @@ async fn an_overdue_task_at_a_full_gate_waits_like_any_other() {
 #[tokio::test]
 async fn a_task_whose_time_ran_out_in_line_says_what_it_stood_in_line_for() {
     let e = Engine::start(1).await;
-    let gated = |timeout_s| {
-        let mut task = e.new_task("noop");
-        task.gates = "podm:p1:w=1".into();
-        task.def.timeout_s = timeout_s;
-        task
-    };
-    e.put(gated(3600)).await;
+    e.put(e.gated(3600)).await;
     let holder = e.claim("w1").await;
-    let late = e.put(gated(1)).await;
+    let late = e.put(e.gated(1)).await;
     assert!(e.claim_n("w2", 5).await.is_empty());
     pass_time(1005).await;
     e.promote().await;

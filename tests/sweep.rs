@@ -106,6 +106,21 @@ async fn one_sighting_is_not_enough_and_neither_are_two_within_the_grace() {
     assert!(is_there(&plant, &path).await);
 }
 
+#[tokio::test]
+async fn a_look_that_may_do_nothing_does_not_put_off_the_one_that_may() {
+    let plant = plant().await;
+    let podm = plant.lab.uuids[0].clone();
+    hardware(&plant, &own(&failed(&plant).await)).await;
+    wait::until("it was sighted twice", async || {
+        plant.run("inventory.refresh", json!({"brief": true}), Some(&podm), None).await;
+        let found = drift(&plant).await;
+        if found[0]["sightings"].as_u64() >= Some(2) { Ok(()) } else { Err(found) }
+    })
+    .await;
+    let again = plant.store.looks_again(&[podm]).await.unwrap()[0];
+    assert!((1..=plant.store.clock().now_ms()).contains(&again), "{again}: the scheduler looks at once");
+}
+
 /// How many tasks were made to return hardware.
 async fn returns(plant: &Plant) -> usize {
     let keys: Vec<String> = plant.redis.command(&["KEYS", "vl:{b00}:t:*:d"]).await;

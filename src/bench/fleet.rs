@@ -70,21 +70,9 @@ async fn register(store: &Store, key: &SecretKey, n: usize, port: u16) -> anyhow
     let auth_items = AuthItems { username: "admin".into(), password: key.seal(&id, "admin")? };
     let addr = Ipv4Addr::from(u32::from(Ipv4Addr::new(127, 1, 0, 1)) + u32::try_from(n)?);
     let podm = Podm {
-        uuid: id.clone(),
-        name: format!("sim-{n}"),
-        url: format!("http://{addr}:{port}"),
-        driver: "redfishv1".into(),
         authentication: vec![Authentication { kind: "basic".into(), auth_items }],
         status: PodmStatus::Online,
-        description: None,
-        location: None,
-        resource_uri: None,
-        insecure_skip_verify: false,
-        ca_pem: None,
-        fingerprint: None,
-        policy: Policy::default(),
-        created_at: String::new(),
-        updated_at: String::new(),
+        ..Podm::new(&id, &format!("sim-{n}"), &format!("http://{addr}:{port}"), "redfishv1")
     };
     let writer = Writer { task: TaskId::mint(store.clock().now_ms(), Bucket(0)), claims: 1 };
     store.put_record(Collection::Podm, &id, &podm, writer).await?;

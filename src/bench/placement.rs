@@ -84,21 +84,9 @@ async fn register(store: &Store) -> anyhow::Result<()> {
     for n in 0..PODMS {
         let uuid = new_record_id();
         let podm = Podm {
-            uuid: uuid.clone(),
-            name: format!("podm-{n}"),
-            url: format!("https://podm-{n}.example"),
-            driver: "redfishv1".into(),
-            authentication: Vec::new(),
             status: PodmStatus::Online,
-            description: None,
-            location: None,
-            resource_uri: None,
-            insecure_skip_verify: false,
-            ca_pem: None,
-            fingerprint: None,
             policy: Policy { max_changes: Some([1, 2, 4, 8][n % 4]), ..Policy::default() },
-            created_at: String::new(),
-            updated_at: String::new(),
+            ..Podm::new(&uuid, &format!("podm-{n}"), &format!("https://podm-{n}.example"), "redfishv1")
         };
         let writer = Writer { task: TaskId::mint(now, Bucket(0)), claims: 1 };
         ensure!(store.put_record(Collection::Podm, &uuid, &podm, writer).await?, "record not written");

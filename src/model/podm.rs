@@ -118,6 +118,28 @@ pub struct Policy {
 }
 
 impl Podm {
+    /// One of which nothing but its address is known, and that its operator has set nothing for.
+    #[must_use]
+    pub fn new(uuid: &str, name: &str, url: &str, driver: &str) -> Self {
+        Self {
+            uuid: uuid.into(),
+            name: name.into(),
+            url: url.into(),
+            driver: driver.into(),
+            authentication: Vec::new(),
+            status: PodmStatus::Unknown,
+            description: None,
+            location: None,
+            resource_uri: None,
+            insecure_skip_verify: false,
+            ca_pem: None,
+            fingerprint: None,
+            policy: Policy::default(),
+            created_at: String::new(),
+            updated_at: String::new(),
+        }
+    }
+
     /// Why it takes no new node now, if it does not.
     #[must_use]
     pub fn takes_no_nodes(&self) -> Option<Problem> {

@@ -56,6 +56,14 @@ impl Engine {
         }
     }
 
+    /// A no-op that needs the one place for changes at a Pod Manager.
+    pub fn gated(&self, timeout_s: u64) -> NewTask {
+        let mut task = self.new_task("noop");
+        task.gates = "podm:p1:w=1".into();
+        task.def.timeout_s = timeout_s;
+        task
+    }
+
     /// Enqueues a no-op.
     pub async fn queued(&self) -> TaskId {
         self.put(self.new_task("noop")).await

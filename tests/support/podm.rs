@@ -99,21 +99,9 @@ impl Lab {
         let password = self.key.seal(&self.uuids[podm], PASSWORD).unwrap();
         let auth_items = AuthItems { username: "admin".into(), password };
         Podm {
-            uuid: self.uuids[podm].clone(),
-            name: format!("lab-{podm}"),
-            url: self.urls[podm].clone(),
-            driver: self.driver_name.into(),
             authentication: vec![Authentication { kind: "basic".into(), auth_items }],
             status: PodmStatus::Online,
-            description: None,
-            location: None,
-            resource_uri: None,
-            insecure_skip_verify: false,
-            ca_pem: None,
-            fingerprint: None,
-            policy: valence::model::podm::Policy::default(),
-            created_at: String::new(),
-            updated_at: String::new(),
+            ..Podm::new(&self.uuids[podm], &format!("lab-{podm}"), &self.urls[podm], self.driver_name)
         }
     }
 

@@ -183,6 +183,8 @@ async fn settle(
     let now = ctx.now_ms();
     let again = findings.iter().filter(|f| !f.sort.is_only_listed()).map(|f| match f.due_ms(grace_ms) {
         _ if f.sightings < SIGHTINGS => now + AGAIN_MS,
+        // What is to be done is done by a look that brings the grace: it is not put off by one that does not.
+        _ if params.sweep.is_none() => now,
         due if due > now => due,
         _ => now + AFTER_MS,
     });

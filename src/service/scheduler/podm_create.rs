@@ -46,21 +46,11 @@ pub async fn run(ctx: &Context) -> Result<Value, Verdict> {
     }
     let now = v1(ctx.now_ms());
     let mut podm = Podm {
-        uuid: id.to_owned(),
-        name: params.name,
-        url: params.url,
-        driver,
         authentication: params.authentication,
-        status: PodmStatus::Unknown,
         description: params.description,
-        location: None,
-        resource_uri: None,
-        insecure_skip_verify: false,
-        ca_pem: None,
-        fingerprint: None,
-        policy: Policy::default(),
         created_at: now.clone(),
         updated_at: now,
+        ..Podm::new(id, &params.name, &params.url, &driver)
     };
     let trust = TrustChange {
         insecure_skip_verify: Some(params.insecure_skip_verify),
