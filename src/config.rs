@@ -2,22 +2,25 @@
 //!
 //! docs/valence.example.toml shows every key with its unit, default and reason; a test reads it back.
 
+mod api;
+mod args;
+mod engine;
 mod ironic;
+mod podms;
 mod tracing;
 
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use ipnet::IpNet;
 use jiff::SignedDuration;
-use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::Buckets;
-use crate::model::topic::Topic;
-use crate::observe::log::LogFormat;
+pub use api::{ApiConfig, JwtAlgorithm, JwtConfig, TlsConfig};
+pub use args::CommonArgs;
+pub use engine::{LogConfig, RedisConfig, SchedulerConfig, TaskConfig, WorkerConfig};
 pub use ironic::IronicConfig;
+pub use podms::{AuthMode, InventoryConfig, PodmConfig, RedfishConfig, TelemetryConfig};
 pub use tracing::TracingConfig;
 
 /// All settings of a process.
@@ -60,238 +63,6 @@ pub struct Config {
     pub podm: Vec<PodmConfig>,
 }
 
-/// Where Redis is.
-#[derive(Debug, Clone, Deserialize, Serialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct RedisConfig {
-    /// `redis://`, `rediss://`, `redis+unix://`, `redis-sentinel://` or `redis-cluster://`.
-    pub url: String,
-    /// A Redis for sync tasks alone, with nothing to keep: reads then do not wait for the durable one's fsync.
-    pub sync_url: Option<String>,
-    /// Replicas that must have an accepted task before its client hears of it; 0: none.
-    pub wait_replicas: u32,
-    /// Most time they may take.
-    pub wait_timeout: SignedDuration,
-}
-
-/// How tasks are treated.
-#[derive(Debug, Clone, Deserialize, Serialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct TaskConfig {
-    /// How long a claim is believed without news; recorded in Redis, the same everywhere.
-    pub lease: SignedDuration,
-    /// How often a worker extends its claims; a third of the lease unless given, at most half of it.
-    pub extend: Option<SignedDuration>,
-    /// How long a changing PODM request whose answer was not seen may still be running.
-    pub quarantine: SignedDuration,
-    /// How long completed and cancelled tasks are kept.
-    pub retention: SignedDuration,
-    /// How long failed tasks are kept.
-    pub dead_letter_retention: SignedDuration,
-    /// State changes kept for SSE, per bucket.
-    pub events_kept: u32,
-}
-
-/// REST server.
-#[derive(Debug, Clone, Deserialize, Serialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct ApiConfig {
-    /// Where it listens.
-    pub listen: SocketAddr,
-    /// Most time a v1 call without `Prefer` waits for its task.
-    pub v1_wait: SignedDuration,
-    /// Most time a read waits for its answer.
-    pub sync_timeout: SignedDuration,
-    /// Name of the Pod Manager that is meant when a request names none and there are several.
-    pub default_podm: Option<String>,
-    /// Largest request body, bytes.
-    pub max_body_bytes: u64,
-    /// Most connections at once.
-    pub max_connections: usize,
-    /// Most connections of one address at once.
-    pub max_connections_per_address: usize,
-    /// Requests of one caller a second, over all API processes; 0: any number.
-    pub requests_per_second: u32,
-    /// Requests of one caller at once after a pause.
-    pub requests_burst: u32,
-    /// Requests of one caller under way at once in one process, waits and event streams included.
-    pub max_requests_under_way: usize,
-    /// Longest time a client may take to send its header.
-    pub header_timeout: SignedDuration,
-    /// File with bearer tokens (SHA-256) and roles; without it the API binds loopback only.
-    pub tokens_file: Option<PathBuf>,
-    /// Serve without authentication on other than loopback addresses.
-    pub insecure_no_auth: bool,
-    /// TLS.
-    pub tls: TlsConfig,
-    /// JSON Web Tokens.
-    pub jwt: JwtConfig,
-}
-
-/// TLS of the REST server.
-#[derive(Debug, Clone, Deserialize, Serialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct TlsConfig {
-    /// Longest time a handshake may take.
-    pub handshake_timeout: SignedDuration,
-    /// Certificate and its chain, PEM; read again when it changes.
-    pub cert_file: Option<PathBuf>,
-    /// Private key, PEM; read again when it changes.
-    pub key_file: Option<PathBuf>,
-    /// Authorities whose client certificates are believed, PEM; `[[certificate]]` in the tokens file says who they are.
-    pub client_ca_file: Option<PathBuf>,
-}
-
-/// JSON Web Tokens of an identity provider.
-#[derive(Debug, Clone, Deserialize, Serialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct JwtConfig {
-    /// Algorithms of signatures that are believed.
-    pub algorithms: Vec<JwtAlgorithm>,
-    /// The claim that gives the role: a text or a list of them; dots lead into objects.
-    pub role_claim: String,
-    /// What stands before `reader`, `operator` or `admin` in that claim.
-    pub role_prefix: String,
-    /// Networks in which the URL of the keys may be plain http, on loopback or link-local addresses.
-    pub allow_cidrs: Vec<IpNet>,
-    /// The public keys: a file, or a URL.
-    pub jwks: Option<String>,
-    /// What a token's `iss` must be.
-    pub issuer: Option<String>,
-    /// What a token's `aud` must contain.
-    pub audience: Option<String>,
-    /// Authorities that the URL's certificate is checked against, PEM; the system's unless given.
-    pub ca_file: Option<PathBuf>,
-}
-
-/// An algorithm of signatures, by its name in RFC 7518 and 8037. None is symmetric: whoever can check could sign.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
-#[expect(missing_docs, reason = "they are the registered names")]
-pub enum JwtAlgorithm {
-    RS256,
-    RS384,
-    RS512,
-    PS256,
-    ES256,
-    ES384,
-    EdDSA,
-}
-
-/// Worker processes.
-#[derive(Debug, Clone, Deserialize, Serialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct WorkerConfig {
-    /// Topics it serves.
-    pub topics: Vec<Topic>,
-    /// Slots for stored tasks.
-    pub concurrency: usize,
-    /// Slots for sync tasks.
-    pub sync_slots: usize,
-    /// Metrics and health; a default port that is taken becomes a free one.
-    pub listen: Option<SocketAddr>,
-}
-
-/// Scheduler processes.
-#[derive(Debug, Clone, Default, Deserialize, Serialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct SchedulerConfig {
-    /// Metrics and health; a default port that is taken becomes a free one.
-    pub listen: Option<SocketAddr>,
-}
-
-/// How Pod Managers are spoken to.
-#[derive(Debug, Clone, Deserialize, Serialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct RedfishConfig {
-    /// Networks whose addresses may be plain http, loopback or link-local; elsewhere only https to public or private addresses.
-    pub allow_cidrs: Vec<IpNet>,
-    /// Most time to connect.
-    pub connect_timeout: SignedDuration,
-    /// Most time one request may take, headers and body.
-    pub request_timeout: SignedDuration,
-    /// Largest answer that is read, bytes.
-    pub max_body_bytes: u64,
-    /// How Valence says who it is.
-    pub auth: AuthMode,
-    /// How long a session may be unused before it is logged out.
-    pub session_idle: SignedDuration,
-}
-
-/// How Valence says who it is at a Pod Manager.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum AuthMode {
-    /// By a session where there are any, else by Basic auth.
-    #[default]
-    Auto,
-    /// By Basic auth.
-    Basic,
-    /// By a session and in no other way.
-    Session,
-}
-
-/// Readings and events of Pod Managers.
-#[derive(Debug, Clone, Deserialize, Serialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct TelemetryConfig {
-    /// How often the readings of each Pod Manager are collected; nothing: never.
-    pub collect_interval: SignedDuration,
-    /// How Pod Managers reach this deployment's API with their events; without it none is asked to send any.
-    pub event_receiver_url: Option<String>,
-}
-
-/// What is known of Pod Managers' hardware.
-#[derive(Debug, Clone, Deserialize, Serialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct InventoryConfig {
-    /// How often each Pod Manager is read; nothing: never, and nothing is swept.
-    pub interval: SignedDuration,
-    /// How long something must have been left behind before it is taken away.
-    pub orphan_grace: SignedDuration,
-    /// How often each Pod Manager is asked whether it is there.
-    pub probe_interval: SignedDuration,
-}
-
-/// Logs.
-#[derive(Debug, Clone, Default, Deserialize, Serialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct LogConfig {
-    /// `text` or `json`.
-    pub format: LogFormat,
-}
-
-/// A Pod Manager in the configuration.
-#[derive(Debug, Clone, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
-pub struct PodmConfig {
-    /// Unique name.
-    pub name: String,
-    /// Root URL.
-    pub url: String,
-    /// Driver.
-    #[serde(default = "default_driver")]
-    pub driver: String,
-    /// Account.
-    pub username: String,
-    /// Password.
-    #[serde(serialize_with = "hidden")]
-    pub password: SecretString,
-    /// SHA-256 fingerprint that its certificate must have.
-    #[serde(default)]
-    pub fingerprint: Option<String>,
-    /// Do not verify its certificate.
-    #[serde(default)]
-    pub insecure_skip_verify: bool,
-}
-
-fn default_driver() -> String {
-    "redfishv1".into()
-}
-
-fn hidden<S: serde::Serializer>(_: &SecretString, s: S) -> Result<S::Ok, S::Error> {
-    s.serialize_str("***")
-}
-
 impl Default for Config {
     fn default() -> Self {
         Self {
@@ -316,165 +87,10 @@ impl Default for Config {
     }
 }
 
-impl Default for RedisConfig {
-    fn default() -> Self {
-        Self {
-            url: "redis://127.0.0.1:6379".into(),
-            sync_url: None,
-            wait_replicas: 0,
-            wait_timeout: SignedDuration::from_millis(500),
-        }
-    }
-}
-
-impl Default for TaskConfig {
-    fn default() -> Self {
-        Self {
-            lease: SignedDuration::from_secs(15),
-            extend: None,
-            quarantine: SignedDuration::from_secs(120),
-            retention: SignedDuration::from_hours(7 * 24),
-            dead_letter_retention: SignedDuration::from_hours(30 * 24),
-            events_kept: 10_000,
-        }
-    }
-}
-
-impl Default for ApiConfig {
-    fn default() -> Self {
-        Self {
-            listen: SocketAddr::from(([127, 0, 0, 1], 8181)),
-            v1_wait: SignedDuration::from_secs(1000),
-            sync_timeout: SignedDuration::from_secs(30),
-            default_podm: None,
-            max_body_bytes: 1024 * 1024,
-            max_connections: 4096,
-            max_connections_per_address: 1024,
-            requests_per_second: 0,
-            requests_burst: 0,
-            max_requests_under_way: 1024,
-            header_timeout: SignedDuration::from_secs(5),
-            tokens_file: None,
-            insecure_no_auth: false,
-            tls: TlsConfig::default(),
-            jwt: JwtConfig::default(),
-        }
-    }
-}
-
-impl Default for TlsConfig {
-    fn default() -> Self {
-        Self { handshake_timeout: SignedDuration::from_secs(5), cert_file: None, key_file: None, client_ca_file: None }
-    }
-}
-
-impl Default for JwtConfig {
-    fn default() -> Self {
-        Self {
-            algorithms: vec![JwtAlgorithm::RS256, JwtAlgorithm::ES256, JwtAlgorithm::EdDSA],
-            role_claim: "role".into(),
-            role_prefix: String::new(),
-            allow_cidrs: Vec::new(),
-            jwks: None,
-            issuer: None,
-            audience: None,
-            ca_file: None,
-        }
-    }
-}
-
-impl Default for WorkerConfig {
-    fn default() -> Self {
-        Self { topics: Topic::ALL.to_vec(), concurrency: 64, sync_slots: 16, listen: None }
-    }
-}
-
-impl Default for RedfishConfig {
-    fn default() -> Self {
-        Self {
-            allow_cidrs: Vec::new(),
-            connect_timeout: SignedDuration::from_secs(5),
-            request_timeout: SignedDuration::from_secs(60),
-            max_body_bytes: 16 * 1024 * 1024,
-            auth: AuthMode::Auto,
-            session_idle: SignedDuration::from_secs(300),
-        }
-    }
-}
-
-impl Default for TelemetryConfig {
-    fn default() -> Self {
-        Self { collect_interval: SignedDuration::from_secs(60), event_receiver_url: None }
-    }
-}
-
-impl Default for InventoryConfig {
-    fn default() -> Self {
-        Self {
-            interval: SignedDuration::from_mins(5),
-            orphan_grace: SignedDuration::from_mins(10),
-            probe_interval: SignedDuration::from_secs(15),
-        }
-    }
-}
-
 /// What is wrong with the settings: every problem, one a line.
 #[derive(Debug, thiserror::Error)]
 #[error("{}", .0.join("\n"))]
 pub struct ConfigError(pub Vec<String>);
-
-/// Flags and environment variables that all daemons share. A flag wins over its variable, both over the file.
-#[derive(Debug, Clone, Default, clap::Args)]
-pub struct CommonArgs {
-    /// TOML file with settings
-    #[arg(long, env = "VALENCE_CONFIG", value_name = "FILE")]
-    pub config: Option<PathBuf>,
-    /// Print the settings in force, secrets hidden, and exit
-    #[arg(long)]
-    pub print_config: bool,
-    /// Redis URL: redis://, rediss://, redis+unix://, redis-sentinel:// or redis-cluster://
-    #[arg(long = "redis", env = "VALENCE_REDIS_URL", value_name = "URL", hide_env_values = true)]
-    pub redis_url: Option<String>,
-    /// Redis URL for sync tasks alone; the same as --redis unless given
-    #[arg(long = "sync-redis", env = "VALENCE_REDIS_SYNC_URL", value_name = "URL", hide_env_values = true)]
-    pub sync_redis_url: Option<String>,
-    /// Replicas that must have an accepted task before its client hears of it
-    #[arg(long, env = "VALENCE_REDIS_WAIT_REPLICAS", value_name = "N")]
-    pub wait_replicas: Option<u32>,
-    /// Name of the deployment, part of every tag on hardware
-    #[arg(long, env = "VALENCE_DEPLOYMENT", value_name = "NAME")]
-    pub deployment: Option<String>,
-    /// Number of buckets, 1-256, fixed at the deployment's first start
-    #[arg(long, env = "VALENCE_BUCKETS", value_name = "N")]
-    pub buckets: Option<u16>,
-    /// How long a claim is believed without news, such as 15s or 1500ms
-    #[arg(long, env = "VALENCE_TASK_LEASE", value_name = "DURATION")]
-    pub lease: Option<SignedDuration>,
-    /// How often claims are extended; a third of the lease unless given
-    #[arg(long, env = "VALENCE_TASK_EXTEND", value_name = "DURATION")]
-    pub extend: Option<SignedDuration>,
-    /// How long an unanswered change at a PODM may still be running
-    #[arg(long, env = "VALENCE_TASK_QUARANTINE", value_name = "DURATION")]
-    pub quarantine: Option<SignedDuration>,
-    /// Networks where PODMs may be plain http, loopback or link-local
-    #[arg(long, env = "VALENCE_PODM_ALLOW_CIDRS", value_name = "CIDR,…", value_delimiter = ',')]
-    pub podm_allow_cidrs: Option<Vec<IpNet>>,
-    /// File with the base64 key that seals PODM credentials
-    #[arg(long, env = "VALENCE_SECRET_KEY_FILE", value_name = "FILE")]
-    pub secret_key_file: Option<PathBuf>,
-    /// Most time a stop may take
-    #[arg(long, env = "VALENCE_GRACE", value_name = "DURATION")]
-    pub grace: Option<SignedDuration>,
-    /// Log format
-    #[arg(long, env = "VALENCE_LOG_FORMAT", value_enum)]
-    pub log_format: Option<LogFormat>,
-    /// Root URL of a collector of traces
-    #[arg(long, env = "VALENCE_OTLP_ENDPOINT", value_name = "URL")]
-    pub otlp_endpoint: Option<String>,
-    /// Offer the kinds that only tests need: noop, sleep, echo
-    #[arg(long, env = "VALENCE_ENABLE_TEST_KINDS")]
-    pub enable_test_kinds: bool,
-}
 
 impl Config {
     /// Reads the file, when there is one, and lays the common flags and variables over it. Call [`Config::check`] once the process's
@@ -645,6 +261,8 @@ impl Config {
 
 #[cfg(test)]
 mod tests {
+    use std::net::SocketAddr;
+
     use super::*;
 
     #[test]

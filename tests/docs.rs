@@ -88,8 +88,13 @@ fn the_example_configuration_has_every_key() {
         assert!(told.iter().any(|(p, _)| *p == path), "{path} is missing");
     }
     // Those that are absent unless set do not show in the default: they are fields of the structs.
-    let source = fs::read_to_string(root().join("src/config.rs")).unwrap();
-    let structs = source.split("/// A Pod Manager in the configuration").next().unwrap();
+    let files = fs::read_dir(root().join("src/config")).unwrap().map(|f| f.unwrap().path());
+    let sections = files.filter(|f| !f.ends_with("args.rs")).chain([root().join("src/config.rs")]);
+    let structs: String = sections
+        .map(|f| {
+            fs::read_to_string(f).unwrap().split("/// A Pod Manager in the configuration").next().unwrap().to_owned()
+        })
+        .collect();
     for line in structs.lines().filter(|l| l.starts_with("    pub ") && l.contains(": Option<")) {
         let key = line.trim().trim_start_matches("pub ").split(':').next().unwrap();
         let told = without_default.iter().any(|p| p.rsplit('.').next() == Some(key));

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::enqueue::client;
 use super::rig::Rig;
 use crate::ids::{Bucket, TaskId, new_record_id};
-use crate::model::podm::{AuthItems, Authentication, Podm, PodmStatus, Policy};
+use crate::model::podm::{AuthItems, Authentication, Podm, PodmStatus};
 use crate::secret::SecretKey;
 use crate::store::Store;
 use crate::store::records::{Collection, Writer};

@@ -108,7 +108,7 @@ fn is_sound(url: &str) -> bool {
 
 fn hidden_if_given<S: serde::Serializer>(password: &Option<SecretString>, s: S) -> Result<S::Ok, S::Error> {
     match password {
-        Some(password) => super::hidden(password, s),
+        Some(password) => super::podms::hidden(password, s),
         None => s.serialize_none(),
     }
 }

@@ -4,24 +4,26 @@
 //! credentials go nowhere else. A changing request is sent only while the lease is valid. Answers are read with a counter, whatever
 //! length they announce.
 
+mod answer;
+mod send;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use reqwest::header::{ETAG, HeaderMap, HeaderName, HeaderValue, IF_MATCH, IF_NONE_MATCH, LOCATION, RETRY_AFTER};
+use reqwest::header::{ETAG, HeaderMap, HeaderName, RETRY_AFTER};
 use reqwest::{Method, Response};
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 use serde_json::Value;
 use url::Url;
 
-use super::circuit::{CUT, Watch};
+use super::circuit::Watch;
 use super::error::{Cause, RedfishError};
-use super::extended::Refusal;
 use super::resource::Resource;
 use super::session::{Proof, Slot};
-use super::told::{TRACEPARENT, Told};
 use super::{quirks, retry_after};
 use crate::lease::Lease;
+pub(super) use send::Request;
 
 /// Where every Redfish service begins.
 pub const ROOT: &str = "/redfish/v1";
@@ -169,7 +171,7 @@ impl Client {
     /// Any status but 200, and whatever keeps an answer from coming.
     pub async fn get(&self, link: &str) -> Result<Resource, RedfishError> {
         let path = self.resolve(link)?;
-        let response = self.send(Method::GET, "GET", &path, None, None).await?;
+        let response = self.send(Request::get(&path)).await?;
         self.resource(path, response).await
     }
 
@@ -208,7 +210,7 @@ impl Client {
     /// As [`Client::get`] otherwise.
     pub async fn get_if_changed(&self, link: &str, known: Option<&str>) -> Result<Seen, RedfishError> {
         let path = self.resolve(link)?;
-        let response = self.send(Method::GET, "GET", &path, None, known).await?;
+        let response = self.send(Request { version: known, ..Request::get(&path) }).await?;
         if known.is_some() && response.status() == reqwest::StatusCode::NOT_MODIFIED {
             return Ok(Seen::Same);
         }
@@ -227,7 +229,7 @@ impl Client {
     /// The operation's own refusal, and whatever keeps an answer from coming.
     pub async fn monitor(&self, link: &str) -> Result<Answer, RedfishError> {
         let path = self.resolve(link)?;
-        let response = self.send(Method::GET, "GET", &path, None, None).await?;
+        let response = self.send(Request::get(&path)).await?;
         self.answer("GET", &path, response).await
     }
 
@@ -246,7 +248,7 @@ impl Client {
             Change::Put(body) => (Method::PUT, "PUT", Some(body), None),
             Change::Delete => (Method::DELETE, "DELETE", None, None),
         };
-        let response = self.send(method, name, &path, body, version).await?;
+        let response = self.send(Request { method, name, path: &path, body, version }).await?;
         self.answer(name, &path, response).await
     }
 
@@ -260,7 +262,8 @@ impl Client {
         body: &Value,
     ) -> Result<(Option<String>, Option<String>), RedfishError> {
         let path = self.resolve(link)?;
-        let sent = self.send_once(Method::POST, "POST", &path, Some(body), None, None);
+        let request = Request { method: Method::POST, name: "POST", body: Some(body), ..Request::get(&path) };
+        let sent = self.send_once(&request, None);
         let late = || self.error("POST", &path, Cause::Unanswered("no answer in time".into()));
         let response = tokio::time::timeout(LOGIN_LIMIT, sent).await.map_err(|_| late())??;
         let token = header(response.headers(), &TOKEN).filter(|t| !t.is_empty());
@@ -275,199 +278,9 @@ impl Client {
     /// Refusals, and whatever keeps an answer from coming.
     pub(super) async fn delete_with(&self, link: &str, token: &SecretString) -> Result<(), RedfishError> {
         let (path, proof) = (self.resolve(link)?, Proof::Token(token.clone()));
-        let response = self.send_once(Method::DELETE, "DELETE", &path, None, None, Some(&proof)).await?;
+        let request = Request { method: Method::DELETE, name: "DELETE", ..Request::get(&path) };
+        let response = self.send_once(&request, Some(&proof)).await?;
         self.answer("DELETE", &path, response).await.map(drop)
-    }
-
-    /// Sends a request; whoever waits long for its answer lends its slot to others.
-    pub(super) async fn send(
-        &self,
-        method: Method,
-        name: &'static str,
-        path: &str,
-        body: Option<&Value>,
-        version: Option<&str>,
-    ) -> Result<Response, RedfishError> {
-        let sent = self.send_proven(method, name, path, body, version);
-        match &self.lease {
-            Some(lease) => lease.lending(sent).await,
-            None => sent.await,
-        }
-    }
-
-    /// Sends a request. A token that is not known any more is answered 401, which proves that nothing was done: then a new login, and
-    /// the request once again.
-    async fn send_proven(
-        &self,
-        method: Method,
-        name: &'static str,
-        path: &str,
-        body: Option<&Value>,
-        version: Option<&str>,
-    ) -> Result<Response, RedfishError> {
-        let Auth::Session(slot) = &self.auth else {
-            let proof = matches!(self.auth, Auth::Basic).then_some(Proof::Basic);
-            return self.send_once(method, name, path, body, version, proof.as_ref()).await;
-        };
-        // An error of the login is this request's, which was not sent.
-        let refused = |e: RedfishError| self.error(name, path, e.cause);
-        let proof = slot.proof(None).await.map_err(refused)?;
-        let response = self.send_once(method.clone(), name, path, body, version, Some(&proof)).await?;
-        let (Proof::Token(token), 401) = (&proof, response.status().as_u16()) else { return Ok(response) };
-        drop(response);
-        let proof = slot.proof(Some(token)).await.map_err(refused)?;
-        self.send_once(method, name, path, body, version, Some(&proof)).await
-    }
-
-    async fn send_once(
-        &self,
-        method: Method,
-        name: &'static str,
-        path: &str,
-        body: Option<&Value>,
-        version: Option<&str>,
-        proof: Option<&Proof>,
-    ) -> Result<Response, RedfishError> {
-        // Here and not earlier: a login may have taken its time.
-        if method != Method::GET && self.lease.as_ref().is_some_and(|l| !l.is_valid()) {
-            return Err(self.error(name, path, Cause::LeaseOver));
-        }
-        if let Some(left) = self.watch.asked_to_wait() {
-            return Err(self.error(name, path, Cause::NotNow(left)));
-        }
-        let bad = |e: url::ParseError| self.error(name, path, Cause::Malformed(e.to_string()));
-        let url = self.origin.join(path).map_err(bad)?;
-        let condition = if method == Method::GET { IF_NONE_MATCH } else { IF_MATCH };
-        let told = Told::begin(&self.podm, name, path);
-        let mut request = self.http.request(method, url).header("OData-Version", "4.0");
-        request = request.header(TRACEPARENT, told.traceparent());
-        match (proof, &self.account) {
-            (Some(Proof::Token(token)), _) => {
-                let mut value = HeaderValue::from_str(token.expose_secret())
-                    .map_err(|_| self.error(name, path, Cause::Malformed("the session's token is no header".into())))?;
-                value.set_sensitive(true);
-                request = request.header(TOKEN, value);
-            }
-            (Some(Proof::Basic), Some(account)) => {
-                request = request.basic_auth(&account.username, Some(account.password.expose_secret()));
-            }
-            _ => {}
-        }
-        if let Some(version) = version {
-            request = request.header(condition, version);
-        }
-        if let Some(body) = body {
-            request = request.json(body);
-        }
-        let asked = self.watch.asking();
-        let outcome = asked.awaiting(self.unless_cut(request.send())).await;
-        match outcome {
-            Ok(response) => {
-                let status = response.status().as_u16();
-                told.answered(status);
-                // A full table of sessions refuses a log-in, and nothing else.
-                let is_login = name == "POST" && proof.is_none();
-                if is_login {
-                    asked.answered(200, None).await;
-                } else {
-                    asked.answered(status, wait_of(response.headers())).await;
-                }
-                Ok(response)
-            }
-            Err(cause) => {
-                told.failed(&cause);
-                asked.failed(&cause).await;
-                Err(self.error(name, path, cause))
-            }
-        }
-    }
-
-    /// Waits for something of a request, unless the attempt should have ended by now.
-    async fn unless_cut<T>(&self, some: impl Future<Output = Result<T, reqwest::Error>>) -> Result<T, Cause> {
-        let Some(lease) = &self.lease else { return some.await.map_err(cause_of) };
-        tokio::select! {
-            biased;
-            got = some => got.map_err(cause_of),
-            () = lease.is_cut() => Err(Cause::Unanswered(CUT.into())),
-        }
-    }
-
-    /// Judges the answer to a change. Once its status is seen the answer is seen: a body that breaks off is no body.
-    async fn answer(&self, name: &'static str, path: &str, response: Response) -> Result<Answer, RedfishError> {
-        let (status, retry_after) = (response.status().as_u16(), wait_of(response.headers()));
-        let location = header(response.headers(), &LOCATION);
-        let body = self.body(name, path, response).await.unwrap_or_default();
-        let status = quirks::hidden_status(&body).unwrap_or(status);
-        if !(200..300).contains(&status) {
-            return Err(self.refused(name, path, status, retry_after, &body));
-        }
-        let location = location.and_then(|l| self.resolve(&l).ok());
-        Ok(Answer { status, location, retry_after, body })
-    }
-
-    async fn body(&self, name: &'static str, path: &str, response: Response) -> Result<Value, RedfishError> {
-        let bytes = self.bytes(name, path, response).await?;
-        if bytes.is_empty() {
-            return Ok(Value::Null);
-        }
-        Ok(serde_json::from_slice(&bytes)
-            .unwrap_or_else(|_| Value::String(String::from_utf8_lossy(&bytes).into_owned())))
-    }
-
-    pub(super) async fn bytes(
-        &self,
-        name: &'static str,
-        path: &str,
-        mut response: Response,
-    ) -> Result<Vec<u8>, RedfishError> {
-        let (mut bytes, asked) = (Vec::new(), self.watch.asking());
-        loop {
-            let chunk = match self.unless_cut(response.chunk()).await {
-                Ok(Some(chunk)) => chunk,
-                Ok(None) => break,
-                Err(cause) => {
-                    asked.failed(&cause).await;
-                    return Err(self.error(name, path, cause));
-                }
-            };
-            if (bytes.len() + chunk.len()) as u64 > self.max_body_bytes {
-                asked.done();
-                return Err(self.error(name, path, Cause::TooLarge(self.max_body_bytes)));
-            }
-            bytes.extend_from_slice(&chunk);
-        }
-        asked.done();
-        Ok(bytes)
-    }
-
-    /// The error of an answer that is a refusal, without our secrets.
-    pub(super) fn refused(
-        &self,
-        name: &'static str,
-        path: &str,
-        status: u16,
-        retry_after: Option<Duration>,
-        body: &Value,
-    ) -> RedfishError {
-        let mut refusal = Refusal::read(status, retry_after, body);
-        for text in [&mut refusal.code, &mut refusal.title, &mut refusal.detail] {
-            *text = self.without_secrets(text);
-        }
-        self.error(name, path, Cause::Refused(Box::new(refusal)))
-    }
-
-    /// A Pod Manager that repeats what it was sent must not put the password, or a session's token, into our errors.
-    fn without_secrets(&self, text: &str) -> String {
-        use base64::Engine;
-        let token = if let Auth::Session(slot) = &self.auth { slot.token() } else { None };
-        let text = token.map_or_else(|| text.to_owned(), |t| text.replace(t.expose_secret(), crate::model::podm::MASK));
-        let Some(account) = &self.account else { return text };
-        let password = account.password.expose_secret();
-        if password.is_empty() {
-            return text;
-        }
-        let header = base64::engine::general_purpose::STANDARD.encode(format!("{}:{password}", account.username));
-        text.replace(&header, crate::model::podm::MASK).replace(password, crate::model::podm::MASK)
     }
 }
 
@@ -477,25 +290,6 @@ fn header(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
 
 fn wait_of(headers: &HeaderMap) -> Option<Duration> {
     headers.get(RETRY_AFTER).and_then(|v| v.to_str().ok()).and_then(|v| retry_after::parse(v, Timestamp::now()))
-}
-
-/// What a transport error means: not sent, not allowed, or nobody knows. The URL is left out; the call names it.
-fn cause_of(error: reqwest::Error) -> Cause {
-    let error = error.without_url();
-    let mut text = error.to_string();
-    let mut source = std::error::Error::source(&error);
-    while let Some(inner) = source {
-        if let Some(refusal) = inner.downcast_ref::<super::guard::NotAllowed>() {
-            return Cause::Forbidden(refusal.0.clone());
-        }
-        text = inner.to_string();
-        source = inner.source();
-    }
-    match (error.is_connect(), error.is_timeout()) {
-        (true, _) => Cause::Unreachable(text),
-        (false, true) => Cause::Unanswered("no answer in time".into()),
-        (false, false) => Cause::Unanswered(text),
-    }
 }
 
 #[cfg(test)]

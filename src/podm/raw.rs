@@ -7,7 +7,7 @@ use reqwest::header::LOCATION;
 use serde_json::Value;
 
 use super::error::RedfishError;
-use super::http::Client;
+use super::http::{Client, Request};
 use crate::model::params::RawMethod;
 
 /// Headers of an answer that are not passed on: those of one connection or one server, and those of our own log-in.
@@ -63,7 +63,7 @@ impl Client {
             RawMethod::Patch => Method::PATCH,
             RawMethod::Delete => Method::DELETE,
         };
-        let response = self.send(sent, name, &path, body, None).await?;
+        let response = self.send(Request { method: sent, name, path: &path, body, version: None }).await?;
         let status = response.status().as_u16();
         let headers = response
             .headers()

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::{reach, reads};
 use crate::model::driver::DriverInfo;
 use crate::model::params::PodmCreate;
-use crate::model::podm::{Podm, PodmStatus, Policy, canonical_url};
+use crate::model::podm::{Podm, PodmStatus, canonical_url};
 use crate::model::problem::Problem;
 use crate::model::task::Definition;
 use crate::model::trust::TrustChange;

@@ -1,0 +1,130 @@
+//! What handlers may do with Pod Managers: their gates, limits, readings, and places among them.
+
+use std::time::Duration;
+
+use super::{Context, UNDO_TIME};
+use crate::model::kind;
+use crate::model::placement::{Candidate, Decision};
+use crate::model::podm::Podm;
+use crate::service::Verdict;
+use crate::store::gates::Entry;
+use crate::store::readings::{Latest, Subscribed};
+
+impl Context {
+    /// Runs a read of the task's Pod Manager under a place in its gate for reads.
+    ///
+    /// # Errors
+    /// [`Verdict::Park`] when there is no place now; a retry when Redis is away. The inner outcome is the read's.
+    pub async fn reading<T>(&self, read: impl Future<Output = T>) -> Result<T, Verdict> {
+        self.reading_of(self.podm_id()?, read).await
+    }
+
+    /// [`Context::reading`] for a task that concerns several Pod Managers.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn reading_of<T>(&self, podm_id: &str, read: impl Future<Output = T>) -> Result<T, Verdict> {
+        let (bucket, gate, holder) =
+            (self.bucket_of(Some(podm_id)), kind::podm_gate(podm_id, false), self.claimed.token.clone());
+        let lasts = Duration::from_secs(self.def.timeout_s.min(600));
+        let (after, why) = match self.store.gate_enter(bucket, &gate, &holder, kind::PODM_READS, lasts).await? {
+            Entry::In => (None, ""),
+            Entry::Full => (Some(Duration::from_secs(1)), "too many reads of the Pod Manager"),
+            Entry::Shut(time) => (Some(time), "the Pod Manager is not asked now: its circuit is open"),
+        };
+        if let Some(after) = after {
+            return Err(Verdict::Park { after, why: why.into() });
+        }
+        let stopped = self.stop.cancelled();
+        let outcome = tokio::select! {
+            outcome = read => Ok(outcome),
+            () = stopped => Err(Verdict::Stop),
+        };
+        if let Err(error) = self.store.gate_leave(bucket, &gate, &holder).await {
+            tracing::debug!(%error, gate, "place not given back; it lapses");
+        }
+        outcome
+    }
+
+    /// Keeps the latest readings of a Pod Manager; says how many had no room.
+    ///
+    /// # Errors
+    /// A retry when Redis is away or full.
+    pub async fn put_readings(&self, podm_id: &str, latest: Latest) -> Result<usize, Verdict> {
+        Ok(self.store.put_readings(podm_id, latest).await?)
+    }
+
+    /// Notes what is subscribed to at a Pod Manager; `None`: nothing any more.
+    ///
+    /// # Errors
+    /// A retry when Redis is away or full.
+    pub async fn note_subscribed(&self, podm_id: &str, note: Option<&Subscribed>) -> Result<(), Verdict> {
+        Ok(self.store.note_subscribed(podm_id, note).await?)
+    }
+
+    /// Puts a Pod Manager's limits into force.
+    ///
+    /// # Errors
+    /// A retry when Redis is away.
+    pub async fn set_limits(&self, podm: &Podm) -> Result<(), Verdict> {
+        Ok(self.store.set_limits(&podm.uuid, &podm.policy).await?)
+    }
+
+    /// Forgets limits and circuit of a Pod Manager that is gone.
+    ///
+    /// # Errors
+    /// A retry when Redis is away.
+    pub async fn forget_gates(&self, podm_id: &str) -> Result<(), Verdict> {
+        Ok(self.store.forget_gates(podm_id).await?)
+    }
+
+    /// Forgets everything that a Pod Manager measured and told.
+    ///
+    /// # Errors
+    /// A retry when Redis is away.
+    pub async fn forget_telemetry(&self, podm_id: &str) -> Result<(), Verdict> {
+        Ok(self.store.forget_telemetry(podm_id).await?)
+    }
+
+    /// Chooses a Pod Manager and reserves hardware there for this task, until it ends.
+    ///
+    /// # Errors
+    /// A retry when Redis is away.
+    pub async fn place(&self, decide: impl Fn(&[Candidate], u64) -> Decision) -> Result<Decision, Verdict> {
+        let lasts = Duration::from_secs(self.def.timeout_s) + UNDO_TIME;
+        Ok(self.store.place(self.claimed.id, lasts, decide).await?)
+    }
+
+    /// Notes that this task's node is there, and how long composing it took.
+    ///
+    /// # Errors
+    /// A retry when Redis is away.
+    pub async fn placed(&self, podm_id: &str, took_ms: u64) -> Result<(), Verdict> {
+        let took = Duration::from_millis(took_ms);
+        Ok(self.store.reservation_done(podm_id, self.claimed.id, took).await?)
+    }
+
+    /// Gives back what this task has reserved at a Pod Manager.
+    ///
+    /// # Errors
+    /// A retry when Redis is away.
+    pub async fn give_up_place(&self, podm_id: &str) -> Result<(), Verdict> {
+        Ok(self.store.drop_reservation(podm_id, self.claimed.id).await?)
+    }
+
+    /// Gives back what an earlier run of this task has reserved and did not live to note.
+    ///
+    /// # Errors
+    /// A retry when Redis is away.
+    pub async fn give_up_strays(&self) -> Result<(), Verdict> {
+        Ok(self.store.drop_reservations_of(self.claimed.id).await?)
+    }
+
+    /// Notes that hardware was given back at a Pod Manager.
+    ///
+    /// # Errors
+    /// A retry when Redis is away.
+    pub async fn hardware_freed(&self, podm_id: &str) -> Result<(), Verdict> {
+        Ok(self.store.hardware_freed(podm_id).await?)
+    }
+}
