@@ -52,7 +52,10 @@ pub const PROCESSES: Weights = &[
     (Fault::Pause("podm-sim", 4000), 4),
 ];
 
-/// The same, and Redis killed, stopped and held.
+/// Nothing but workers that come back late, and nobody is killed before: what a missing fence lets through.
+pub const LATE_WRITERS: Weights = &[(Fault::Pause("worker", 5000), 1)];
+
+/// Those of `PROCESSES`, and Redis killed, stopped and held.
 pub const WITH_REDIS: Weights = &[
     (Fault::Kill("worker"), 33),
     (Fault::Pause("worker", 5000), 30),
@@ -156,8 +159,8 @@ impl<'a> Schedule<'a> {
         };
         let busy = whom.is_some_and(|i| self.draining.contains(&i) || self.is_paused(i));
         let done = match (fault, whom) {
-            (Fault::Kill(_), Some(i)) if !self.draining.contains(&i) => {
-                self.paused.retain(|(_, p)| *p != i);
+            // Who is paused is to come back late, not to be replaced.
+            (Fault::Kill(_), Some(i)) if !busy => {
                 self.d.kill_and_restart(i);
                 true
             }
