@@ -15,7 +15,9 @@ use support::saga::Plant;
 use valence::config::Config;
 use valence::ids::{Bucket, TaskId, new_record_id};
 use valence::model::inventory::{Inventory, Shape};
-use valence::model::placement::{Candidate, Choice, Hints, Reservation, Site, shape_key};
+use valence::model::kind::PODM_CHANGES;
+use valence::model::placement::{Candidate, Choice, Hints, Line, Reservation, Scene, Site, shape_key};
+
 use valence::model::podm::{Podm, PodmStatus, Policy};
 use valence::placement::{Request, decide};
 use valence::sim::SimConfig;
@@ -101,10 +103,15 @@ fn any_candidate() -> impl Strategy<Value = Candidate> {
     let driver = prop_oneof![4 => Just("redfishv1"), 1 => Just("telepathy")];
     let shapes = prop::option::weighted(0.8, prop::collection::btree_map(1..5_u32, 0..4_u32, 0..4));
     let held = prop::collection::vec((0..4_usize, 0..3_u64, prop::bool::ANY), 0..6);
-    let known = (policy, status, driver, shapes, held, 0..9_u64, prop::option::of(1..100_000_u64));
+    let known = (policy, status, driver, shapes, held, 0..9_u64, prop::option::of(1_000..100_000_u64));
     let shut = prop_oneof![4 => Just(0), 1 => Just(NOW - 1), 1 => Just(NOW + 1)];
-    (known, shut).prop_map(
-        |(((cordoned, draining, weight, labelled), status, driver, shapes, held, in_flight, compose_ms), shut_ms)| {
+    let news = (prop::bool::weighted(0.1), prop::bool::weighted(0.1));
+    (known, shut, news).prop_map(
+        |(
+            ((cordoned, draining, weight, labelled), status, driver, shapes, held, in_flight, compose_ms),
+            shut_ms,
+            (silent, failing),
+        )| {
             let labels = if labelled { BTreeMap::from([("zone".into(), "a".into())]) } else { BTreeMap::new() };
             let policy = Policy { cordoned, draining, weight, labels, ..Policy::default() };
             let uuid = new_record_id();
@@ -119,11 +126,12 @@ fn any_candidate() -> impl Strategy<Value = Candidate> {
                     let until_ms = if lapsed { NOW - 1 } else { NOW + 1 };
                     // Composing; there before the inventory was read; there after it.
                     let done_ms = [0, NOW - 60_000, NOW - 100][usize::try_from(done).unwrap()];
-                    Some(Reservation { task: format!("{n}{done}"), shape: keys.get(n)?.clone(), until_ms, done_ms })
+                    let (task, shape, begun_ms) = (format!("{n}{done}"), keys.get(n)?.clone(), NOW - 2_000);
+                    Some(Reservation { task, shape, begun_ms, until_ms, done_ms })
                 })
                 .collect();
-            Candidate { site, in_flight, reservations, shut_ms, compose_ms, ..Candidate::default() }
-                .with_inventory(inventory)
+            let known = Candidate { site, in_flight, reservations, shut_ms, compose_ms, ..Candidate::default() };
+            Candidate { silent, failing, ..known }.with_inventory(inventory)
         },
     )
 }
@@ -136,6 +144,7 @@ proptest! {
         devices in prop::bool::ANY,
         only_first in prop::bool::ANY,
         excluded in prop::bool::ANY,
+        waiting in 0..30_u64,
         seed in any::<u64>(),
     ) {
         let ids: Vec<String> = candidates.iter().map(|c| c.site.uuid.clone()).collect();
@@ -146,15 +155,20 @@ proptest! {
             excluded: ids.iter().rev().take(usize::from(excluded)).cloned().collect(),
             ..Request::default()
         };
-        let decision = decide(&request, &candidates, NOW);
-        prop_assert_eq!(&decision, &decide(&request, &candidates, NOW));
+        let lines = vec![Line { cores: f64::from(cores), count: waiting, ..Line::default() }];
+        let scene = Scene { candidates, lines, now_ms: NOW };
+        let decision = decide(&request, &scene);
+        prop_assert_eq!(&decision, &decide(&request, &scene));
+        let candidates = &scene.candidates;
         let placement = &decision.placement;
         let left_out: u32 = placement.filtered.values().sum();
         let left = u32::try_from(candidates.len()).unwrap() - left_out;
         prop_assert_eq!(placement.considered as usize, candidates.len());
         prop_assert_eq!(placement.scores.len(), left.min(5) as usize);
         prop_assert!(placement.scores.windows(2).all(|two| two[0].score >= two[1].score));
-        prop_assert_eq!(decision.choice.is_some(), left > 0);
+        let shut = placement.filtered.contains_key("circuit_open");
+        prop_assert_eq!(decision.choice.is_some() || placement.waits.is_some(), left > 0 || shut);
+        prop_assert!(decision.choice.is_none() || placement.waits.is_none());
         if let Some(Choice { at, podm_id, shape, most, .. }) = decision.choice {
             let chosen = &candidates[at];
             prop_assert_eq!(&chosen.site.uuid, &podm_id);
@@ -164,6 +178,10 @@ proptest! {
             prop_assert!(hints.podm_ids.is_empty() || hints.podm_ids.contains(&podm_id));
             prop_assert!(!chosen.site.policy.cordoned && !chosen.site.policy.draining);
             prop_assert!(chosen.shut_ms <= NOW);
+            // Nothing is bound to one that does as much as it may already.
+            let begun = chosen.reservations.iter().filter(|r| r.done_ms == 0 && r.until_ms > NOW).count() as u64;
+            let at_once = if chosen.silent { 1 } else { u64::from(PODM_CHANGES) };
+            prop_assert!(chosen.in_flight.max(begun) < at_once);
             prop_assert!(chosen.site.status != PodmStatus::Offline && chosen.site.driver == "redfishv1");
             if let Some(inventory) = &chosen.inventory {
                 let of = inventory.shapes.iter().find(|s| shape_key(s) == shape).unwrap();
@@ -172,9 +190,12 @@ proptest! {
                 let beside = held.filter(|r| r.done_ms == 0 || r.done_ms > inventory.at_ms).count();
                 prop_assert!(of.cores >= cores && most == Some(of.free) && (beside as u64) < u64::from(of.free));
             }
-            // Nobody that is known to be there is passed by for one that nobody has asked, unless its operator hardly wants it taken.
+            // Nobody that is known to be there, answers and has a place is passed by for one that nobody has asked, unless its operator
+            // hardly wants it taken.
             if chosen.site.status == PodmStatus::Unknown {
-                prop_assert!(placement.scores.iter().all(|s| s.weights["knowledge"] <= 0.02 || s.weights["operator"] < 0.1));
+                let free = |id: &str| candidates.iter().any(|c| c.site.uuid == id && c.in_flight + 6 < u64::from(PODM_CHANGES));
+                let poor = |w: &BTreeMap<String, f64>| w["knowledge"] <= 0.02 || w["answers"] <= 0.02 || w["operator"] < 0.1;
+                prop_assert!(placement.scores.iter().all(|s| !free(&s.podm_id) || poor(&s.weights)));
             }
         }
     }
@@ -188,12 +209,13 @@ fn a_small_node_does_not_take_a_large_system_while_a_small_one_is_free() {
         let inventory = Inventory { at_ms: NOW, shapes: vec![shape(cores, 2)], ..Inventory::default() };
         Candidate { site, ..Candidate::default() }.with_inventory(Some(inventory))
     };
-    let candidates = [candidate("large", 64), candidate("small", 8)];
+    let candidates = vec![candidate("large", 64), candidate("small", 8)];
+    let scene = Scene { candidates, now_ms: NOW, ..Scene::default() };
     for seed in 0..20 {
         let request = Request { cores: 4.0, seed, ..Request::default() };
-        assert_eq!(decide(&request, &candidates, NOW).choice.unwrap().podm_id, "small");
+        assert_eq!(decide(&request, &scene).choice.unwrap().podm_id, "small");
         let request = Request { cores: 32.0, seed, ..Request::default() };
-        assert_eq!(decide(&request, &candidates, NOW).choice.unwrap().podm_id, "large");
+        assert_eq!(decide(&request, &scene).choice.unwrap().podm_id, "large");
     }
 }
 
@@ -211,7 +233,7 @@ async fn two_schedulers_with_64_placers_each_promise_exactly_what_there_is() {
         .map(|(n, store)| {
             tokio::spawn(async move {
                 let request = Request { cores: 8.0, seed: n as u64, ..Request::default() };
-                let placed = store.place(mint(&store), LASTS, |all, now| decide(&request, all, now)).await.unwrap();
+                let placed = store.place(mint(&store), LASTS, |scene| decide(&request, scene)).await.unwrap();
                 u32::from(placed.choice.is_some())
             })
         })

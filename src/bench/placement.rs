@@ -109,8 +109,7 @@ async fn choices(store: &Store) -> anyhow::Result<f64> {
     let began = Instant::now();
     for turn in 0..DECISIONS / 4 {
         let request = request(turn)?;
-        let now = store.clock().now_ms();
-        let decision = store.with_candidates(|candidates| decide(&request, candidates, now));
+        let decision = store.with_scene(|scene| decide(&request, scene));
         ensure!(decision.choice.is_some(), "nothing chosen: {:?}", decision.placement);
     }
     Ok(count(DECISIONS / 4) / began.elapsed().as_secs_f64())
@@ -137,7 +136,7 @@ async fn place_all(store: &Store, wanted: usize) -> anyhow::Result<usize> {
                 }
                 let request = request(turn)?;
                 let task = TaskId::mint(store.clock().now_ms(), Bucket(0));
-                let decision = store.place(task, LASTS, |all, now| decide(&request, all, now)).await?;
+                let decision = store.place(task, LASTS, |scene| decide(&request, scene)).await?;
                 if decision.choice.is_some() {
                     placed.fetch_add(1, Ordering::Relaxed);
                 }

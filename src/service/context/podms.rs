@@ -1,10 +1,9 @@
-//! What handlers may do with Pod Managers: their gates, limits, readings, and places among them.
+//! What handlers may do with Pod Managers: their gates, limits, readings.
 
 use std::time::Duration;
 
-use super::{Context, UNDO_TIME};
+use super::Context;
 use crate::model::kind;
-use crate::model::placement::{Candidate, Decision};
 use crate::model::podm::Podm;
 use crate::service::Verdict;
 use crate::store::gates::Entry;
@@ -84,40 +83,6 @@ impl Context {
     /// A retry when Redis is away.
     pub async fn forget_telemetry(&self, podm_id: &str) -> Result<(), Verdict> {
         Ok(self.store.forget_telemetry(podm_id).await?)
-    }
-
-    /// Chooses a Pod Manager and reserves hardware there for this task, until it ends.
-    ///
-    /// # Errors
-    /// A retry when Redis is away.
-    pub async fn place(&self, decide: impl Fn(&[Candidate], u64) -> Decision) -> Result<Decision, Verdict> {
-        let lasts = Duration::from_secs(self.def.timeout_s) + UNDO_TIME;
-        Ok(self.store.place(self.claimed.id, lasts, decide).await?)
-    }
-
-    /// Notes that this task's node is there, and how long composing it took.
-    ///
-    /// # Errors
-    /// A retry when Redis is away.
-    pub async fn placed(&self, podm_id: &str, took_ms: u64) -> Result<(), Verdict> {
-        let took = Duration::from_millis(took_ms);
-        Ok(self.store.reservation_done(podm_id, self.claimed.id, took).await?)
-    }
-
-    /// Gives back what this task has reserved at a Pod Manager.
-    ///
-    /// # Errors
-    /// A retry when Redis is away.
-    pub async fn give_up_place(&self, podm_id: &str) -> Result<(), Verdict> {
-        Ok(self.store.drop_reservation(podm_id, self.claimed.id).await?)
-    }
-
-    /// Gives back what an earlier run of this task has reserved and did not live to note.
-    ///
-    /// # Errors
-    /// A retry when Redis is away.
-    pub async fn give_up_strays(&self) -> Result<(), Verdict> {
-        Ok(self.store.drop_reservations_of(self.claimed.id).await?)
     }
 
     /// Notes that hardware was given back at a Pod Manager.
