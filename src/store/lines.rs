@@ -20,8 +20,8 @@ const BUCKET: Bucket = Bucket(0);
 const MOST_LINES: usize = 256;
 /// Members of a line that are looked at once.
 const LOOKED_AT: isize = 64;
-/// Longest that one which was called counts as coming.
-const COMING: Duration = Duration::from_secs(2);
+/// Longest that one which was called counts as coming: another process may have it.
+const COMING: Duration = Duration::from_millis(300);
 
 /// Who was called and has not decided yet; and the hint that a place is free.
 #[derive(Default)]
@@ -47,6 +47,7 @@ impl Store {
     pub async fn join_line(&self, line: &str, wanted: &str, task: TaskId, place: u64) -> Result<u64, StoreError> {
         let args = ["join", line, &task.to_string(), &place.to_string(), wanted];
         let before = self.call(&self.scripts().line, BUCKET, &args[..]).await?;
+        self.has_come(task);
         self.with_scene(|scene| {
             // Who comes next in this process sees it already.
             match scene.lines.iter_mut().find(|known| known.name == line) {
