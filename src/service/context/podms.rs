@@ -25,8 +25,10 @@ impl Context {
     pub async fn reading_of<T>(&self, podm_id: &str, read: impl Future<Output = T>) -> Result<T, Verdict> {
         let (bucket, gate, holder) =
             (self.bucket_of(Some(podm_id)), kind::podm_gate(podm_id, false), self.claimed.token.clone());
-        let lasts = Duration::from_secs(self.def.timeout_s.min(600));
-        let (after, why) = match self.store.gate_enter(bucket, &gate, &holder, kind::PODM_READS, lasts).await? {
+        // No longer than a lease, and kept while the read goes on: a worker that dies leaves the place to others as soon as its task.
+        let lease = self.store.options().lease;
+        let enter = || self.store.gate_enter(bucket, &gate, &holder, kind::PODM_READS, lease);
+        let (after, why) = match enter().await? {
             Entry::In => (None, ""),
             Entry::Full => (Some(Duration::from_secs(1)), "too many reads of the Pod Manager"),
             Entry::Shut(time) => (Some(time), "the Pod Manager is not asked now: its circuit is open"),
@@ -34,10 +36,18 @@ impl Context {
         if let Some(after) = after {
             return Err(Verdict::Park { after, why: why.into() });
         }
-        let stopped = self.stop.cancelled();
+        let kept = async {
+            loop {
+                tokio::time::sleep(lease / 3).await;
+                if let Err(error) = enter().await {
+                    tracing::debug!(%error, gate, "place not kept; it lapses");
+                }
+            }
+        };
         let outcome = tokio::select! {
             outcome = read => Ok(outcome),
-            () = stopped => Err(Verdict::Stop),
+            () = self.stop.cancelled() => Err(Verdict::Stop),
+            () = kept => Err(Verdict::Stop),
         };
         if let Err(error) = self.store.gate_leave(bucket, &gate, &holder).await {
             tracing::debug!(%error, gate, "place not given back; it lapses");
