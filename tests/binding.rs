@@ -12,116 +12,15 @@ use support::saga::Plant;
 use support::wait;
 use valence::ids::TaskId;
 use valence::model::inventory::{Inventory, Shape};
-use valence::model::placement::{Candidate, Line, Reservation, Scene, Site};
 use valence::model::podm::{Podm, PodmStatus, Policy};
 use valence::model::task::Definition;
-use valence::placement::{RANK, Request, Turns, called, decide};
 use valence::sim::SimConfig;
 use valence::store::gates::Gatekeeper;
 use valence::store::record::TaskRecord;
 use valence::store::records::{Collection, Writer};
 
-const NOW: u64 = 1_000_000_000;
-
 fn shape(free: u32) -> Shape {
     Shape { cores: 8, memory_mib: 8192, model: None, total: free.max(1), free }
-}
-
-/// A Pod Manager with hardware for 30 that takes so long, does so much at once, and where composes have begun so long ago.
-fn candidate(name: &str, compose_ms: u64, at_once: u32, begun_ago: &[u64]) -> Candidate {
-    let policy = Policy { max_changes: Some(at_once), ..Policy::default() };
-    let (uuid, driver) = (name.to_owned(), "redfishv1".to_owned());
-    let site = Site { name: uuid.clone(), uuid, driver, status: PodmStatus::Online, policy };
-    let inventory = Inventory { at_ms: NOW, shapes: vec![shape(30)], ..Inventory::default() };
-    let with = Candidate { site, compose_ms: Some(compose_ms), ..Candidate::default() }.with_inventory(Some(inventory));
-    let shape = with.keys[0].clone();
-    let reservations = begun_ago.iter().map(|ago| Reservation {
-        task: format!("{name} {ago}"),
-        shape: shape.clone(),
-        begun_ms: NOW - ago,
-        until_ms: NOW + 600_000,
-        done_ms: 0,
-    });
-    Candidate { reservations: reservations.collect(), ..with }
-}
-
-fn line(caller: &str, count: u64, first: u64) -> Line {
-    let wanted = serde_json::to_string(&Request { cores: 8.0, ..Request::default() }).unwrap();
-    Line { name: caller.into(), caller: caller.into(), wanted, cores: 8.0, memory_mib: 0.0, count, first }
-}
-
-fn scene(candidates: Vec<Candidate>, lines: Vec<Line>) -> Scene {
-    Scene { candidates, lines, now_ms: NOW }
-}
-
-/// Where a node is bound, or nothing while it waits.
-fn bound(scene: &Scene) -> Option<String> {
-    decide(&Request { cores: 8.0, ..Request::default() }, scene).choice.map(|choice| choice.podm_id)
-}
-
-#[test]
-fn a_slow_free_place_is_taken_while_the_line_is_long_and_passed_by_at_its_end() {
-    // The quick one's place is free in a second; ten are there by it after 51 s.
-    let podms = || vec![candidate("quick", 5_000, 1, &[4_000]), candidate("slow", 30_000, 1, &[])];
-    for (waiting, where_to) in [(0, None), (3, None), (9, Some("slow"))] {
-        let scene = scene(podms(), vec![line("a", waiting, RANK)]);
-        assert_eq!(bound(&scene).as_deref(), where_to, "{waiting} wait");
-    }
-    // What hangs is not waited for the longer, the longer it hangs.
-    let hangs = vec![candidate("quick", 5_000, 1, &[60_000]), candidate("slow", 30_000, 1, &[])];
-    assert_eq!(bound(&scene(hangs, Vec::new())).as_deref(), Some("slow"));
-}
-
-#[test]
-fn a_node_that_waits_is_told_whether_all_are_busy_or_a_better_one_is_worth_it() {
-    let told = |scene: &Scene| {
-        let decision = decide(&Request { cores: 8.0, ..Request::default() }, scene);
-        assert!(decision.choice.is_none());
-        decision.placement.waits.unwrap()
-    };
-    let busy = told(&scene(vec![candidate("one", 5_000, 2, &[100, 200])], Vec::new()));
-    assert!(busy.contains("as much at once as it may") && busy.contains("one"), "{busy}");
-    let podms = vec![candidate("quick", 5_000, 1, &[4_000]), candidate("slow", 30_000, 1, &[])];
-    let better = told(&scene(podms, Vec::new()));
-    assert!(better.contains("quick is worth waiting for") && better.contains("1 of 2"), "{better}");
-}
-
-#[test]
-fn as_many_are_called_as_there_are_places_and_callers_take_turns() {
-    let podms = || vec![candidate("one", 5_000, 4, &[100]), candidate("two", 5_000, 2, &[100])];
-    let mut many = scene(podms(), vec![line("crowd", 1_000, RANK + 1), line("late", 2, RANK + 900)]);
-    let before = many.candidates.clone();
-    let mut turns = Turns::default();
-    let come = called(&mut many, &mut turns, |_| 0);
-    assert_eq!(come, [("crowd".to_owned(), 2), ("late".to_owned(), 2)]);
-    assert_eq!(many.lines[0].count, 1_000, "calling is not placing");
-    assert!(many.candidates.iter().zip(&before).all(|(now, then)| now.reservations == then.reservations));
-    // Those on their way are not called twice.
-    let come = called(&mut many, &mut Turns::default(), |line| if line == "crowd" { 2 } else { 1 });
-    assert_eq!(come, [("late".to_owned(), 1)]);
-    // One place at a time: whose turn was last comes last.
-    let mut one =
-        scene(vec![candidate("one", 5_000, 1, &[])], vec![line("crowd", 9, RANK + 1), line("late", 9, RANK + 900)]);
-    let (mut turns, mut order) = (Turns::default(), Vec::new());
-    for _ in 0..4 {
-        order.push(called(&mut one, &mut turns, |_| 0).remove(0).0);
-    }
-    assert_eq!(order, ["crowd", "late", "crowd", "late"]);
-    // What is more urgent comes first, however long others have waited.
-    one.lines[1].first = 900;
-    assert_eq!(called(&mut one, &mut turns, |_| 0), [("late".to_owned(), 1)]);
-}
-
-#[test]
-fn a_silent_or_failing_pod_manager_is_passed_by_before_its_circuit_opens() {
-    for (silent, failing) in [(true, false), (false, true)] {
-        let bad = Candidate { silent, failing, ..candidate("bad", 1_000, 4, &[]) };
-        let free = scene(vec![bad.clone(), candidate("good", 20_000, 1, &[])], Vec::new());
-        assert_eq!(bound(&free).as_deref(), Some("good"));
-        let busy = scene(vec![bad.clone(), candidate("good", 1_000, 1, &[500])], Vec::new());
-        assert_eq!(bound(&busy), None, "the good one is waited for");
-        assert_eq!(bound(&scene(vec![bad], Vec::new())).as_deref(), Some("bad"), "where there is no other it is tried");
-    }
 }
 
 fn quick(podms: usize) -> SimConfig {
