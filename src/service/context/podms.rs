@@ -26,8 +26,10 @@ impl Context {
     pub async fn reading_of<T>(&self, podm_id: &str, read: impl Future<Output = T>) -> Result<T, Verdict> {
         let (bucket, gate, holder) =
             (self.bucket_of(Some(podm_id)), kind::podm_gate(podm_id, false), self.claimed.token.clone());
-        let lasts = Duration::from_secs(self.def.timeout_s.min(600));
-        let (after, why) = match self.store.gate_enter(bucket, &gate, &holder, kind::PODM_READS, lasts).await? {
+        // Kept like the task's own claim: a worker that is killed holds the place for one lease.
+        let lease = self.store.options().lease;
+        let enter = || self.store.gate_enter(bucket, &gate, &holder, kind::PODM_READS, lease);
+        let (after, why) = match enter().await? {
             Entry::In => (None, ""),
             Entry::Full => (Some(Duration::from_secs(1)), "too many reads of the Pod Manager"),
             Entry::Shut(time) => (Some(time), "the Pod Manager is not asked now: its circuit is open"),
@@ -35,10 +37,18 @@ impl Context {
         if let Some(after) = after {
             return Err(Verdict::Park { after, why: why.into() });
         }
-        let stopped = self.stop.cancelled();
+        let keep = async {
+            loop {
+                tokio::time::sleep(lease / 3).await;
+                if let Err(error) = enter().await {
+                    tracing::debug!(%error, gate, "place not kept; it may lapse before the read has ended");
+                }
+            }
+        };
         let outcome = tokio::select! {
             outcome = read => Ok(outcome),
-            () = stopped => Err(Verdict::Stop),
+            () = self.stop.cancelled() => Err(Verdict::Stop),
+            () = keep => Err(Verdict::Stop),
         };
         if let Err(error) = self.store.gate_leave(bucket, &gate, &holder).await {
             tracing::debug!(%error, gate, "place not given back; it lapses");
