@@ -84,7 +84,7 @@ impl Store {
         // First of all: a repeat gets its task, even when what it concerned (a node, say) is gone by now.
         if let Some(key) = &key
             && let KeyUse::Same(id) = self.look_at_key(&key.caller, &key.key, &key.fingerprint).await?
-            && self.task(id).await?.is_some()
+            && self.stands(id).await?
         {
             return Ok((Submitted { id, new: false }, None));
         }
@@ -104,7 +104,7 @@ impl Store {
                 KeyUse::Same(known) => {
                     id = known;
                     // The definition may name new ids (a node's): the first one stands, when it stands.
-                    if self.task(id).await?.is_some() {
+                    if self.stands(id).await? {
                         return Ok((Submitted { id, new: false }, None));
                     }
                 }
