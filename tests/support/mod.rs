@@ -26,6 +26,7 @@ pub mod front;
 pub mod ironic;
 pub mod keystone;
 pub mod matrix;
+pub mod mutants;
 pub mod netns;
 pub mod podm;
 pub mod pool;
