@@ -4,45 +4,12 @@
 //! within a line (and one blank may be many), and a line of `…` alone for any lines.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on should say so")]
 
-use std::io::{BufRead as _, BufReader};
+mod support;
+
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 
-/// A running `valence up`.
-struct Up {
-    child: Child,
-    url: String,
-    _dir: tempfile::TempDir,
-    // Kept open: what it says must have somewhere to go.
-    stdout: BufReader<std::process::ChildStdout>,
-}
-
-impl Up {
-    fn start() -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_valence"));
-        command.args(["up", "--listen", "127.0.0.1:0", "--data-dir"]).arg(dir.path());
-        command.env_remove("VALENCE_REDIS_URL").env("VALENCE_LOG", "error");
-        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
-        let stdout = BufReader::new(child.stdout.take().unwrap());
-        let mut up = Self { child, url: String::new(), _dir: dir, stdout };
-        while up.url.is_empty() {
-            let mut line = String::new();
-            assert_ne!(up.stdout.read_line(&mut line).unwrap(), 0, "it ended before it was ready");
-            if let Some(url) = line.strip_prefix("ready: ") {
-                url.trim().clone_into(&mut up.url);
-            }
-        }
-        up
-    }
-}
-
-impl Drop for Up {
-    fn drop(&mut self) {
-        let _ended_already = self.child.kill();
-        let _reaped_already = self.child.wait();
-    }
-}
+use support::up::Up;
 
 /// One example: the line it stands at, what is typed, what is printed; `None`: whatever it is.
 struct Example {
@@ -99,7 +66,8 @@ fn all_same(wanted: &[&str], printed: &[&str]) -> bool {
 
 /// Runs a page's examples in one shell, as a reader does.
 fn follow(page: &str) {
-    let up = Up::start();
+    let dir = tempfile::tempdir().unwrap();
+    let up = Up::start(dir.path());
     let examples = examples(page);
     assert!(examples.len() > 5, "{page}: its examples are not found");
     let mark = |n: usize| format!("=== {page} {n} ===");

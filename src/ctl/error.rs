@@ -59,6 +59,12 @@ pub enum CtlError {
         /// How long it was waited for.
         waited_s: u64,
     },
+    /// Ctrl-C while waiting.
+    #[error("task {id} goes on\nFollow it with `valence task wait {id}`; `valence task cancel {id}` ends it.")]
+    Left {
+        /// The task.
+        id: String,
+    },
     /// A check found something wrong; it has been printed.
     #[error("{0}")]
     Wrong(String),
@@ -81,6 +87,8 @@ impl CtlError {
             Self::Usage(_) => 2,
             Self::Unreachable { .. } | Self::Answer { .. } => 3,
             Self::Refused { .. } => 4,
+            // As shells have it for what ended by Ctrl-C.
+            Self::Left { .. } => 130,
         }
     }
 }

@@ -15,6 +15,7 @@ mod dead_letter;
 mod device;
 mod doctor;
 mod error;
+mod examples;
 mod flavor;
 mod follow;
 mod inventory;
@@ -45,6 +46,7 @@ use std::io::Write;
 use cli::{Cli, Command};
 use client::Client;
 pub use error::CtlError;
+pub use examples::command;
 use output::Output;
 
 /// Carries out a command and writes its answer.

@@ -42,17 +42,17 @@ pub enum PodmCommand {
         /// Pod Manager uuid
         id: String,
     },
-    /// It takes no new nodes
+    /// Let a Pod Manager take no new nodes; everything else goes on
     Cordon {
         /// Pod Manager uuid
         id: String,
     },
-    /// It takes new nodes, and begins changes, again
+    /// Let a Pod Manager take new nodes, and begin changes, again
     Uncordon {
         /// Pod Manager uuid
         id: String,
     },
-    /// It takes no new nodes and begins no changes but deletions; tells what still runs
+    /// Let a Pod Manager take no new nodes and begin no changes but deletions; tells what still runs
     Drain {
         /// Pod Manager uuid
         id: String,
@@ -128,7 +128,7 @@ pub(super) async fn run(command: PodmCommand, api: &Client, out: &mut Output<'_>
         PodmCommand::Delete { id } => {
             let task = api.change(Method::DELETE, &["v1", "pod_managers", &id], None).await?;
             let ended = follow::to_end(api, &task.id.to_string(), out, None).await?;
-            if out.json() { Ok(out.value(&ended)?) } else { Ok(out.line(&format!("Pod Manager {id} is forgotten"))?) }
+            Ok(out.said(&ended, &format!("Pod Manager {id} is forgotten"))?)
         }
         PodmCommand::Inventory(of) => inventory::show(of, api, out).await,
         PodmCommand::Refresh(args) => inventory::refresh(args, api, out).await,
@@ -137,10 +137,7 @@ pub(super) async fn run(command: PodmCommand, api: &Client, out: &mut Output<'_>
             let task = api.change(Method::POST, &["v1", "tasks"], Some(&body)).await?;
             follow::to_end(api, &task.id.to_string(), out, None).await?;
             let answer = api.get(&["v1", "pod_managers", &id], &[]).await?;
-            if out.json() {
-                return Ok(out.value(&answer)?);
-            }
-            Ok(out.line(&format!("{} is {}", cell(&answer, "name"), cell(&answer, "status")))?)
+            Ok(out.said(&answer, &format!("{} is {}", cell(&answer, "name"), cell(&answer, "status")))?)
         }
     }
 }

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use secrecy::SecretString;
+use serde_json::json;
 use tokio::net::TcpListener;
 
 use super::client::Client;
@@ -152,17 +153,15 @@ async fn serve(
     };
     if let Err(error) = registered {
         tracing::error!(%error, "the simulated Pod Managers are not registered");
-        out.line(&format!("The simulated Pod Managers are not registered: {error}"))?;
+        out.note(&format!("The simulated Pod Managers are not registered: {error}"));
     }
-    for sim in &sims {
-        out.line(&format!("Pod Manager  {sim}  (simulated)"))?;
-    }
-    if let Some(port) = port {
-        out.line(&format!("Redis        127.0.0.1:{port}"))?;
-    }
-    out.line(&format!("State        {}", dir.path().display()))?;
-    out.line(&format!("API          {url}/v1"))?;
-    out.line(&format!("ready: {url}"))?;
+    let mut lines: Vec<String> = sims.iter().map(|sim| format!("Pod Manager  {sim}  (simulated)")).collect();
+    lines.extend(port.map(|port| format!("Redis        127.0.0.1:{port}")));
+    lines.push(format!("State        {}", dir.path().display()));
+    lines.push(format!("API          {url}/v1"));
+    lines.push(format!("ready: {url}"));
+    let told = json!({ "ready": url, "pod_managers": sims, "redis_port": port, "data_dir": dir.path() });
+    out.said(&told, &lines.join("\n"))?;
     stopping(shutdown).await;
     Ok(())
 }

@@ -16,6 +16,7 @@
 
 pub mod api;
 pub mod blocks;
+pub mod canned;
 pub mod certs;
 pub mod deployment;
 pub mod engine;
@@ -36,5 +37,7 @@ pub mod saga;
 pub mod sushy;
 pub mod transcripts;
 pub mod trees;
+pub mod tty;
+pub mod up;
 pub mod wait;
 pub mod worker;
