@@ -9,6 +9,7 @@ mod support;
 use std::path::Path;
 use std::process::Command;
 
+use support::process::free_port;
 use support::up::Up;
 
 /// One example: the line it stands at, what is typed, what is printed; `None`: whatever it is.
@@ -64,22 +65,32 @@ fn all_same(wanted: &[&str], printed: &[&str]) -> bool {
     }
 }
 
-/// Runs a page's examples in one shell, as a reader does.
+/// Runs a page's examples in one shell, as a reader does, against `valence up`.
 fn follow(page: &str) {
     let dir = tempfile::tempdir().unwrap();
     let up = Up::start(dir.path());
-    let examples = examples(page);
-    assert!(examples.len() > 5, "{page}: its examples are not found");
+    run(page, examples(page), dir.path(), &up.url);
+}
+
+/// Runs examples in one shell, in a directory.
+fn run(page: &str, examples: Vec<Example>, at: &Path, api: &str) {
+    assert!(examples.len() > 3, "{page}: its examples are not found");
     let mark = |n: usize| format!("=== {page} {n} ===");
     let script: String =
         examples.iter().enumerate().map(|(n, e)| format!("{}\necho '{}'\n", e.typed, mark(n))).collect();
     let bin = Path::new(env!("CARGO_BIN_EXE_valence")).parent().unwrap();
     let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap());
-    let output = Command::new("bash")
-        .args(["-c", &format!("set -u\nexec 2>&1\n{script}")])
+    // It ends what the page started, too, when the page does not come to its end.
+    let mut command = Command::new("timeout");
+    match api {
+        "" => command.env_remove("VALENCE_API_URL"),
+        api => command.env("VALENCE_API_URL", api),
+    };
+    let output = command
+        .args(["110", "bash", "-c", &format!("set -u\nexec 2>&1\n{script}")])
+        .current_dir(at)
         .env("PATH", path)
-        .env("VALENCE_API_URL", &up.url)
-        .env("API", &up.url)
+        .env("API", api)
         .env_remove("VALENCE_API_TOKEN")
         .output()
         .unwrap();
@@ -109,6 +120,19 @@ fn the_tutorial_is_what_happens() {
 #[test]
 fn the_api_guide_is_what_is_answered() {
     follow("api.md");
+}
+
+#[test]
+fn the_steps_to_tls_tokens_and_client_certificates_are_what_happens() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut examples = examples("security.md");
+    // The page's port may be somebody's.
+    let port = free_port().to_string();
+    for example in &mut examples {
+        example.typed = example.typed.replace("8443", &port);
+        example.printed = example.printed.take().map(|text| text.replace("8443", &port));
+    }
+    run("security.md", examples, dir.path(), "");
 }
 
 #[test]

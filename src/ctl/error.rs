@@ -9,15 +9,14 @@ pub enum CtlError {
     #[error("{0}")]
     Usage(String),
     /// Nothing answers at the API's address.
-    #[error(
-        "cannot reach the API at {url}: {why}\nIs it running? `valence up` starts everything on this machine; --api-url or \
-         VALENCE_API_URL says where it is."
-    )]
+    #[error("cannot reach the API at {url}: {why}\n{next}")]
     Unreachable {
         /// Where it was looked for.
         url: String,
         /// What happened.
         why: String,
+        /// What to do.
+        next: String,
     },
     /// The API answered, and said no.
     #[error("{what} was refused: {status} {title}: {detail}{next}")]

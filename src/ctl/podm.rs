@@ -14,7 +14,6 @@ use super::inventory;
 use super::output::{Output, cell, properties, rows};
 use super::watch::{Watch, repeat};
 use crate::model::circuit::{CircuitState, PodmState};
-use crate::model::podm::Podm;
 
 const COLUMNS: [&str; 5] = ["uuid", "name", "url", "driver", "status"];
 const HEAD: [&str; 5] = ["UUID", "NAME", "URL", "DRIVER", "STATUS"];
@@ -170,12 +169,6 @@ fn standing(state: &PodmState) -> Vec<(&'static str, String)> {
         found.map(|g| format!("{} of {}, {} wait", g.in_flight, g.limit, g.waiting)).unwrap_or_default()
     };
     vec![("takes", takes), ("circuit", circuit), ("changes", gate("changes")), ("reads", gate("reads"))]
-}
-
-/// Every registered Pod Manager.
-pub(super) async fn podms(api: &Client) -> Result<Vec<Podm>, CtlError> {
-    let answer = api.get(&["v1", "pod_managers"], &[]).await?;
-    list("GET /v1/pod_managers", "pod_managers", &answer)
 }
 
 /// Registers one and gives its row.

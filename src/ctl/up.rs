@@ -9,7 +9,6 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use secrecy::SecretString;
 use serde_json::json;
 use tokio::net::TcpListener;
 
@@ -53,7 +52,7 @@ pub struct UpArgs {
 }
 
 /// Runs until the stop signal.
-pub(super) async fn run(args: UpArgs, token: Option<SecretString>, out: &mut Output<'_>) -> Result<(), CtlError> {
+pub(super) async fn run(args: UpArgs, out: &mut Output<'_>) -> Result<(), CtlError> {
     let mut config = config(&args)?;
     if args.common.print_config {
         return Ok(out.raw(config.shown().as_bytes())?);
@@ -86,7 +85,7 @@ pub(super) async fn run(args: UpArgs, token: Option<SecretString>, out: &mut Out
             redis.push(reads);
         }
     }
-    let outcome = serve(&args, &config, token, &dir, listener, &mut redis, &shutdown, out).await;
+    let outcome = serve(&args, &config, &dir, listener, &mut redis, &shutdown, out).await;
     shutdown.stop();
     let joined = shutdown.join(config.grace.unsigned_abs()).await;
     collected.end();
@@ -101,7 +100,6 @@ pub(super) async fn run(args: UpArgs, token: Option<SecretString>, out: &mut Out
 async fn serve(
     args: &UpArgs,
     config: &Config,
-    token: Option<SecretString>,
     dir: &DataDir,
     listener: TcpListener,
     redis: &mut [RedisChild],
@@ -143,16 +141,15 @@ async fn serve(
     }
     parts::upkeep(config, &store, &pool, shutdown).await?;
 
-    let api = Client::of_this_process(&url, token)?;
+    let api = Client::of_this_process(&url)?;
     if !ready(&api, shutdown).await? {
         return Ok(());
     }
     let registered = tokio::select! {
-        done = sims::register(&api, &sims) => done,
+        done = sims::register(config, &store, &sims) => done,
         () = stopping(shutdown) => return Ok(()),
     };
     if let Err(error) = registered {
-        tracing::error!(%error, "the simulated Pod Managers are not registered");
         out.note(&format!("The simulated Pod Managers are not registered: {error}"));
     }
     let mut lines: Vec<String> = sims.iter().map(|sim| format!("Pod Manager  {sim}  (simulated)")).collect();
