@@ -16,6 +16,7 @@
 
 pub mod api;
 pub mod blocks;
+pub mod canned;
 pub mod certs;
 pub mod cluster;
 pub mod deployment;
@@ -40,5 +41,7 @@ pub mod server;
 pub mod sushy;
 pub mod transcripts;
 pub mod trees;
+pub mod tty;
+pub mod up;
 pub mod wait;
 pub mod worker;
