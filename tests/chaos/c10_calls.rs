@@ -38,7 +38,8 @@ impl Life {
 
     fn may_end(self, state: &str) -> bool {
         // A cancel that comes when the last step is done is too late.
-        state == "completed" && self != Self::Cancelled || self == Self::Cancelled && ["cancelled", "completed"].contains(&state)
+        state == "completed" && self != Self::Cancelled
+            || self == Self::Cancelled && ["cancelled", "completed"].contains(&state)
     }
 }
 
@@ -56,7 +57,13 @@ impl Stage {
     async fn start(role: &'static str) -> Self {
         let flags = ["--lease", "1s", "--quarantine", "1s"];
         let others = |of: &str| usize::from(role != of);
-        let shape = Shape { workers: others("worker"), schedulers: others("scheduler"), podms: 1, flags: &flags, ..Shape::default() };
+        let shape = Shape {
+            workers: others("worker"),
+            schedulers: others("scheduler"),
+            podms: 1,
+            flags: &flags,
+            ..Shape::default()
+        };
         let mut d = Deployment::start(shape).await;
         let relay = Relay::start(d.redis.socket());
         let port = free_port();
@@ -131,7 +138,8 @@ impl Stage {
                 if began { Ok(()) } else { Err(task) }
             })
             .await;
-            let (status, said) = self.post(&format!("/v1/tasks/{id}/cancel"), &format!("{key}-c"), &json!({}), &mut died).await;
+            let (status, said) =
+                self.post(&format!("/v1/tasks/{id}/cancel"), &format!("{key}-c"), &json!({}), &mut died).await;
             assert!([202, 409].contains(&status), "{key}: {said}");
         }
         if self.role == "api" {

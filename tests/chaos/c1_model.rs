@@ -82,7 +82,17 @@ impl Episode {
         }
         let (rng, crowded) = (StdRng::seed_from_u64(seed), seed.is_multiple_of(10));
         let (ids, claims, reads, done) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        Self { engine: Engine { store, server }, reaper, model: Model::default(), rng, crowded, ids, claims, reads, done }
+        Self {
+            engine: Engine { store, server },
+            reaper,
+            model: Model::default(),
+            rng,
+            crowded,
+            ids,
+            claims,
+            reads,
+            done,
+        }
     }
 
     /// The same in the model.
@@ -91,7 +101,9 @@ impl Episode {
         let m = &mut self.model;
         match op {
             Op::Enqueue(new) => m.enqueue(new).into(),
-            Op::Crowd(all) => format!("{:?}", all.iter().map(|new| m.enqueue(new)).collect::<Vec<_>>()).replace('"', ""),
+            Op::Crowd(all) => {
+                format!("{:?}", all.iter().map(|new| m.enqueue(new)).collect::<Vec<_>>()).replace('"', "")
+            }
             Op::Claim(worker, token, free, from) => format!("{:?}", m.claim(worker, token, *free, &LANES, from)),
             Op::Extend(_, held) => format!("{:?}", m.extend(held)).replace('"', ""),
             Op::Checkpoint(id, token, out) => m.checkpoint(id, token, *out).into(),
