@@ -103,10 +103,7 @@ async fn wrong_in(dir: &Path, driver: &str, seen: &mut BTreeSet<(String, String)
                         Ok(Ok(Ok(()))) => {}
                         Ok(Ok(Err(error))) => {
                             let text = error.to_string();
-                            let last = field
-                                .split('/')
-                                .filter(|p| p.parse::<usize>().is_err() && *p != "@odata.id")
-                                .next_back();
+                            let last = field.split('/').rfind(|p| p.parse::<usize>().is_err() && *p != "@odata.id");
                             let is_missing = matches!(change, None | Some(Value::Null));
                             // A text where a link should be is one that leads nowhere.
                             let at_path = text.contains(path.as_str()) && last.is_none_or(|last| text.contains(last));
