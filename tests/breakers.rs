@@ -279,7 +279,8 @@ async fn a_read_whose_worker_died_holds_its_place_for_one_lease_and_no_longer() 
     plant.lab.faults(json!([{"hang": true}])).await;
     plant.submit("inventory.refresh", json!({"full": true}), Some(&plant.lab.uuids[0]), None).await;
     let gate = format!("vl:{{b00}}:gate:podm:{}:r", plant.lab.uuids[0]);
-    let held = async || -> Vec<(String, u64)> { plant.redis.command(&["ZRANGE", &gate, "0", "-1", "WITHSCORES"]).await };
+    let held =
+        async || -> Vec<(String, u64)> { plant.redis.command(&["ZRANGE", &gate, "0", "-1", "WITHSCORES"]).await };
     let asks = wait::until("it has its place", async || !held().await.is_empty());
     assert!(plant.attempt_until(asks, false).await);
     let (left, now) = (held().await, plant.store.clock().now_ms());

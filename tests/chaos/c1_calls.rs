@@ -127,7 +127,8 @@ impl Episode {
         task.delay_ms = (new.by != Delay::Now).then(|| u64::try_from(wait_of(new.by).as_millis()).unwrap());
         task.def.caller = new.caller.map(str::to_owned);
         // What the gate's own limit says counts, not the kind's.
-        task.gates = new.gates.iter().map(|gate| format!("{gate}={} ", if gate.starts_with("node:") { 1 } else { 9 })).collect();
+        task.gates =
+            new.gates.iter().map(|gate| format!("{gate}={} ", if gate.starts_with("node:") { 1 } else { 9 })).collect();
         task.gates.truncate(task.gates.trim_end().len());
         task
     }
@@ -136,7 +137,7 @@ impl Episode {
     async fn expire(&self, id: &str) {
         let server = &self.engine.server;
         let (seconds, micros): (u64, u64) = server.command(&["TIME"]).await;
-        let over = (seconds * 1000 + micros / 1000 - 1).to_string();
+        let over = (seconds * 1000 + micros / 1000).to_string();
         if self.model.is_live(id) {
             let _set: u32 = server.command(&["HSET", &format!("vl:{{b00}}:t:{id}"), "deadline", &over]).await;
         }
@@ -205,7 +206,8 @@ impl Episode {
             same(index.to_owned(), format!("{real:?}"), ended(belongs))?;
         }
         // Those far behind in a line come later: how much later depends on the line.
-        let gated: HashSet<&String> = m.delayed.iter().filter(|(by, ..)| *by == Delay::Gate).map(|(.., id)| id).collect();
+        let gated: HashSet<&String> =
+            m.delayed.iter().filter(|(by, ..)| *by == Delay::Gate).map(|(.., id)| id).collect();
         let by_id = |mut ids: Vec<String>| {
             let mut apart: Vec<String> = ids.extract_if(.., |id| gated.contains(id)).collect();
             apart.sort();
@@ -228,10 +230,12 @@ impl Episode {
             if real == model { Ok(()) } else { Err(format!("{what}: Redis has {real}, the model {model}")) }
         };
         for gate in ["podm:p1:w", "podm:p2:w", "node:n1", "node:n2"] {
-            let real: BTreeSet<String> = server.command(&["ZRANGE", &format!("vl:{{b00}}:gate:{gate}"), "0", "-1"]).await;
+            let real: BTreeSet<String> =
+                server.command(&["ZRANGE", &format!("vl:{{b00}}:gate:{gate}"), "0", "-1"]).await;
             let model = m.holders.get(gate).cloned().unwrap_or_default();
             same(format!("in {gate}"), format!("{real:?}"), format!("{model:?}"))?;
-            let real: Vec<String> = server.command(&["ZRANGE", &format!("vl:{{b00}}:gatewait:{gate}"), "0", "-1"]).await;
+            let real: Vec<String> =
+                server.command(&["ZRANGE", &format!("vl:{{b00}}:gatewait:{gate}"), "0", "-1"]).await;
             let model: Vec<&String> = m.lines.get(gate).into_iter().flatten().map(|(_, id)| id).collect();
             same(format!("in the line of {gate}"), format!("{real:?}"), format!("{model:?}"))?;
         }

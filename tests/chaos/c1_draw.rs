@@ -10,8 +10,7 @@ use super::model::{Delay, End, From, New};
 
 const CALLERS: [&str; 2] = ["ann", "bob"];
 /// Gates that tasks need, in the order in which kinds name them.
-const GATES: [&[&str]; 4] =
-    [&["podm:p1:w"], &["podm:p2:w"], &["podm:p1:w", "node:n1"], &["podm:p2:w", "node:n2"]];
+const GATES: [&[&str]; 4] = [&["podm:p1:w"], &["podm:p2:w"], &["podm:p1:w", "node:n1"], &["podm:p2:w", "node:n2"]];
 /// Gates that reads ask for places in, too.
 const PLACES: [&str; 2] = ["podm:p1:w", "podm:p2:w"];
 const READERS: [&str; 2] = ["r1", "r2"];
@@ -108,7 +107,8 @@ impl Episode {
         let lane = *LANES.choose(&mut self.rng).unwrap();
         let caller = CALLERS.choose(&mut self.rng).copied().filter(|_| self.rng.random_bool(0.6));
         let gates: &[_] = if caller.is_none() { &["podm:p2:w"] } else { &[] };
-        let ids: Vec<String> = (0..90).map(|_| TaskId::mint(self.engine.store.clock().now_ms(), B).to_string()).collect();
+        let ids: Vec<String> =
+            (0..90).map(|_| TaskId::mint(self.engine.store.clock().now_ms(), B).to_string()).collect();
         let new = |id: String| New { id, lane, by: Delay::Now, idem: false, caller, gates };
         self.ids.extend(ids.iter().step_by(10).cloned());
         Op::Crowd(ids.into_iter().map(new).collect())

@@ -82,7 +82,17 @@ impl Episode {
         }
         let (rng, crowded) = (StdRng::seed_from_u64(seed), seed.is_multiple_of(10));
         let (ids, claims, reads, done) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        Self { engine: Engine { store, server }, reaper, model: Model::default(), rng, crowded, ids, claims, reads, done }
+        Self {
+            engine: Engine { store, server },
+            reaper,
+            model: Model::default(),
+            rng,
+            crowded,
+            ids,
+            claims,
+            reads,
+            done,
+        }
     }
 
     /// The same in the model.
@@ -91,12 +101,14 @@ impl Episode {
         let m = &mut self.model;
         match op {
             Op::Enqueue(new) => m.enqueue(new).into(),
-            Op::Crowd(all) => format!("{:?}", all.iter().map(|new| m.enqueue(new)).collect::<Vec<_>>()).replace('"', ""),
+            Op::Crowd(all) => {
+                format!("{:?}", all.iter().map(|new| m.enqueue(new)).collect::<Vec<_>>()).replace('"', "")
+            }
             Op::Claim(worker, token, free, from) => format!("{:?}", m.claim(worker, token, *free, &LANES, from)),
             Op::Extend(_, held) => format!("{:?}", m.extend(held)).replace('"', ""),
             Op::Checkpoint(id, token, out) => m.checkpoint(id, token, *out).into(),
             Op::Settle(id, token, end) => m.settle(id, token, *end).into(),
-            Op::Reclaim(most) => format!("{:?}", m.reclaim(*most, &["gone", "gone-too"])),
+            Op::Reclaim(most) => format!("{:?}", m.reclaim(*most, &["gone", "gone-too"], &LANES)),
             Op::Promote(most) => m.promote(*most).to_string(),
             Op::Cancel(id) => m.cancel(id).into(),
             Op::Redrive(id) => m.redrive(id).to_lowercase(),
@@ -157,7 +169,7 @@ impl Episode {
             if matches!(op, Op::Promote(_) | Op::Redrive(_)) {
                 tokio::time::sleep(Duration::from_millis(3)).await;
             }
-            let before = self.model.delayed.len();
+            let before = self.model.delayed.clone();
             let (said, expected) = (self.call(&op, &known).await, self.say(&op));
             if said != expected {
                 return Err(format!("{op:?}: Redis says {said}, the model {expected}"));
@@ -167,7 +179,7 @@ impl Episode {
                 let ids = ids.into_iter().filter(|id| id.len() == 36);
                 self.claims.extend(ids.map(|id| (*worker, id, token.clone())));
             }
-            if self.model.delayed.len() > before {
+            if !self.model.delayed.is_subset(&before) || matches!(op, Op::Expire(_)) {
                 tokio::time::sleep(Duration::from_millis(2)).await;
             }
         }

@@ -70,7 +70,10 @@ async fn partitions(group: &mut Group, flags: &[&str], count: usize) -> Outcome 
 /// The row of each setting; nothing wrong, and with `WAIT` nothing lost.
 fn judge(what: &str, count: usize, rows: &[(&str, Outcome)]) {
     for (setting, Outcome { accepted, lost, dark, wrong }) in rows {
-        println!("c6 {count} {what}, {setting}: {accepted} accepted, {lost} lost, dark for {dark:.1?} at most, {} wrong", wrong.len());
+        println!(
+            "c6 {count} {what}, {setting}: {accepted} accepted, {lost} lost, dark for {dark:.1?} at most, {} wrong",
+            wrong.len()
+        );
     }
     for (setting, outcome) in rows {
         assert!(outcome.wrong.is_empty(), "{what}, {setting}:\n{}", outcome.wrong.join("\n"));
@@ -87,7 +90,10 @@ async fn all_failovers(cluster: bool) {
     }
     judge(&what, count, &rows);
     let dark = rows.iter().map(|(_, outcome)| outcome.dark).min().unwrap();
-    assert!(dark > Duration::from_millis(500), "there was no failover: nothing was ever refused for longer than {dark:?}");
+    assert!(
+        dark > Duration::from_millis(500),
+        "there was no failover: nothing was ever refused for longer than {dark:?}"
+    );
 }
 
 async fn all_partitions(cluster: bool) {

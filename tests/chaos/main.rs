@@ -16,10 +16,10 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod c10_calls;
 mod c1_calls;
 mod c1_draw;
 mod c1_model;
-mod c10_calls;
 mod c2_processes;
 mod c3_redis;
 mod c5_partitions;
