@@ -33,7 +33,7 @@ macro_rules! scripts {
 }
 
 scripts! {
-    audit, breaker, cancel, checkpoint, claim, enqueue, extend, forget, gate, index, inventory, limits, nudge, observe, progress, promote, rate, reclaim, record, redrive, repair, reserve, retire, settle, swap,
+    audit, breaker, cancel, checkpoint, claim, enqueue, extend, forget, gate, index, inventory, limits, line, nudge, observe, progress, promote, rate, reclaim, record, redrive, repair, reserve, retire, settle, swap,
 }
 
 const LIB: &str = include_str!("../../lua/lib.lua");

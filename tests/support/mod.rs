@@ -16,6 +16,7 @@
 
 pub mod api;
 pub mod blocks;
+pub mod canned;
 pub mod certs;
 pub mod cluster;
 pub mod deployment;
@@ -26,6 +27,7 @@ pub mod front;
 pub mod ironic;
 pub mod keystone;
 pub mod matrix;
+pub mod mutants;
 pub mod netns;
 pub mod podm;
 pub mod pool;
@@ -39,5 +41,7 @@ pub mod server;
 pub mod sushy;
 pub mod transcripts;
 pub mod trees;
+pub mod tty;
+pub mod up;
 pub mod wait;
 pub mod worker;
