@@ -137,7 +137,7 @@ impl Episode {
     async fn expire(&self, id: &str) {
         let server = &self.engine.server;
         let (seconds, micros): (u64, u64) = server.command(&["TIME"]).await;
-        let over = (seconds * 1000 + micros / 1000 - 1).to_string();
+        let over = (seconds * 1000 + micros / 1000).to_string();
         if self.model.is_live(id) {
             let _set: u32 = server.command(&["HSET", &format!("vl:{{b00}}:t:{id}"), "deadline", &over]).await;
         }

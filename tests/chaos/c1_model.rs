@@ -108,7 +108,7 @@ impl Episode {
             Op::Extend(_, held) => format!("{:?}", m.extend(held)).replace('"', ""),
             Op::Checkpoint(id, token, out) => m.checkpoint(id, token, *out).into(),
             Op::Settle(id, token, end) => m.settle(id, token, *end).into(),
-            Op::Reclaim(most) => format!("{:?}", m.reclaim(*most, &["gone", "gone-too"])),
+            Op::Reclaim(most) => format!("{:?}", m.reclaim(*most, &["gone", "gone-too"], &LANES)),
             Op::Promote(most) => m.promote(*most).to_string(),
             Op::Cancel(id) => m.cancel(id).into(),
             Op::Redrive(id) => m.redrive(id).to_lowercase(),
@@ -169,7 +169,7 @@ impl Episode {
             if matches!(op, Op::Promote(_) | Op::Redrive(_)) {
                 tokio::time::sleep(Duration::from_millis(3)).await;
             }
-            let before = self.model.delayed.len();
+            let before = self.model.delayed.clone();
             let (said, expected) = (self.call(&op, &known).await, self.say(&op));
             if said != expected {
                 return Err(format!("{op:?}: Redis says {said}, the model {expected}"));
@@ -179,7 +179,7 @@ impl Episode {
                 let ids = ids.into_iter().filter(|id| id.len() == 36);
                 self.claims.extend(ids.map(|id| (*worker, id, token.clone())));
             }
-            if self.model.delayed.len() > before {
+            if !self.model.delayed.is_subset(&before) || matches!(op, Op::Expire(_)) {
                 tokio::time::sleep(Duration::from_millis(2)).await;
             }
         }

@@ -1,4 +1,4 @@
-//! Faults by the thousand: campaigns C1 to C8 of docs/reliability.md, each a module, each repeatable by its seed. What was accepted is never
+//! Faults by the thousand: campaigns C1 to C8 and C10 of docs/reliability.md, each a module, each repeatable by its seed. What was accepted is never
 //! lost, ends once, and the hardware agrees with the record.
 //!
 //! `make chaos CAMPAIGN=c2 SEED=7` runs one in full; CI runs C1, C2, C3 small. C4 is tests/faults, C9 tests/fuzz.rs and

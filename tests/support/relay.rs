@@ -72,6 +72,11 @@ impl Relay {
         self.inner.lock().unwrap().waited
     }
 
+    /// Whether the process was made to die.
+    pub fn has_struck(&self) -> bool {
+        self.inner.lock().unwrap().struck.is_some()
+    }
+
     /// Lets everything pass; the call that the process died at, if it did.
     pub fn disarm(&self) -> Option<String> {
         let mut inner = self.inner.lock().unwrap();
@@ -115,8 +120,8 @@ async fn pass(mut client: UnixStream, mut server: UnixStream, inner: &Mutex<Inne
                     };
                     match doomed {
                         Some(Side::Before) => {
-                            strike(inner, said(&words));
-                            return Ok(());
+                            if strike(inner, said(&words)) { return Ok(()); }
+                            open.push_back(None);
                         }
                         doomed => open.push_back(doomed.map(|_| said(&words))),
                     }
@@ -131,10 +136,7 @@ async fn pass(mut client: UnixStream, mut server: UnixStream, inner: &Mutex<Inne
                     let answer: Vec<u8> = answered.drain(..end).collect();
                     let is_news = answer[0] == b'>';
                     let doomed = if is_news { None } else { open.pop_front().flatten() };
-                    if let Some(call) = doomed {
-                        strike(inner, call);
-                        return Ok(());
-                    }
+                    if doomed.is_some_and(|call| strike(inner, call)) { return Ok(()); }
                     if inner.lock().unwrap().struck.is_some() { return Ok(()); }
                     client.write_all(&answer).await?;
                 }
@@ -151,13 +153,15 @@ fn due(inner: &mut Inner, words: &[String]) -> Option<Side> {
     (plan.left == 0).then_some(plan.side)
 }
 
-fn strike(inner: &Mutex<Inner>, call: String) {
+/// Kills the process, unless it was spared meanwhile.
+fn strike(inner: &Mutex<Inner>, call: String) -> bool {
     let mut inner = inner.lock().unwrap();
+    let Some(pid) = inner.plan.as_ref().filter(|plan| plan.left == 0).map(|plan| plan.pid) else { return false };
     if inner.struck.is_none() {
-        let pid = inner.plan.as_ref().unwrap().pid;
         inner.struck = Some(call);
         signal(pid, "-KILL");
     }
+    true
 }
 
 fn said(words: &[String]) -> String {

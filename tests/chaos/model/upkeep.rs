@@ -4,13 +4,13 @@ use super::{Delay, Entry, Model, Task};
 
 impl Model {
     /// Takes back up to so many entries of each lane; how many were requeued, quarantined, ended.
-    pub fn reclaim(&mut self, most: usize, gone: &[&str]) -> (u32, u32, u32) {
+    pub fn reclaim(&mut self, most: usize, gone: &[&str], lanes: &[&'static str]) -> (u32, u32, u32) {
         let mut sum = (0, 0, 0);
-        let idle: Vec<(&'static str, Entry)> = self
-            .lanes
-            .iter()
-            .flat_map(|(lane, list)| list.iter().filter(|e| e.reader.is_some()).take(most).map(|e| (*lane, e.clone())))
-            .collect();
+        let read = |lane: &&'static str| {
+            let read = self.lanes.get(*lane).into_iter().flatten().filter(|e| e.reader.is_some()).take(most);
+            read.map(|e| (*lane, e.clone())).collect::<Vec<_>>()
+        };
+        let idle: Vec<(&'static str, Entry)> = lanes.iter().flat_map(read).collect();
         for (lane, Entry { number, id, reader }) in idle {
             self.drop(lane, number);
             let Some(t) = self.tasks.get_mut(&id).filter(|t| !t.has_ended() && t.entry == number) else { continue };
