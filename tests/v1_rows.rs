@@ -38,6 +38,7 @@ const ROWS: &[Row] = &[
     (23, "POST /v1/pod_managers", "{podm}", 200, PODM, "p"),
     (23, "POST /v1/pod_managers", "{podm}", 400, "Bad Request", ""),
     (23, "POST /v1/pod_managers", r#"{"name": "q"}"#, 400, INVALID, ""),
+    (23, "POST /v1/pod_managers", "{masked}", 400, INVALID, ""),
     (24, "GET /v1/pod_managers/{p}", "{}", 200, PODM, ""),
     (24, "GET /v1/pod_managers/nobody", "", 404, MISSING, ""),
     (25, "PATCH /v1/pod_managers/{p}", r#"{"name": "r", "url": "http://elsewhere", "uuid": "u"}"#, 200, PODM, ""),
@@ -135,7 +136,8 @@ async fn every_row_of_the_route_table_answers_as_it_did() {
     let front = Front::over(&plant).await;
     let basic = json!([{"type": "basic", "auth_items": {"username": "admin", "password": PASSWORD}}]);
     let podm = json!({"name": "p", "url": plant.lab.url, "authentication": basic}).to_string();
-    let mut names = BTreeMap::from([("podm".to_owned(), podm)]);
+    let masked = podm.replace(PASSWORD, "***");
+    let mut names = BTreeMap::from([("podm".to_owned(), podm), ("masked".to_owned(), masked)]);
     for (row, asked, body, status, wanted, name) in ROWS {
         let meant = |text: &str| {
             names.iter().fold(text.to_owned(), |text, (name, value)| text.replace(&format!("{{{name}}}"), value))
