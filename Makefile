@@ -7,13 +7,13 @@ SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
 # Commands that `make run` and `make test` need, as command:package.
 NEEDS_RUN := redis-server:redis-server
-NEEDS_TEST := promtool:prometheus jq:jq docker-compose:docker-compose systemd-analyze:systemd chromium:chromium faketime:faketime curl:curl
+NEEDS_TEST := promtool:prometheus jq:jq docker-compose:docker-compose systemd-analyze:systemd chromium:chromium faketime:faketime curl:curl patch:patch openssl:openssl
 # And what fault campaigns need besides.
 NEEDS_CHAOS := ip:iproute2 unshare:util-linux
 # Python programs of others that tests run, each in a venv of its own: tests/python/NAME.txt makes target/venv/NAME.
 VENVS := deployment ironic schemathesis sushy
 
-.PHONY: help setup setup-test run scale test control otlp lint ci bench compare chaos fuzz docs pictures console console-if-npm compose-key
+.PHONY: help setup setup-test run scale test control otlp lint ci bench compare chaos fuzz walks docs pictures console console-if-npm compose-key
 
 help: ## list these targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -130,6 +130,9 @@ campaign-%:
 EXAMPLES ?= 130
 fuzz: setup-test ## ask the API more than 10,000 things made of its own description: SEED= EXAMPLES=
 	SEED=$(SEED) EXAMPLES=$(EXAMPLES) $(CARGO) test --locked --test fuzz -- --nocapture
+
+walks: setup-test ## add a kind and a driver to a copy of the sources, as docs/adding-a-kind.md and adding-a-driver.md say
+	$(CARGO) test --locked --test walks -- --include-ignored --nocapture --test-threads 1
 
 docs: setup-test ## write docs/openapi.json anew
 	VALENCE_UPDATE_DOCS=1 $(CARGO) test --locked --test openapi

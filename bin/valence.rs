@@ -3,12 +3,13 @@
 use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
-use clap::Parser as _;
+use clap::FromArgMatches as _;
 use valence::ctl::{self, cli::Cli};
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let mut command = ctl::command();
+    let cli = Cli::from_arg_matches(&command.get_matches_mut()).unwrap_or_else(|e| e.format(&mut command).exit());
     let mut stdout = std::io::stdout();
     let tty = stdout.is_terminal();
     match ctl::run(cli, &mut stdout, tty).await {

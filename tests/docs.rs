@@ -231,3 +231,41 @@ fn links_between_the_pages_lead_somewhere() {
         }
     }
 }
+
+/// What stands between two words, for each time that it does.
+fn between<'t>(text: &'t str, open: &str, close: char) -> BTreeSet<&'t str> {
+    text.match_indices(open).map(|(at, _)| text[at + open.len()..].split(close).next().unwrap()).collect()
+}
+
+#[test]
+fn every_alert_has_a_runbook_and_every_runbook_its_alert() {
+    let alerts = fs::read_to_string(root().join("grafana/alerts.yml")).unwrap();
+    let page = doc("operations.md");
+    let runbooks = page.split("\n## Alerts").nth(1).unwrap().split("\n## ").next().unwrap();
+    assert_eq!(between(&alerts, "- alert: ", '\n'), between(runbooks, "\n### ", '\n'));
+    for section in runbooks.split("\n### ").skip(1) {
+        let (name, text) = section.split_once('\n').unwrap();
+        assert!(text.trim().len() > 20, "{name}: what is to be done?");
+    }
+}
+
+#[test]
+fn every_metric_is_on_the_page_of_operations_and_every_one_there_exists() {
+    let mut declared = BTreeSet::new();
+    for entry in fs::read_dir(root().join("src/observe/metrics")).unwrap() {
+        let text = fs::read_to_string(entry.unwrap().path()).unwrap();
+        declared.extend(between(&text, "\"valence_", '"').into_iter().map(str::to_owned));
+        // These are declared by what they measure.
+        let text: String = text.split_whitespace().collect();
+        declared.extend(between(&text, "reading(\"", '"').into_iter().map(|what| format!("reading_{what}")));
+    }
+    declared.remove("reading_{name}");
+    assert!(declared.len() > 35, "{declared:?}");
+    let page = doc("operations.md");
+    let told = between(&page, "`valence_", '`');
+    let told: BTreeSet<String> = told.iter().map(|name| name.split('{').next().unwrap().to_owned()).collect();
+    let missing: Vec<_> = declared.iter().filter(|name| !told.contains(*name)).collect();
+    assert!(missing.is_empty(), "not on docs/operations.md: {missing:?}");
+    let unknown: Vec<_> = told.iter().filter(|name| !declared.contains(*name)).collect();
+    assert!(unknown.is_empty(), "on docs/operations.md and nowhere else: {unknown:?}");
+}

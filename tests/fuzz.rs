@@ -34,7 +34,10 @@ async fn whatever_is_asked_by_the_description_is_answered_by_it_and_never_with_a
     config.api.tokens_file = Some(tokens_file(dir.path(), &["admin"], &[]));
     let front = Front::with(&plant, config).await;
     let number = |name: &str, default: u32| std::env::var(name).ok().and_then(|v| v.parse().ok()).unwrap_or(default);
-    let (examples, seed) = (number("EXAMPLES", 6).to_string(), number("SEED", 1).to_string());
+    let (examples, seed) = (number("EXAMPLES", 6), number("SEED", 1).to_string());
+    // What `make fuzz` promises, and what the tests of every day make do with.
+    let at_least = if examples >= 130 { 10_000 } else { 1_000 };
+    let examples = examples.to_string();
     let output = tokio::process::Command::new(SCHEMATHESIS)
         .args([
             "--config-file",
@@ -62,5 +65,5 @@ async fn whatever_is_asked_by_the_description_is_answered_by_it_and_never_with_a
     let generated = said.lines().find_map(|l| l.trim().split_once(" generated")?.0.rsplit(' ').next()?.parse().ok());
     let generated: u32 = generated.expect("it says how many requests it made");
     println!("requests: {generated}");
-    assert!(generated >= 1_000, "only {generated} requests were made: {said}");
+    assert!(generated >= at_least, "only {generated} requests were made: {said}");
 }

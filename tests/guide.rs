@@ -4,45 +4,13 @@
 //! within a line (and one blank may be many), and a line of `…` alone for any lines.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on should say so")]
 
-use std::io::{BufRead as _, BufReader};
+mod support;
+
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 
-/// A running `valence up`.
-struct Up {
-    child: Child,
-    url: String,
-    _dir: tempfile::TempDir,
-    // Kept open: what it says must have somewhere to go.
-    stdout: BufReader<std::process::ChildStdout>,
-}
-
-impl Up {
-    fn start() -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_valence"));
-        command.args(["up", "--listen", "127.0.0.1:0", "--data-dir"]).arg(dir.path());
-        command.env_remove("VALENCE_REDIS_URL").env("VALENCE_LOG", "error");
-        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
-        let stdout = BufReader::new(child.stdout.take().unwrap());
-        let mut up = Self { child, url: String::new(), _dir: dir, stdout };
-        while up.url.is_empty() {
-            let mut line = String::new();
-            assert_ne!(up.stdout.read_line(&mut line).unwrap(), 0, "it ended before it was ready");
-            if let Some(url) = line.strip_prefix("ready: ") {
-                url.trim().clone_into(&mut up.url);
-            }
-        }
-        up
-    }
-}
-
-impl Drop for Up {
-    fn drop(&mut self) {
-        let _ended_already = self.child.kill();
-        let _reaped_already = self.child.wait();
-    }
-}
+use support::process::free_port;
+use support::up::Up;
 
 /// One example: the line it stands at, what is typed, what is printed; `None`: whatever it is.
 struct Example {
@@ -97,21 +65,32 @@ fn all_same(wanted: &[&str], printed: &[&str]) -> bool {
     }
 }
 
-/// Runs a page's examples in one shell, as a reader does.
+/// Runs a page's examples in one shell, as a reader does, against `valence up`.
 fn follow(page: &str) {
-    let up = Up::start();
-    let examples = examples(page);
-    assert!(examples.len() > 5, "{page}: its examples are not found");
+    let dir = tempfile::tempdir().unwrap();
+    let up = Up::start(dir.path());
+    run(page, examples(page), dir.path(), &up.url);
+}
+
+/// Runs examples in one shell, in a directory.
+fn run(page: &str, examples: Vec<Example>, at: &Path, api: &str) {
+    assert!(examples.len() > 3, "{page}: its examples are not found");
     let mark = |n: usize| format!("=== {page} {n} ===");
     let script: String =
         examples.iter().enumerate().map(|(n, e)| format!("{}\necho '{}'\n", e.typed, mark(n))).collect();
     let bin = Path::new(env!("CARGO_BIN_EXE_valence")).parent().unwrap();
     let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap());
-    let output = Command::new("bash")
-        .args(["-c", &format!("set -u\nexec 2>&1\n{script}")])
+    // It ends what the page started, too, when the page does not come to its end.
+    let mut command = Command::new("timeout");
+    match api {
+        "" => command.env_remove("VALENCE_API_URL"),
+        api => command.env("VALENCE_API_URL", api),
+    };
+    let output = command
+        .args(["110", "bash", "-c", &format!("set -u\nexec 2>&1\n{script}")])
+        .current_dir(at)
         .env("PATH", path)
-        .env("VALENCE_API_URL", &up.url)
-        .env("API", &up.url)
+        .env("API", api)
         .env_remove("VALENCE_API_TOKEN")
         .output()
         .unwrap();
@@ -141,6 +120,19 @@ fn the_tutorial_is_what_happens() {
 #[test]
 fn the_api_guide_is_what_is_answered() {
     follow("api.md");
+}
+
+#[test]
+fn the_steps_to_tls_tokens_and_client_certificates_are_what_happens() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut examples = examples("security.md");
+    // The page's port may be somebody's.
+    let port = free_port().to_string();
+    for example in &mut examples {
+        example.typed = example.typed.replace("8443", &port);
+        example.printed = example.printed.take().map(|text| text.replace("8443", &port));
+    }
+    run("security.md", examples, dir.path(), "");
 }
 
 #[test]

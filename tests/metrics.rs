@@ -1,9 +1,18 @@
 //! What Prometheus is given: a sound configuration, and metrics that promtool likes.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
+mod support;
+
 use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use serde_json::json;
+use support::saga::Plant;
+use valence::model::task::Definition;
+use valence::model::topic::Topic;
+use valence::sim::SimConfig;
 
 fn promtool(args: &[&str], input: &str) -> (bool, String) {
     let mut child = Command::new("promtool")
@@ -69,4 +78,30 @@ fn every_family_of_every_process_pleases_promtool() {
     m.store.calls.with_label_values(&["claim"]).observe(0.001);
     let (pleased, said) = promtool(&["check", "metrics"], &m.page());
     assert!(pleased && said.trim().is_empty(), "{said}");
+}
+
+/// How often, and how long in all, tasks of the topic `compute` have waited, s.
+fn waited() -> (u64, f64) {
+    let wait = valence::observe::metrics::get().work.queue_wait.with_label_values(&["compute"]);
+    (wait.get_sample_count(), wait.get_sample_sum())
+}
+
+/// An alert on this family once rang for tasks that were meant to run an hour later.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_time_in_the_queue_counts_waiting_for_a_worker_and_not_a_delay() {
+    let plant = Plant::bare(SimConfig::default(), true).await;
+    let noop = || Definition::new("noop", json!({}));
+    let (_, before) = waited();
+    let delayed = plant.store.submit(noop(), Some(2_000), None).await.unwrap().id;
+    plant.done(delayed).await;
+    let (count, after) = waited();
+    assert!(count >= 1 && after - before < 1.5, "a delay of two seconds counts as {} s", after - before);
+
+    plant.store.pause(Topic::Compute, true).await.unwrap();
+    let kept = plant.store.submit(noop(), None, None).await.unwrap().id;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    plant.store.pause(Topic::Compute, false).await.unwrap();
+    plant.done(kept).await;
+    let waited = waited().1 - after;
+    assert!(waited >= 1.9, "two seconds in the queue count as {waited} s");
 }

@@ -26,6 +26,7 @@ pub struct Cli {
 
 /// Flags of every command.
 #[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Options of every command")]
 pub struct Global {
     /// Where the API is
     #[arg(long, global = true, env = "VALENCE_API_URL", default_value = "http://127.0.0.1:8181", value_name = "URL")]

@@ -1,6 +1,5 @@
 //! The API over HTTP: one request, one JSON answer, errors that say what to do next.
 
-use std::path::Path;
 use std::time::Duration;
 
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
@@ -12,6 +11,7 @@ use url::Url;
 
 use super::cli::Global;
 use super::error::CtlError;
+use super::trust;
 use crate::model::task::Task;
 
 /// Longest time for one answer; sync reads end after 30 s, long-polls are asked for less.
@@ -33,12 +33,12 @@ impl Client {
 
     /// A client as the command line wants it.
     pub(super) fn of(global: &Global) -> Result<Self, CtlError> {
-        Self::new(&global.api_url, global.token.clone(), trust(global)?)
+        Self::new(&global.api_url, global.token.clone(), trust::builder(global)?)
     }
 
     /// A client for the API of this very process, whatever certificate it has: nobody else can stand between.
-    pub(super) fn of_this_process(url: &str, token: Option<SecretString>) -> Result<Self, CtlError> {
-        Self::new(url, token, reqwest::Client::builder().tls_danger_accept_invalid_certs(true))
+    pub(super) fn of_this_process(url: &str) -> Result<Self, CtlError> {
+        Self::new(url, None, reqwest::Client::builder().tls_danger_accept_invalid_certs(true))
     }
 
     fn new(url: &str, token: Option<SecretString>, http: reqwest::ClientBuilder) -> Result<Self, CtlError> {
@@ -65,7 +65,7 @@ impl Client {
             .user_agent(concat!("valence/", env!("CARGO_PKG_VERSION")))
             .default_headers(headers)
             .build()
-            .map_err(|e| CtlError::Usage(e.to_string()))?;
+            .map_err(|e| CtlError::Usage(format!("--client-cert: {}", trust::cause(&e))))?;
         Ok(Self { base, http })
     }
 
@@ -186,35 +186,10 @@ impl Client {
     }
 
     fn unreachable(&self, error: &reqwest::Error) -> CtlError {
-        let mut why = error.to_string();
-        let mut cause = std::error::Error::source(error);
-        while let Some(inner) = cause {
-            why = inner.to_string();
-            cause = inner.source();
-        }
-        if error.is_timeout() {
-            why = "no answer in time".into();
-        }
-        CtlError::Unreachable { url: self.base.to_string(), why }
+        let why = if error.is_timeout() { "no answer in time".into() } else { trust::cause(error) };
+        let next = trust::advice(&why, self.base.scheme());
+        CtlError::Unreachable { url: self.base.to_string(), why, next: next.to_owned() }
     }
-}
-
-/// Whom to believe to be the API, and how to prove who we are.
-fn trust(global: &Global) -> Result<reqwest::ClientBuilder, CtlError> {
-    let read = |flag: &str, file: &Path| {
-        std::fs::read(file).map_err(|e| CtlError::Usage(format!("--{flag} {}: {e}", file.display())))
-    };
-    let wrong = |flag: &'static str| move |e: reqwest::Error| CtlError::Usage(format!("--{flag}: {e}"));
-    let mut http = reqwest::Client::builder();
-    if let Some(file) = &global.ca_file {
-        let authorities = reqwest::Certificate::from_pem_bundle(&read("ca", file)?).map_err(wrong("ca"))?;
-        http = http.tls_certs_only(authorities);
-    }
-    if let (Some(cert), Some(key)) = (&global.client_cert, &global.client_key) {
-        let pem = [read("client-cert", cert)?, b"\n".to_vec(), read("client-key", key)?].concat();
-        http = http.identity(reqwest::Identity::from_pem(&pem).map_err(wrong("client-cert"))?);
-    }
-    Ok(http)
 }
 
 fn shown(path: &[&str]) -> String {
@@ -228,7 +203,7 @@ fn refused(what: String, status: StatusCode, body: &[u8]) -> CtlError {
     let detail = text("detail").unwrap_or_else(|| String::from_utf8_lossy(body).chars().take(300).collect());
     let mut next = match status.as_u16() {
         401 => "\nGive a token with VALENCE_API_TOKEN or --token.".to_owned(),
-        403 => "\nThe token's role does not allow it; another token may.".to_owned(),
+        403 => "\nYour role does not allow it; another token or certificate may.".to_owned(),
         404 => "\nThe resource's `list` command shows what there is.".to_owned(),
         429 | 503 | 504 => "\nTry again in a moment; `valence doctor` says what is wrong.".to_owned(),
         _ => String::new(),

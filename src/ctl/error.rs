@@ -9,15 +9,14 @@ pub enum CtlError {
     #[error("{0}")]
     Usage(String),
     /// Nothing answers at the API's address.
-    #[error(
-        "cannot reach the API at {url}: {why}\nIs it running? `valence up` starts everything on this machine; --api-url or \
-         VALENCE_API_URL says where it is."
-    )]
+    #[error("cannot reach the API at {url}: {why}\n{next}")]
     Unreachable {
         /// Where it was looked for.
         url: String,
         /// What happened.
         why: String,
+        /// What to do.
+        next: String,
     },
     /// The API answered, and said no.
     #[error("{what} was refused: {status} {title}: {detail}{next}")]
@@ -59,6 +58,12 @@ pub enum CtlError {
         /// How long it was waited for.
         waited_s: u64,
     },
+    /// Ctrl-C while waiting.
+    #[error("task {id} goes on\nFollow it with `valence task wait {id}`; `valence task cancel {id}` ends it.")]
+    Left {
+        /// The task.
+        id: String,
+    },
     /// A check found something wrong; it has been printed.
     #[error("{0}")]
     Wrong(String),
@@ -81,6 +86,8 @@ impl CtlError {
             Self::Usage(_) => 2,
             Self::Unreachable { .. } | Self::Answer { .. } => 3,
             Self::Refused { .. } => 4,
+            // As shells have it for what ended by Ctrl-C.
+            Self::Left { .. } => 130,
         }
     }
 }

@@ -80,7 +80,7 @@ pub(super) async fn run(command: FlavorCommand, api: &Client, out: &mut Output<'
         FlavorCommand::Delete { id } => {
             let task = api.change(Method::DELETE, &["v1", "flavors", &id], None).await?;
             let ended = follow::to_end(api, &task.id.to_string(), out, None).await?;
-            if out.json() { Ok(out.value(&ended)?) } else { Ok(out.line(&format!("flavor {id} is deleted"))?) }
+            Ok(out.said(&ended, &format!("flavor {id} is deleted"))?)
         }
     }
 }

@@ -40,7 +40,16 @@ pub(super) async fn to_end(
     let begun = Instant::now();
     let mut heard = Instant::now();
     loop {
-        match api.get(&["v1", "tasks", id], &[("wait", POLL_S.to_string())]).await {
+        let query = [("wait", POLL_S.to_string())];
+        let path = ["v1", "tasks", id];
+        let answer = tokio::select! {
+            answer = api.get(&path, &query) => answer,
+            Ok(()) = tokio::signal::ctrl_c() => {
+                shown.clear();
+                return Err(CtlError::Left { id: id.to_owned() });
+            }
+        };
+        match answer {
             Ok(answer) => {
                 heard = Instant::now();
                 let task: Task = read("GET /v1/tasks/{id}", answer)?;

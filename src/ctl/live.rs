@@ -11,7 +11,7 @@ use super::watch::{Watch, repeat};
 /// What can be done with systems and racks.
 #[derive(Debug, Subcommand)]
 pub enum LiveCommand {
-    /// List them
+    /// List all there are
     List {
         /// Only those of this Pod Manager
         #[arg(long, value_name = "ID")]

@@ -2,11 +2,11 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, CommandFactory as _};
+use clap::Args;
 use serde_json::json;
 
-use super::cli::Cli;
 use super::error::CtlError;
+use super::examples;
 use super::output::Output;
 
 /// Where to.
@@ -21,10 +21,10 @@ pub(super) fn run(args: &ManArgs, out: &mut Output<'_>) -> Result<(), CtlError> 
     let dir = args.dir.display();
     let fail = |e: std::io::Error| CtlError::Usage(format!("cannot write manual pages into {dir}: {e}"));
     std::fs::create_dir_all(&args.dir).map_err(fail)?;
-    let command = Cli::command().disable_help_subcommand(true);
+    let command = examples::command().disable_help_subcommand(true);
     clap_mangen::generate_to(command, &args.dir).map_err(fail)?;
-    if out.json() {
-        return Ok(out.value(&json!({ "directory": args.dir }))?);
-    }
-    Ok(out.line(&format!("The manual pages are in {dir}; `man -l {dir}/valence.1` shows the first."))?)
+    Ok(out.said(
+        &json!({ "directory": args.dir }),
+        &format!("The manual pages are in {dir}; `man -l {dir}/valence.1` shows the first."),
+    )?)
 }

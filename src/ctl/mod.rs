@@ -15,6 +15,7 @@ mod dead_letter;
 mod device;
 mod doctor;
 mod error;
+mod examples;
 mod flavor;
 mod follow;
 mod inventory;
@@ -36,6 +37,7 @@ mod storage;
 mod task;
 mod telemetry;
 mod top;
+mod trust;
 pub mod up;
 mod watch;
 mod worker;
@@ -45,6 +47,7 @@ use std::io::Write;
 use cli::{Cli, Command};
 use client::Client;
 pub use error::CtlError;
+pub use examples::command;
 use output::Output;
 
 /// Carries out a command and writes its answer.
@@ -64,9 +67,11 @@ pub async fn run(cli: Cli, writer: &mut dyn Write, tty: bool) -> Result<(), CtlE
     if let Command::Secret(command) = command {
         return secret::run(command, out);
     }
+    if let Command::Up(args) = command {
+        return up::run(*args, out).await;
+    }
     let api = Client::of(&global)?;
     match command {
-        Command::Up(args) => up::run(*args, global.token, out).await,
         Command::Task(command) => task::run(command, &api, out).await,
         Command::Queue(command) => queue::run(command, &api, out).await,
         Command::Worker(command) => worker::run(command, &api, out).await,
@@ -86,6 +91,6 @@ pub async fn run(cli: Cli, writer: &mut dyn Write, tty: bool) -> Result<(), CtlE
         Command::Doctor(args) => doctor::run(args, &api, out).await,
         Command::Top(args) => top::run(&args, &api, out).await,
         Command::Audit(args) => audit::run(args, &api, out).await,
-        Command::Completion(_) | Command::Man(_) | Command::Secret(_) => Ok(()),
+        Command::Up(_) | Command::Completion(_) | Command::Man(_) | Command::Secret(_) => Ok(()),
     }
 }

@@ -4,9 +4,17 @@
 
 use std::io::{self, Write};
 
-use comfy_table::{ContentArrangement, Table, presets};
+use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Table, presets};
+use ratatui::crossterm::terminal;
 use serde::Serialize;
 use serde_json::Value;
+
+/// Cells up to this width without a blank (ids, times) are never broken.
+const WHOLE: usize = 40;
+/// What a column whose cells may be broken must have.
+const BROKEN: usize = 20;
+/// Between two columns.
+const GAP: u16 = 2;
 
 /// The writer of one command.
 pub(super) struct Output<'w> {
@@ -46,6 +54,17 @@ impl<'w> Output<'w> {
         self.writer.flush()
     }
 
+    /// What was done: the answer itself as JSON, or a line that says so.
+    pub(super) fn said<T: Serialize>(&mut self, answer: &T, text: &str) -> io::Result<()> {
+        if self.json { self.value(answer) } else { self.line(text) }
+    }
+
+    /// A line for people that is no part of the answer: to standard error, so that JSON stays alone on standard output.
+    pub(super) fn note(&self, text: &str) {
+        // Whoever reads it may have left.
+        let _reader_left = text.split('\n').try_for_each(|line| writeln!(io::stderr().lock(), "{}", clean(line)));
+    }
+
     /// Bytes as they are (a completion script, a cleared screen).
     pub(super) fn raw(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.writer.write_all(bytes)?;
@@ -69,15 +88,27 @@ impl<'w> Output<'w> {
         self.table(head, rows)
     }
 
-    /// A table.
+    /// A table: numbers to the right; on a terminal, long texts are broken to fit, ids and times never.
     pub(super) fn table(&mut self, head: &[&str], rows: Vec<Vec<String>>) -> io::Result<()> {
+        let rows: Vec<Vec<String>> = rows.iter().map(|row| row.iter().map(|cell| clean(cell)).collect()).collect();
+        let columns: Vec<Vec<&str>> =
+            (0..head.len()).map(|n| rows.iter().filter_map(|row| Some(row.get(n)?.as_str())).collect()).collect();
         let mut table = Table::new();
         table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled).set_header(head);
-        for row in rows {
-            table.add_row(row.iter().map(|cell| clean(cell)));
+        table.add_rows(&rows);
+        let width = self.tty.then(terminal::size).and_then(Result::ok).map(|(width, _)| width);
+        let fits = width.filter(|width| least_width(head, &columns) <= usize::from(*width));
+        if let Some(width) = fits {
+            table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
         }
-        for column in table.column_iter_mut() {
-            column.set_padding((0, 2));
+        for (column, cells) in table.column_iter_mut().zip(&columns) {
+            column.set_padding((0, GAP));
+            if is_numeric(cells) {
+                column.set_cell_alignment(CellAlignment::Right);
+            }
+            if fits.is_some() && is_whole(cells) {
+                column.set_constraint(ColumnConstraint::ContentWidth);
+            }
         }
         for line in table.to_string().lines() {
             writeln!(self.writer, "{}", line.trim_end())?;
@@ -97,6 +128,31 @@ impl<'w> Output<'w> {
         }
         self.writer.flush()
     }
+}
+
+/// The least a table needs so that nothing is broken that must not be.
+fn least_width(head: &[&str], columns: &[Vec<&str>]) -> usize {
+    let widest = |cells: &[&str]| cells.iter().map(|cell| cell.chars().count()).max().unwrap_or(0);
+    let one = |(head, cells): (&&str, &Vec<&str>)| {
+        let widest = widest(cells).max(head.len());
+        usize::from(GAP) + if is_whole(cells) { widest } else { widest.min(BROKEN) }
+    };
+    head.iter().zip(columns).map(one).sum()
+}
+
+fn is_whole(cells: &[&str]) -> bool {
+    cells.iter().all(|cell| cell.chars().count() <= WHOLE && !cell.contains(char::is_whitespace))
+}
+
+/// Whether a column holds numbers: `3`, `1.25`, `2/64`, `40%`.
+fn is_numeric(cells: &[&str]) -> bool {
+    let number = |cell: &&str| {
+        let digits = cell.strip_prefix('-').unwrap_or(cell);
+        digits.starts_with(|c: char| c.is_ascii_digit())
+            && digits.chars().all(|c| c.is_ascii_digit() || "./%".contains(c))
+    };
+    let mut filled = cells.iter().filter(|cell| !cell.is_empty()).peekable();
+    filled.peek().is_some() && filled.all(number)
 }
 
 /// Text without control characters.
@@ -126,6 +182,27 @@ pub(super) fn properties(value: &Value) -> Vec<(&str, String)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn table(head: &[&str], rows: &[&[&str]]) -> String {
+        let mut bytes = Vec::new();
+        let rows = rows.iter().map(|row| row.iter().map(|cell| (*cell).to_owned()).collect()).collect();
+        Output::new(&mut bytes, false, false).table(head, rows).unwrap();
+        String::from_utf8(bytes).unwrap()
+    }
+
+    #[test]
+    fn numbers_stand_to_the_right_and_names_to_the_left() {
+        let rows: &[&[&str]] = &[&["a", "5", "1/5", "2026-01-01"], &["bb", "-12.5", "", "2026-01-02"]];
+        let shown = table(&["NAME", "N", "OF", "DAY"], rows);
+        assert_eq!(shown, "NAME      N   OF  DAY\na         5  1/5  2026-01-01\nbb    -12.5       2026-01-02\n");
+    }
+
+    #[test]
+    fn what_must_not_be_broken_counts_in_full() {
+        let id = "019a0000-0000-7000-8000-000000000000";
+        let columns = vec![vec![id], vec!["no answer in time from the Pod Manager"]];
+        assert_eq!(least_width(&["ID", "WHY"], &columns), 36 + 2 + BROKEN + 2);
+    }
 
     #[test]
     fn a_hostile_name_cannot_speak_to_the_terminal() {

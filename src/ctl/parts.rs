@@ -21,7 +21,8 @@ pub(super) fn pool(config: &Config) -> Result<Pool, CtlError> {
     Pool::new(&config.redfish, secret_key(config)?).map_err(|e| failed("Pod Manager connections", e))
 }
 
-fn secret_key(config: &Config) -> Result<Option<Arc<SecretKey>>, CtlError> {
+/// The deployment's key.
+pub(super) fn secret_key(config: &Config) -> Result<Option<Arc<SecretKey>>, CtlError> {
     let key = config.secret_key_file.as_deref().map(SecretKey::read).transpose();
     Ok(key.map_err(|e| failed("secret key", e))?.map(Arc::new))
 }

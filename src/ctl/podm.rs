@@ -14,7 +14,6 @@ use super::inventory;
 use super::output::{Output, cell, properties, rows};
 use super::watch::{Watch, repeat};
 use crate::model::circuit::{CircuitState, PodmState};
-use crate::model::podm::Podm;
 
 const COLUMNS: [&str; 5] = ["uuid", "name", "url", "driver", "status"];
 const HEAD: [&str; 5] = ["UUID", "NAME", "URL", "DRIVER", "STATUS"];
@@ -42,17 +41,17 @@ pub enum PodmCommand {
         /// Pod Manager uuid
         id: String,
     },
-    /// It takes no new nodes
+    /// Let a Pod Manager take no new nodes; everything else goes on
     Cordon {
         /// Pod Manager uuid
         id: String,
     },
-    /// It takes new nodes, and begins changes, again
+    /// Let a Pod Manager take new nodes, and begin changes, again
     Uncordon {
         /// Pod Manager uuid
         id: String,
     },
-    /// It takes no new nodes and begins no changes but deletions; tells what still runs
+    /// Let a Pod Manager take no new nodes and begin no changes but deletions; tells what still runs
     Drain {
         /// Pod Manager uuid
         id: String,
@@ -128,7 +127,7 @@ pub(super) async fn run(command: PodmCommand, api: &Client, out: &mut Output<'_>
         PodmCommand::Delete { id } => {
             let task = api.change(Method::DELETE, &["v1", "pod_managers", &id], None).await?;
             let ended = follow::to_end(api, &task.id.to_string(), out, None).await?;
-            if out.json() { Ok(out.value(&ended)?) } else { Ok(out.line(&format!("Pod Manager {id} is forgotten"))?) }
+            Ok(out.said(&ended, &format!("Pod Manager {id} is forgotten"))?)
         }
         PodmCommand::Inventory(of) => inventory::show(of, api, out).await,
         PodmCommand::Refresh(args) => inventory::refresh(args, api, out).await,
@@ -137,10 +136,7 @@ pub(super) async fn run(command: PodmCommand, api: &Client, out: &mut Output<'_>
             let task = api.change(Method::POST, &["v1", "tasks"], Some(&body)).await?;
             follow::to_end(api, &task.id.to_string(), out, None).await?;
             let answer = api.get(&["v1", "pod_managers", &id], &[]).await?;
-            if out.json() {
-                return Ok(out.value(&answer)?);
-            }
-            Ok(out.line(&format!("{} is {}", cell(&answer, "name"), cell(&answer, "status")))?)
+            Ok(out.said(&answer, &format!("{} is {}", cell(&answer, "name"), cell(&answer, "status")))?)
         }
     }
 }
@@ -173,12 +169,6 @@ fn standing(state: &PodmState) -> Vec<(&'static str, String)> {
         found.map(|g| format!("{} of {}, {} wait", g.in_flight, g.limit, g.waiting)).unwrap_or_default()
     };
     vec![("takes", takes), ("circuit", circuit), ("changes", gate("changes")), ("reads", gate("reads"))]
-}
-
-/// Every registered Pod Manager.
-pub(super) async fn podms(api: &Client) -> Result<Vec<Podm>, CtlError> {
-    let answer = api.get(&["v1", "pod_managers"], &[]).await?;
-    list("GET /v1/pod_managers", "pod_managers", &answer)
 }
 
 /// Registers one and gives its row.

@@ -42,10 +42,7 @@ pub(super) async fn run(command: QueueCommand, api: &Client, out: &mut Output<'_
 
 async fn turn(api: &Client, topic: Topic, verb: &str, done: &str, out: &mut Output<'_>) -> Result<(), CtlError> {
     let answer = api.post(&["v1", "queues", topic.as_str(), verb], &json!({})).await?;
-    if out.json() {
-        return Ok(out.value(&answer)?);
-    }
-    Ok(out.line(&format!("{topic} is {done}"))?)
+    Ok(out.said(&answer, &format!("{topic} is {done}"))?)
 }
 
 /// Every queue.

@@ -70,14 +70,11 @@ pub(super) async fn run(command: ScheduleCommand, api: &Client, out: &mut Output
         ScheduleCommand::List { watch } => repeat(watch, out, async |out| show(api, out).await).await,
         ScheduleCommand::Create(create) => {
             let answer = api.post(&["v1", "schedules"], &body(create)?).await?;
-            if out.json() {
-                return Ok(out.value(&answer)?);
-            }
-            Ok(out.line(&format!("schedule {} ({}) is made", cell(&answer, "id"), cell(&answer, "name")))?)
+            Ok(out.said(&answer, &format!("schedule {} ({}) is made", cell(&answer, "id"), cell(&answer, "name")))?)
         }
         ScheduleCommand::Delete { id } => {
-            api.delete(&["v1", "schedules", &id]).await?;
-            if out.json() { Ok(()) } else { Ok(out.line(&format!("schedule {id} is deleted"))?) }
+            let nothing = api.delete(&["v1", "schedules", &id]).await?;
+            Ok(out.said(&nothing, &format!("schedule {id} is deleted"))?)
         }
         ScheduleCommand::Enable { id } => turn(api, &id, true, out).await,
         ScheduleCommand::Disable { id } => turn(api, &id, false, out).await,
@@ -86,10 +83,7 @@ pub(super) async fn run(command: ScheduleCommand, api: &Client, out: &mut Output
 
 async fn turn(api: &Client, id: &str, enabled: bool, out: &mut Output<'_>) -> Result<(), CtlError> {
     let answer = api.patch(&["v1", "schedules", id], &json!({"enabled": enabled})).await?;
-    if out.json() {
-        return Ok(out.value(&answer)?);
-    }
-    Ok(out.line(&format!("schedule {id} is {}", if enabled { "enabled" } else { "disabled" }))?)
+    Ok(out.said(&answer, &format!("schedule {id} is {}", if enabled { "enabled" } else { "disabled" }))?)
 }
 
 async fn show(api: &Client, out: &mut Output<'_>) -> Result<(), CtlError> {

@@ -3,22 +3,26 @@
 use std::collections::HashSet;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
+use std::time::{Duration, Instant};
 
-use futures_util::{StreamExt as _, TryStreamExt as _, stream};
-
-use super::client::Client;
 use super::error::CtlError;
-use super::output::Output;
-use super::podm;
+use super::parts;
+use crate::config::{Config, PodmConfig};
+use crate::model::podm::Podm;
 use crate::shutdown::Shutdown;
 use crate::sim::{self, SimConfig, SimError};
+use crate::store::records::Collection;
+use crate::store::{Store, StoreError};
+use crate::upkeep::podms;
 
 /// The first port that is tried at the first start.
 const FIRST_PORT: u16 = 9000;
 /// How far the next block of ports lies when one is taken.
 const STEP: u16 = 100;
-/// How many are registered at once.
-const AT_ONCE: usize = 16;
+/// Longest time until all are registered.
+const REGISTERED: Duration = Duration::from_secs(60);
+/// Pause between two looks at which are.
+const LOOK: Duration = Duration::from_millis(50);
 /// How many blocks are tried.
 const BLOCKS: u16 = 20;
 
@@ -54,17 +58,41 @@ pub(super) async fn start(dir: &Path, podms: usize, shutdown: &Shutdown) -> Resu
     Err(CtlError::Up(format!("no {podms} free ports in a row for the simulated Pod Managers; --no-sim does without")))
 }
 
-/// Registers those that the API does not know yet.
-pub(super) async fn register(api: &Client, urls: &[String]) -> Result<(), CtlError> {
-    let known = podm::podms(api).await?;
-    let known: HashSet<&str> = known.iter().map(|p| p.url.trim_end_matches('/')).collect();
+/// Registers those that are not on record yet, and waits until they are. Not by the API: nobody has told us a token.
+pub(super) async fn register(config: &Config, store: &Store, urls: &[String]) -> Result<(), CtlError> {
+    let key = parts::secret_key(config)?;
     let account = SimConfig::default();
-    let one = async |url: &String| {
-        let name = format!("sim-{}", url.rsplit(':').next().unwrap_or(url));
-        let body = podm::create(&name, url, "redfishv1", &account.user, &account.password);
-        let mut silent = std::io::sink();
-        podm::register(api, &name, url, body, &mut Output::new(&mut silent, true, false)).await.map(drop)
-    };
-    let new = urls.iter().filter(|url| !known.contains(url.as_str()));
-    stream::iter(new).map(Ok).try_for_each_concurrent(AT_ONCE, one).await
+    let begun = Instant::now();
+    let mut asked = false;
+    loop {
+        let known: Vec<Podm> = store.records(Collection::Podm).await.map_err(failed)?;
+        let known: HashSet<&str> = known.iter().map(|p| p.url.trim_end_matches('/')).collect();
+        let missing: Vec<&String> = urls.iter().filter(|url| !known.contains(url.as_str())).collect();
+        if missing.is_empty() {
+            return Ok(());
+        }
+        if begun.elapsed() > REGISTERED {
+            let detail =
+                format!("{} of {} are not; `valence task list --kind podm.create` says why", missing.len(), urls.len());
+            return Err(CtlError::Up(detail));
+        }
+        for url in missing.into_iter().filter(|_| !asked) {
+            let podm = PodmConfig {
+                name: format!("sim-{}", url.rsplit(':').next().unwrap_or(url)),
+                url: url.clone(),
+                driver: "redfishv1".into(),
+                username: account.user.clone(),
+                password: account.password.clone().into(),
+                fingerprint: None,
+                insecure_skip_verify: false,
+            };
+            podms::register(store, key.as_deref(), &podm).await.map_err(failed)?;
+        }
+        asked = true;
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+fn failed(error: StoreError) -> CtlError {
+    CtlError::Up(error.to_string())
 }

@@ -167,8 +167,14 @@ pub(super) async fn run(command: TaskCommand, api: &Client, out: &mut Output<'_>
                 return follow::hand_over(&task, out);
             }
             match follow::to_end(api, &id, out, None).await {
-                // That is what was asked for.
-                Err(CtlError::TaskFailed { state, .. }) if state == "cancelled" => Ok(out.line("cancelled")?),
+                // That is what was asked for. In JSON the task has been shown.
+                Err(CtlError::TaskFailed { state, .. }) if state == "cancelled" => {
+                    if out.json() {
+                        Ok(())
+                    } else {
+                        Ok(out.line("cancelled")?)
+                    }
+                }
                 Err(error) => Err(error),
                 Ok(task) => end(&task, out),
             }
@@ -178,8 +184,8 @@ pub(super) async fn run(command: TaskCommand, api: &Client, out: &mut Output<'_>
             follow_or_not(api, &task, wait, out).await
         }
         TaskCommand::Delete { id } => {
-            api.delete(&["v1", "tasks", &id]).await?;
-            if out.json() { Ok(()) } else { Ok(out.line(&format!("task {id} is forgotten"))?) }
+            let nothing = api.delete(&["v1", "tasks", &id]).await?;
+            Ok(out.said(&nothing, &format!("task {id} is forgotten"))?)
         }
         TaskCommand::Explain { id } => explain(&api.get(&["v1", "tasks", &id, "explain"], &[]).await?, out),
         TaskCommand::Create { kind, params, podm, node, priority, delay_s, max_attempts, timeout_s, label, wait } => {
@@ -224,10 +230,7 @@ async fn follow_or_not(api: &Client, task: &Task, wait: Wait, out: &mut Output<'
 }
 
 fn end(task: &Task, out: &mut Output<'_>) -> Result<(), CtlError> {
-    if out.json() {
-        return Ok(out.value(task)?);
-    }
-    Ok(out.line(&format!("task {} ({}) completed in attempt {}", task.id, task.kind, task.attempt))?)
+    Ok(out.said(task, &format!("task {} ({}) completed in attempt {}", task.id, task.kind, task.attempt))?)
 }
 
 async fn page(api: &Client, query: &[(&str, String)], out: &mut Output<'_>) -> Result<(), CtlError> {

@@ -10,6 +10,8 @@ use super::follow;
 use super::output::{Output, rows};
 use super::watch::{Watch, repeat};
 
+const NO_READINGS: &str = "no readings: the first come some seconds after a Pod Manager is online; `valence telemetry collect PODM` reads them now";
+
 /// What can be done with telemetry.
 #[derive(Debug, Subcommand)]
 pub enum TelemetryCommand {
@@ -75,7 +77,7 @@ pub(super) async fn run(command: TelemetryCommand, api: &Client, out: &mut Outpu
             let given = [("podm_id", podm), ("node_id", node), ("kind", kind), ("name", name)];
             let query: Vec<_> = given.into_iter().filter_map(|(k, v)| Some((k, v?))).collect();
             let columns = ["podm_id", "name", "kind", "value", "unit", "health", "age_s", "stale", "resource_uri"];
-            repeat(watch, out, async |out| show(api, "readings", &query, &columns, "no readings yet", out).await).await
+            repeat(watch, out, async |out| show(api, "readings", &query, &columns, NO_READINGS, out).await).await
         }
         TelemetryCommand::Events { podm, limit, watch } => {
             let query = vec![("podm_id", podm), ("limit", limit.to_string())];
@@ -90,10 +92,7 @@ pub(super) async fn run(command: TelemetryCommand, api: &Client, out: &mut Outpu
         TelemetryCommand::Collect { podm } => {
             let body = json!({ "podm_id": podm });
             let result = end(api, Method::POST, &["v1", "telemetry", "collect"], Some(&body), out).await?;
-            if out.json() {
-                return Ok(out.value(&result)?);
-            }
-            Ok(out.line(&format!("{} readings of Pod Manager {podm}", result["readings"]))?)
+            Ok(out.said(&result, &format!("{} readings of Pod Manager {podm}", result["readings"]))?)
         }
         TelemetryCommand::Subscribe { podm, receiver } => {
             let mut body = json!({ "podm_id": podm });
@@ -101,17 +100,11 @@ pub(super) async fn run(command: TelemetryCommand, api: &Client, out: &mut Outpu
                 body["receiver"] = receiver.into();
             }
             let result = end(api, Method::POST, &["v1", "telemetry", "subscriptions"], Some(&body), out).await?;
-            if out.json() {
-                return Ok(out.value(&result)?);
-            }
-            Ok(out.line(&format!("subscribed to the events of Pod Manager {podm}"))?)
+            Ok(out.said(&result, &format!("subscribed to the events of Pod Manager {podm}"))?)
         }
         TelemetryCommand::Unsubscribe { podm } => {
             let result = end(api, Method::DELETE, &["v1", "telemetry", "subscriptions", &podm], None, out).await?;
-            if out.json() {
-                return Ok(out.value(&result)?);
-            }
-            Ok(out.line(&format!("no longer subscribed to the events of Pod Manager {podm}"))?)
+            Ok(out.said(&result, &format!("no longer subscribed to the events of Pod Manager {podm}"))?)
         }
     }
 }

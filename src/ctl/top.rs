@@ -12,6 +12,7 @@ use clap::Args;
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use ratatui::crossterm::event::{self, Event, KeyCode, KeyEventKind, KeyModifiers};
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
 use self::look::Look;
@@ -88,6 +89,8 @@ async fn live(
 ) -> Result<(), CtlError> {
     let (tell, mut wishes) = mpsc::channel(8);
     let keys = tokio::task::spawn_blocking(move || listen(&tell));
+    // Told to end, or its window closed: the terminal is given back all the same.
+    let (mut told, mut closed) = (signal(SignalKind::terminate())?, signal(SignalKind::hangup())?);
     let mut clock = tokio::time::interval(every);
     clock.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     clock.tick().await;
@@ -98,6 +101,8 @@ async fn live(
                 None | Some(Wish::Quit) => break,
                 Some(wish) => screen.obey(wish),
             },
+            _ = told.recv() => break,
+            _ = closed.recv() => break,
             _now = clock.tick() => match look::at(api).await {
                 Ok((_, look)) => screen.renew(look),
                 // The API may be restarting: what was seen last stays, and says so.

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use secrecy::SecretString;
+use serde_json::json;
 use tokio::net::TcpListener;
 
 use super::client::Client;
@@ -52,7 +52,7 @@ pub struct UpArgs {
 }
 
 /// Runs until the stop signal.
-pub(super) async fn run(args: UpArgs, token: Option<SecretString>, out: &mut Output<'_>) -> Result<(), CtlError> {
+pub(super) async fn run(args: UpArgs, out: &mut Output<'_>) -> Result<(), CtlError> {
     let mut config = config(&args)?;
     if args.common.print_config {
         return Ok(out.raw(config.shown().as_bytes())?);
@@ -85,7 +85,7 @@ pub(super) async fn run(args: UpArgs, token: Option<SecretString>, out: &mut Out
             redis.push(reads);
         }
     }
-    let outcome = serve(&args, &config, token, &dir, listener, &mut redis, &shutdown, out).await;
+    let outcome = serve(&args, &config, &dir, listener, &mut redis, &shutdown, out).await;
     shutdown.stop();
     let joined = shutdown.join(config.grace.unsigned_abs()).await;
     collected.end();
@@ -100,7 +100,6 @@ pub(super) async fn run(args: UpArgs, token: Option<SecretString>, out: &mut Out
 async fn serve(
     args: &UpArgs,
     config: &Config,
-    token: Option<SecretString>,
     dir: &DataDir,
     listener: TcpListener,
     redis: &mut [RedisChild],
@@ -142,27 +141,24 @@ async fn serve(
     }
     parts::upkeep(config, &store, &pool, shutdown).await?;
 
-    let api = Client::of_this_process(&url, token)?;
+    let api = Client::of_this_process(&url)?;
     if !ready(&api, shutdown).await? {
         return Ok(());
     }
     let registered = tokio::select! {
-        done = sims::register(&api, &sims) => done,
+        done = sims::register(config, &store, &sims) => done,
         () = stopping(shutdown) => return Ok(()),
     };
     if let Err(error) = registered {
-        tracing::error!(%error, "the simulated Pod Managers are not registered");
-        out.line(&format!("The simulated Pod Managers are not registered: {error}"))?;
+        out.note(&format!("The simulated Pod Managers are not registered: {error}"));
     }
-    for sim in &sims {
-        out.line(&format!("Pod Manager  {sim}  (simulated)"))?;
-    }
-    if let Some(port) = port {
-        out.line(&format!("Redis        127.0.0.1:{port}"))?;
-    }
-    out.line(&format!("State        {}", dir.path().display()))?;
-    out.line(&format!("API          {url}/v1"))?;
-    out.line(&format!("ready: {url}"))?;
+    let mut lines: Vec<String> = sims.iter().map(|sim| format!("Pod Manager  {sim}  (simulated)")).collect();
+    lines.extend(port.map(|port| format!("Redis        127.0.0.1:{port}")));
+    lines.push(format!("State        {}", dir.path().display()));
+    lines.push(format!("API          {url}/v1"));
+    lines.push(format!("ready: {url}"));
+    let told = json!({ "ready": url, "pod_managers": sims, "redis_port": port, "data_dir": dir.path() });
+    out.said(&told, &lines.join("\n"))?;
     stopping(shutdown).await;
     Ok(())
 }

@@ -27,7 +27,7 @@ where
         }
         match show(out).await {
             // The API may be restarting: the list comes back with it.
-            Err(error @ CtlError::Unreachable { .. }) => out.line(&error.to_string())?,
+            Err(error @ CtlError::Unreachable { .. }) => out.note(&error.to_string()),
             other => other?,
         }
         tokio::time::sleep(Duration::from_secs(seconds)).await;

@@ -43,7 +43,7 @@ pub const EXPETHER: DriverInfo = DriverInfo {
 };
 
 /// Every driver.
-pub const DRIVERS: [DriverInfo; 3] = [REDFISHV1, REDFISH, EXPETHER];
+pub const DRIVERS: &[DriverInfo] = &[REDFISHV1, REDFISH, EXPETHER];
 
 impl DriverInfo {
     /// The driver of a name.

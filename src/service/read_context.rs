@@ -8,7 +8,7 @@ use crate::model::drift::Finding;
 use crate::model::event::PodmEvent;
 use crate::model::inventory::Inventory;
 use crate::model::kind;
-use crate::model::placement::{Candidate, Decision};
+use crate::model::placement::{Decision, Scene};
 use crate::model::podm::Podm;
 use crate::model::problem::Problem;
 use crate::podm::Pool;
@@ -79,7 +79,7 @@ impl ReadContext {
     ///
     /// # Errors
     /// 503 when Redis is away.
-    pub async fn preview(&self, decide: impl Fn(&[Candidate], u64) -> Decision) -> Result<Decision, Problem> {
+    pub async fn preview(&self, decide: impl Fn(&Scene) -> Decision) -> Result<Decision, Problem> {
         self.store.preview(decide).await.map_err(|e| unavailable(&e))
     }
 

@@ -103,7 +103,7 @@ impl Store {
                 KeyUse::Same(known) => {
                     id = known;
                     // The definition may name new ids (a node's): the first one stands, when it stands.
-                    if self.task(id).await?.is_some() {
+                    if self.stands(id).await? {
                         return Ok((Submitted { id, new: false }, None));
                     }
                 }
@@ -124,10 +124,10 @@ impl Store {
     /// The task that a key stands for already, sent with the same request.
     ///
     /// # Errors
-    /// When Redis is away.
+    /// When Redis is away, or too few replicas have the task in time.
     pub async fn repeated(&self, key: &IdempotencyKey) -> Result<Option<TaskId>, StoreError> {
         match self.look_at_key(&key.caller, &key.key, &key.fingerprint).await? {
-            KeyUse::Same(id) => Ok(self.task(id).await?.map(|_| id)),
+            KeyUse::Same(id) => Ok(self.stands(id).await?.then_some(id)),
             KeyUse::New | KeyUse::Other => Ok(None),
         }
     }

@@ -17,7 +17,9 @@
 mod support;
 
 mod c1_calls;
+mod c1_draw;
 mod c1_model;
+mod c10_calls;
 mod c2_processes;
 mod c3_redis;
 mod c5_partitions;
@@ -25,7 +27,9 @@ mod c6_failovers;
 mod c7_soak;
 mod c8_bulkhead;
 mod client;
+mod group;
 mod history;
+mod load;
 mod model;
 mod run;
 mod schedule;

@@ -16,7 +16,9 @@
 
 pub mod api;
 pub mod blocks;
+pub mod canned;
 pub mod certs;
+pub mod cluster;
 pub mod deployment;
 pub mod engine;
 pub mod fakepodm;
@@ -32,10 +34,14 @@ pub mod pool;
 pub mod process;
 pub mod python;
 pub mod redis;
-pub mod replicated;
+pub mod relay;
 pub mod saga;
+pub mod sentinels;
+pub mod server;
 pub mod sushy;
 pub mod transcripts;
 pub mod trees;
+pub mod tty;
+pub mod up;
 pub mod wait;
 pub mod worker;

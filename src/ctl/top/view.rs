@@ -96,15 +96,16 @@ impl Screen {
     /// Draws it.
     pub(super) fn draw(&self, frame: &mut Frame<'_>) {
         let queues = u16::try_from(self.look.queues.len()).unwrap_or(u16::MAX).saturating_add(2);
-        let [top, one, two, three, four, keys] = Layout::vertical([
-            Constraint::Length(1),
+        // However small the window is, the sums and the keys are there.
+        let ends = [Constraint::Length(1), Constraint::Min(0), Constraint::Length(1)];
+        let [top, tables, keys] = Layout::vertical(ends).areas(frame.area());
+        let [one, two, three, four] = Layout::vertical([
             Constraint::Length(queues),
             Constraint::Length(WORKERS),
             Constraint::Min(4),
             Constraint::Length(FAILURES),
-            Constraint::Length(1),
         ])
-        .areas(frame.area());
+        .areas(tables);
         frame.render_widget(self.sums(), top);
         frame.render_widget(self.queues(), one);
         frame.render_widget(self.workers(), two);

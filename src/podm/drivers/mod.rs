@@ -14,8 +14,8 @@ use crate::model::driver::{self, DriverInfo};
 pub type Make = fn(Client) -> Arc<dyn Driver>;
 
 /// Every driver: what it is, and how to make it.
-pub const DRIVERS: [(DriverInfo, Make); 3] =
-    [(driver::REDFISHV1, redfishv1::make), (driver::REDFISH, redfish::make), (driver::EXPETHER, expether::make)];
+pub const DRIVERS: &[(DriverInfo, Make)] =
+    &[(driver::REDFISHV1, redfishv1::make), (driver::REDFISH, redfish::make), (driver::EXPETHER, expether::make)];
 
 /// The driver of a name.
 #[must_use]
