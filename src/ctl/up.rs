@@ -96,7 +96,6 @@ pub(super) async fn run(args: UpArgs, out: &mut Output<'_>) -> Result<(), CtlErr
     joined.map_err(CtlError::Up)
 }
 
-#[expect(clippy::too_many_arguments, reason = "each is made once, above, and ends above")]
 async fn serve(
     args: &UpArgs,
     config: &Config,
