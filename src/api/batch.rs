@@ -3,6 +3,7 @@
 use futures_util::future::join_all;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use serde_with::skip_serializing_none;
 use utoipa::ToSchema;
 use warp::http::StatusCode;
 
@@ -34,14 +35,13 @@ pub(crate) struct BatchAnswer {
 }
 
 /// What became of one task: it has an id or an error.
+#[skip_serializing_none]
 #[derive(Serialize, ToSchema)]
 pub(crate) struct BatchItem {
     /// Its id.
-    #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     id: Option<TaskId>,
     /// Why it was not made.
-    #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<Problem>,
 }
 

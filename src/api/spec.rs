@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use serde_with::skip_serializing_none;
 use utoipa::ToSchema;
 
 use super::answer::bad_field;
@@ -28,6 +29,7 @@ const LABEL_NAME: usize = 64;
 const LABEL_VALUE: usize = 256;
 
 /// A task to be.
+#[skip_serializing_none]
 #[derive(Debug, Clone, Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct NewTask {
@@ -37,20 +39,16 @@ pub(crate) struct NewTask {
     #[serde(default = "empty")]
     pub params: Value,
     /// The Pod Manager it concerns.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub podm_id: Option<String>,
     /// The node it concerns.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub node_id: Option<String>,
     /// Urgency.
     #[serde(default)]
     pub priority: Priority,
     /// Not before so many seconds; not together with `run_at`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 0, maximum = 31622400)]
     pub delay_s: Option<f64>,
     /// Not before this time (RFC 3339); not together with `delay_s`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run_at: Option<String>,
     /// Attempts it gets.
     #[serde(default = "attempts")]

@@ -1,9 +1,11 @@
 //! One line of the audit log: who changed what, from where, and what came of it.
 
 use serde::{Deserialize, Serialize};
+use serde_with::skip_serializing_none;
 use utoipa::ToSchema;
 
 /// What somebody changed, or tried to.
+#[skip_serializing_none]
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct AuditEntry {
     /// When, ms since 1970 by Redis's clock.
@@ -11,22 +13,18 @@ pub struct AuditEntry {
     /// Who: a caller's name, or the part of Valence that acted by itself, such as `sweeper`.
     pub actor: String,
     /// The caller's role, when there is one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub role: Option<String>,
     /// Address of the client.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<String>,
     /// What: method and route of a request (`DELETE /v1/nodes/{uuid}`), or a word such as `node.adopt`.
     pub action: String,
     /// What it was done to: the request's path, or the node, Pod Manager or task.
     pub target: String,
     /// The task that carries it out.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub task_id: Option<String>,
     /// What came of it: `done`, `denied` (401, 403), `refused` (other faults of the request) or `failed`.
     pub outcome: String,
     /// More of it, for people.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
 }
 

@@ -1,6 +1,7 @@
 //! How a Pod Manager stands now: its circuit breaker, its gates and who is in them, its inventory's age.
 
 use serde::{Deserialize, Serialize};
+use serde_with::skip_serializing_none;
 use utoipa::ToSchema;
 
 use super::podm::PodmStatus;
@@ -18,6 +19,7 @@ pub enum CircuitState {
 }
 
 /// A circuit breaker.
+#[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Circuit {
     /// Where it stands.
@@ -25,10 +27,8 @@ pub struct Circuit {
     /// Failures counted within its window, or since it opened.
     pub failures: u32,
     /// Until when it lets nobody in (RFC 3339 UTC), while it is open.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<String>,
     /// What went wrong last; while it is closed, why fewer are let in.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
 }
 
@@ -57,6 +57,7 @@ pub struct InventoryAge {
 }
 
 /// How a Pod Manager stands now.
+#[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct PodmState {
     /// Its id.
@@ -72,13 +73,11 @@ pub struct PodmState {
     /// It begins no changes but those that give hardware back.
     pub draining: bool,
     /// While it is drained: tasks that have begun and have not ended; 0 says that nothing runs any more.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub under_way: Option<u64>,
     /// Its circuit breaker.
     pub circuit: Circuit,
     /// Its gates.
     pub gates: Vec<GateState>,
     /// What is known of its hardware; absent until it was read.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub inventory: Option<InventoryAge>,
 }

@@ -5,6 +5,7 @@
 //! else is never touched. Nothing is judged by one look: what one look shows may be in the middle of a change.
 
 use serde::{Deserialize, Serialize};
+use serde_with::skip_serializing_none;
 use utoipa::ToSchema;
 
 use super::state::State;
@@ -65,6 +66,7 @@ impl Sort {
 }
 
 /// One disagreement.
+#[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Finding {
     /// What is wrong.
@@ -72,10 +74,8 @@ pub struct Finding {
     /// With what: a path at the Pod Manager.
     pub target: String,
     /// The node it concerns.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub node_id: Option<String>,
     /// The task whose it is.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub task_id: Option<String>,
     /// One line for people.
     pub detail: String,

@@ -4,6 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use serde_with::skip_serializing_none;
 use utoipa::ToSchema;
 
 /// Events of one payload that are looked at.
@@ -12,28 +13,23 @@ const MOST: usize = 100;
 const LONGEST: usize = 500;
 
 /// An event.
+#[skip_serializing_none]
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 pub struct PodmEvent {
     /// `EventType`, or `MetricReport`, or what the message's registry says.
     pub event_type: String,
     /// The Pod Manager's own id of it.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub event_id: Option<String>,
     /// Its severity.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub severity: Option<String>,
     /// Registry and key of the message.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub message_id: Option<String>,
     /// The message.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
     /// What it is about: a path at the Pod Manager.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub origin: Option<String>,
     /// When it happened, as the Pod Manager says.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub at: Option<String>,
 }
 

@@ -2,29 +2,29 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use serde_with::skip_serializing_none;
 use utoipa::ToSchema;
 
 /// Memory wanted.
+#[skip_serializing_none]
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Memory {
     /// MiB, as a string.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub capacity_mib: Option<String>,
     /// Such as `DDR3`.
-    #[serde(default, rename = "type", skip_serializing_if = "Option::is_none")]
+    #[serde(default, rename = "type")]
     pub kind: Option<String>,
 }
 
 /// Processors wanted.
+#[skip_serializing_none]
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Processor {
     /// Cores in total, as a string.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub total_cores: Option<String>,
     /// Model name.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
 }
 
@@ -38,17 +38,15 @@ pub struct PciDevice {
 }
 
 /// What a node must have.
+#[skip_serializing_none]
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Requirements {
     /// Memory wanted.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub memory: Option<Memory>,
     /// Processors wanted.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub processor: Option<Processor>,
     /// PCI devices wanted.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pci_device: Option<PciDevice>,
 }
 

@@ -1,11 +1,13 @@
 //! One line of a task's history, and how the scripts write it: `at|state|worker|attempt|detail`.
 
 use serde::{Deserialize, Serialize};
+use serde_with::skip_serializing_none;
 use utoipa::ToSchema;
 
 use super::state::State;
 
 /// What happened to a task at one moment.
+#[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct HistoryItem {
     /// When (RFC 3339 UTC).
@@ -13,13 +15,10 @@ pub struct HistoryItem {
     /// The state it went to.
     pub state: State,
     /// The worker that had it.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub worker: Option<String>,
     /// The attempt that began or ended.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub attempt: Option<u32>,
     /// Why.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
 }
 

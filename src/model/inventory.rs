@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use serde_with::skip_serializing_none;
 use utoipa::ToSchema;
 
 /// Unlike shapes that are told apart; the rest counts with the next smaller one.
@@ -50,6 +51,7 @@ pub struct Shape {
 }
 
 /// What nodes are made of: a computer system, or, where systems are composed, a resource block with processors.
+#[skip_serializing_none]
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 pub struct Unit {
@@ -58,20 +60,16 @@ pub struct Unit {
     /// Its name.
     pub name: String,
     /// Its UUID, when it has one.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub uuid: Option<String>,
     /// Processor cores.
     pub cores: u32,
     /// Memory, MiB.
     pub memory_mib: u64,
     /// Processor model, when it is known.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
     /// Its health in Redfish's words, when it is known.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub health: Option<String>,
     /// Id of the rack that it stands in, when that is known.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub rack: Option<String>,
     /// It can be no node's now, whatever nodes there are: it is reserved elsewhere, absent, being updated.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
@@ -79,7 +77,6 @@ pub struct Unit {
     /// Whether it is not free: a node has it, or it is closed.
     pub used: bool,
     /// The version that was read, when the Pod Manager has versions.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub etag: Option<String>,
 }
 

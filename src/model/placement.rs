@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use serde_with::skip_serializing_none;
 use utoipa::ToSchema;
 
 use super::inventory::{Inventory, Shape};
@@ -167,6 +168,7 @@ pub struct Decision {
 }
 
 /// Why a node is where it is.
+#[skip_serializing_none]
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Placement {
     /// How many Pod Managers there are.
@@ -176,13 +178,10 @@ pub struct Placement {
     /// The best of the rest, the best first.
     pub scores: Vec<Scored>,
     /// The Pod Manager that was chosen, or that comes first while the node waits.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub chosen: Option<Chosen>,
     /// Why it waits for a place, or had to wait before it was placed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waits: Option<String>,
     /// How long it waited for a place, ms.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waited_ms: Option<u64>,
     /// Those that were chosen before and could not do it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

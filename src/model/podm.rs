@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use serde_with::skip_serializing_none;
 use url::Url;
 use utoipa::ToSchema;
 
@@ -52,6 +53,7 @@ impl std::fmt::Debug for AuthItems {
 }
 
 /// A registered Pod Manager.
+#[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Podm {
     /// Id.
@@ -67,22 +69,17 @@ pub struct Podm {
     /// Last known reachability.
     pub status: PodmStatus,
     /// Free text.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
     /// Free text.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub location: Option<String>,
     /// Free text.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resource_uri: Option<String>,
     /// Certificates of this Pod Manager are not verified: an explicit, visible choice.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub insecure_skip_verify: bool,
     /// Its certificate must come from these authorities, PEM, and not from the system's.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ca_pem: Option<String>,
     /// Its certificate must be the one with this SHA-256 fingerprint, 64 hexadecimal digits.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fingerprint: Option<String>,
     /// What its operator has set; a row whose operator has set nothing looks as v1's.
     #[serde(flatten)]
@@ -94,6 +91,7 @@ pub struct Podm {
 }
 
 /// How a Pod Manager is to be used.
+#[skip_serializing_none]
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 pub struct Policy {
@@ -107,13 +105,10 @@ pub struct Policy {
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,
     /// How gladly placement takes it, beside others with 1.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub weight: Option<f64>,
     /// Changes at once.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub max_changes: Option<u32>,
     /// Reads at once.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub max_reads: Option<u32>,
 }
 

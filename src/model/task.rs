@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use serde_with::skip_serializing_none;
 use utoipa::ToSchema;
 
 use super::history::HistoryItem;
@@ -25,6 +26,7 @@ pub const MAX_PARAMS_BYTES: usize = 256 * 1024;
 pub const PAYLOAD_VERSION: u32 = 1;
 
 /// What was asked for: written once at enqueue, never changed.
+#[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Definition {
     /// What the task does, such as `node.compose`.
@@ -39,13 +41,10 @@ pub struct Definition {
     #[serde(default, skip_serializing_if = "is_default")]
     pub priority: Priority,
     /// The Pod Manager it concerns.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub podm_id: Option<String>,
     /// The node it concerns.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub node_id: Option<String>,
     /// The task that enqueued it and waits for it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parent_id: Option<TaskId>,
     /// Free words for filtering.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -57,16 +56,13 @@ pub struct Definition {
     #[serde(default = "hour", skip_serializing_if = "is_hour")]
     pub timeout_s: u64,
     /// Not before this time, ms since 1970.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run_at_ms: Option<u64>,
     /// An error the PODM reported ends it at once: a v1 client is waiting for the answer.
     #[serde(default, skip_serializing_if = "is_default")]
     pub podm_errors_final: bool,
     /// W3C trace context of the request.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub traceparent: Option<String>,
     /// Who asked (token subject).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub caller: Option<String>,
 }
 
@@ -119,16 +115,15 @@ impl Definition {
 }
 
 /// An error kept on a task: [`Problem`] plus where and when.
+#[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct TaskError {
     /// What happened.
     #[serde(flatten)]
     pub problem: Problem,
     /// The Pod Manager it happened at.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub podm_id: Option<String>,
     /// When (RFC 3339 UTC).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at: Option<String>,
     /// Whether trying again may help.
     #[serde(default)]

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use serde_with::skip_serializing_none;
 
 use super::call::Call;
 
@@ -21,44 +22,34 @@ pub enum Cut {
 }
 
 /// One switch. The first in the list that matches a request applies to it, and no other.
+#[skip_serializing_none]
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Fault {
     /// Only on this PODM, counted from 0.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub podm: Option<usize>,
     /// Only this method.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub method: Option<String>,
     /// Only paths that begin so.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub path_prefix: Option<String>,
     /// Takes so much longer, before it acts.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub latency_ms: Option<u64>,
     /// Answers this and does not act.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<u16>,
     /// Never answers, until the client leaves; acts only together with `cut: after`.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub hang: bool,
     /// Cuts the connection.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub cut: Option<Cut>,
     /// Lets so many requests that match pass first; goes down to 0.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub skip: Option<u64>,
     /// For how many requests; without it, for all. 0: used up.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub count: Option<u64>,
     /// Adds a `Retry-After` header.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub retry_after_s: Option<u64>,
     /// The answer's body becomes this: a string as it is, anything else as JSON.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub body: Option<Value>,
     /// The answer's body becomes so many bytes.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub body_bytes: Option<u64>,
     /// The assembly that the request starts will end in `Failed`.
     #[serde(skip_serializing_if = "std::ops::Not::not")]

@@ -2,11 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use serde_with::skip_serializing_none;
 use utoipa::ToSchema;
 
 use super::{Store, StoreError, keys};
 
 /// A periodic task.
+#[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Schedule {
     /// Id.
@@ -14,10 +16,8 @@ pub struct Schedule {
     /// Name for people.
     pub name: String,
     /// Cron expression of five or six fields; or `every_s`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cron: Option<String>,
     /// Interval in s; or `cron`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub every_s: Option<u64>,
     /// IANA time zone the cron expression is read in.
     pub time_zone: String,

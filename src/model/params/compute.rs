@@ -1,25 +1,24 @@
 //! Parameters of the compute service: nodes, systems, flavors.
 
 use serde::{Deserialize, Serialize};
+use serde_with::skip_serializing_none;
 use utoipa::ToSchema;
 
 use super::Device;
 use crate::model::flavor::Requirements;
 
 /// `node.compose`.
+#[skip_serializing_none]
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Compose {
     /// Name of the node.
     pub name: String,
     /// Free text.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
     /// Flavor that says what the node must have; not together with `properties`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub flavor_id: Option<String>,
     /// What the node must have; not together with `flavor_id`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub properties: Option<Requirements>,
 }
 
@@ -76,20 +75,19 @@ pub enum ResetType {
 }
 
 /// `node.action`: exactly one of the four.
+#[skip_serializing_none]
 #[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Action {
     /// Set the boot source.
-    #[serde(default, rename = "Boot", skip_serializing_if = "Option::is_none")]
+    #[serde(default, rename = "Boot")]
     pub boot: Option<Boot>,
     /// Change the power state.
-    #[serde(default, rename = "Reset", skip_serializing_if = "Option::is_none")]
+    #[serde(default, rename = "Reset")]
     pub reset: Option<Reset>,
     /// Attach a device.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attach: Option<Device>,
     /// Detach a device.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detach: Option<Device>,
 }
 
@@ -125,16 +123,15 @@ pub struct FlavorCreate {
 }
 
 /// `flavor.update`: what is given is replaced whole.
+#[skip_serializing_none]
 #[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FlavorUpdate {
     /// The flavor.
     pub flavor_id: String,
     /// Name.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// What a node of it must have.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub properties: Option<Requirements>,
 }
 
@@ -147,14 +144,13 @@ pub struct FlavorRef {
 }
 
 /// `rack.list` and `rack.get`.
+#[skip_serializing_none]
 #[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Racks {
     /// The Pod Manager to ask; all of them when absent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub podm_id: Option<String>,
     /// One rack's id.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
     /// Show maker, model, description and serial number too.
     #[serde(default)]
@@ -165,14 +161,13 @@ pub struct Racks {
 }
 
 /// `system.list` and `system.get`.
+#[skip_serializing_none]
 #[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Systems {
     /// The Pod Manager to ask; all of them when absent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub podm_id: Option<String>,
     /// One system's id.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
     /// Name → wanted value.
     #[serde(default)]
@@ -180,14 +175,13 @@ pub struct Systems {
 }
 
 /// `node.return`: the node is named beside the parameters.
+#[skip_serializing_none]
 #[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Return {
     /// Path of the hardware at the Pod Manager; without it, only parts that are reserved for the node are released.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub node: Option<String>,
     /// The task that the hardware's tag must name.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     pub task_id: Option<crate::ids::TaskId>,
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use serde_with::skip_serializing_none;
 use utoipa::ToSchema;
 
 const fn yes() -> bool {
@@ -47,59 +48,49 @@ pub struct PortList {
 }
 
 /// `interface.list`: of a node, or of a system.
+#[skip_serializing_none]
 #[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct InterfaceList {
     /// The Pod Manager to ask; may be left out when there is only one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub podm_id: Option<String>,
     /// The node; not together with `system_id`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub node_id: Option<String>,
     /// The system's id at its Pod Manager.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub system_id: Option<String>,
 }
 
 /// `vlan.list`: of a switch's port, or of an interface of a node or a system.
+#[skip_serializing_none]
 #[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct VlanList {
     /// The Pod Manager to ask; may be left out when there is only one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub podm_id: Option<String>,
     /// The switch's id at its Pod Manager; with `port_id`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub switch_id: Option<String>,
     /// The port's id.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub port_id: Option<String>,
     /// The node; with `interface_id`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub node_id: Option<String>,
     /// The system's id at its Pod Manager; with `interface_id`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub system_id: Option<String>,
     /// The interface's id.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub interface_id: Option<String>,
 }
 
 /// `vlan.create`: on a switch's port, or on an interface of a system.
+#[skip_serializing_none]
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct VlanCreate {
     /// The switch's id at its Pod Manager; with `port_id`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub switch_id: Option<String>,
     /// The port's id.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub port_id: Option<String>,
     /// The system's id at its Pod Manager; with `interface_id`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub system_id: Option<String>,
     /// The interface's id.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub interface_id: Option<String>,
     /// Number of the VLAN.
     #[schema(minimum = 1, maximum = 4094)]
@@ -110,20 +101,17 @@ pub struct VlanCreate {
 }
 
 /// `vlan.delete`: from a switch's port, or from an interface of a system.
+#[skip_serializing_none]
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct VlanDelete {
     /// The switch's id at its Pod Manager; with `port_id`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub switch_id: Option<String>,
     /// The port's id.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub port_id: Option<String>,
     /// The system's id at its Pod Manager; with `interface_id`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub system_id: Option<String>,
     /// The interface's id.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub interface_id: Option<String>,
     /// Number of the VLAN.
     #[schema(minimum = 1, maximum = 4094)]

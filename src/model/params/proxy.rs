@@ -1,21 +1,21 @@
 //! Parameters of the raw proxy.
 
 use serde::{Deserialize, Serialize};
+use serde_with::skip_serializing_none;
 use utoipa::ToSchema;
 
 /// `proxy.read` and `proxy.write`: a request that is passed on to a Pod Manager as it is.
+#[skip_serializing_none]
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Proxy {
     /// The Pod Manager, for reads; a change names it beside its parameters.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub podm_id: Option<String>,
     /// Its method.
     pub method: RawMethod,
     /// Path below the Pod Manager's `/redfish/v1/`, with the query if there is one.
     pub path: String,
     /// Its body.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub body: Option<serde_json::Value>,
 }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use serde_with::skip_serializing_none;
 use utoipa::ToSchema;
 
 use crate::model::flavor::Requirements;
@@ -10,26 +11,24 @@ use crate::model::placement::Hints;
 use crate::model::podm::Authentication;
 
 /// `node.place` and `placement.preview`: a compose, and where it should be.
+#[skip_serializing_none]
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Place {
     /// Name of the node.
     pub name: String,
     /// Free text.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
     /// Flavor that says what the node must have; not together with `properties`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub flavor_id: Option<String>,
     /// What the node must have; not together with `flavor_id`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub properties: Option<Requirements>,
     /// Where it should be.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hints: Option<Hints>,
 }
 
 /// `podm.create`.
+#[skip_serializing_none]
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PodmCreate {
@@ -38,69 +37,53 @@ pub struct PodmCreate {
     /// Unique root URL.
     pub url: String,
     /// Driver; `redfishv1` unless given.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub driver: Option<String>,
     /// Credentials; in a stored task the passwords are sealed.
     pub authentication: Vec<Authentication>,
     /// Free text.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
     /// Do not verify its certificate.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub insecure_skip_verify: bool,
     /// Authorities that its certificate must come from, PEM.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ca_pem: Option<String>,
     /// SHA-256 fingerprint that its certificate must have.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fingerprint: Option<String>,
 }
 
 /// `podm.update`: what is given is replaced.
+#[skip_serializing_none]
 #[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PodmUpdate {
     /// Unique name.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// Driver; only while it has no nodes.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub driver: Option<String>,
     /// Credentials; in a stored task the passwords are sealed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub authentication: Option<Vec<Authentication>>,
     /// Free text.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
     /// Free text.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub location: Option<String>,
     /// Free text.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resource_uri: Option<String>,
     /// What placement may ask for, all of it: 32 at most.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub labels: Option<BTreeMap<String, String>>,
     /// How gladly placement takes it, beside others with 1.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 0, maximum = 100)]
     pub weight: Option<f64>,
     /// Changes at once.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 1, maximum = 256)]
     pub max_changes: Option<u32>,
     /// Reads at once.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 1, maximum = 256)]
     pub max_reads: Option<u32>,
     /// Do not verify its certificate.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub insecure_skip_verify: Option<bool>,
     /// Authorities that its certificate must come from, PEM; empty: the system's.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ca_pem: Option<String>,
     /// SHA-256 fingerprint that its certificate must have; empty: any.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fingerprint: Option<String>,
 }
 

@@ -1,6 +1,7 @@
 //! Parameters of the telemetry service.
 
 use serde::{Deserialize, Serialize};
+use serde_with::skip_serializing_none;
 use utoipa::ToSchema;
 
 use crate::model::reading::ReadingKind;
@@ -15,20 +16,17 @@ pub struct Collect {
 }
 
 /// `reading.list`: what is given must fit.
+#[skip_serializing_none]
 #[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ReadingFilter {
     /// Of this Pod Manager.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub podm_id: Option<String>,
     /// Of this node: of its system, and of the chassis that stands in.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub node_id: Option<String>,
     /// Of this kind.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kind: Option<ReadingKind>,
     /// Of this name.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
 }
 
