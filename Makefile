@@ -51,13 +51,18 @@ run: setup console-if-npm ## run everything on this machine, with simulated Pod 
 
 WORKERS ?= 4
 DATA ?= $(or $(XDG_STATE_HOME),$(HOME)/.local/state)/valence
+# In sessions of their own: a Ctrl-C that reached them too would be a second signal beside ours, which ends them at once.
 scale: setup ## add WORKERS= worker processes to what `make run` started (DATA= its data directory)
 	$(CARGO) build --locked --bin valence-worker
-	@test -S $(DATA)/redis.sock || { echo "nothing runs in $(DATA): start it with make run" >&2; exit 1; }
-	@trap 'kill $$(jobs -p) 2>/dev/null; wait' INT TERM EXIT; \
-	export VALENCE_REDIS_URL=redis+unix://$(DATA)/redis.sock VALENCE_SECRET_KEY_FILE=$(DATA)/secret.key VALENCE_PODM_ALLOW_CIDRS=127.0.0.0/8; \
-	for n in $$(seq $(WORKERS)); do target/debug/valence-worker --listen 127.0.0.1:0 & done; \
-	echo "$(WORKERS) workers; Ctrl-C drains and stops them"; wait
+	@test -S $(DATA)/redis/redis.sock || { echo "nothing runs in $(DATA): start it with make run, or name its directory with DATA=" >&2; exit 1; }
+	@export VALENCE_REDIS_URL=redis+unix://$(DATA)/redis/redis.sock VALENCE_REDIS_SYNC_URL=redis+unix://$(DATA)/reads/redis.sock; \
+	export VALENCE_SECRET_KEY_FILE=$(DATA)/secret.key VALENCE_PODM_ALLOW_CIDRS=127.0.0.0/8; \
+	stop() { trap '' INT TERM; kill $$workers 2>/dev/null; \
+	  for worker in $$workers; do wait $$worker || failed="$$failed $$worker"; done; \
+	  if [ "$$failed" ]; then echo "not drained: $$failed" >&2; exit 1; fi; echo "$(WORKERS) workers have drained and stopped"; exit 0; }; \
+	trap stop INT TERM; \
+	for n in $$(seq $(WORKERS)); do setsid target/debug/valence-worker --listen 127.0.0.1:0 & workers="$$workers $$!"; done; \
+	echo "$(WORKERS) workers; Ctrl-C drains and stops them"; wait; stop
 
 compose-key: deploy/compose/secret.key ## make the key that compose.yaml seals credentials with, once
 

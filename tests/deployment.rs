@@ -15,7 +15,9 @@ use serde_json::{Value, json};
 use support::deployment::{Deployment, Shape, free_port};
 use support::python;
 use support::redis::TestRedis;
-use support::wait::until;
+use support::tty::Tty;
+use support::up::Up;
+use support::wait::{self, until};
 use tokio::net::{TcpListener, TcpStream};
 use valence::ids::Bucket;
 use valence::model::topic::Lane;
@@ -222,4 +224,35 @@ async fn restart_everything(d: &mut Deployment, next: &AtomicUsize) {
 async fn end(d: &mut Deployment, index: usize) {
     d.signal(index, "-TERM");
     assert_eq!(d.exit_code(index, Duration::from_secs(10)).await, Some(0));
+}
+
+/// `make scale` asked once for a socket that `valence up` had moved, and its Ctrl-C was a second signal to workers that had just begun to drain.
+#[test]
+fn make_scale_adds_workers_to_what_runs_here_and_ctrl_c_drains_them() {
+    let dir = tempfile::tempdir().unwrap();
+    let up = Up::start(dir.path());
+    let workers = || {
+        let seen: Value = serde_json::from_str(&up.says(&["worker", "list", "--json"])).unwrap();
+        seen["workers"].as_array().unwrap().len()
+    };
+    let before = workers();
+    let mut make = Command::new("setsid");
+    // It is built already.
+    make.args(["--ctty", "make", "scale", "CARGO=true", "WORKERS=4"]).arg(format!("DATA={}", dir.path().display()));
+    make.current_dir(env!("CARGO_MANIFEST_DIR")).env("VALENCE_LOG", "warn");
+    let mut terminal = Tty::of(120, 30, make);
+    wait::blocking("they are there", || if workers() == before + 4 { Ok(()) } else { Err(terminal.shown()) });
+    for n in 0..6 {
+        up.says(&["node", "compose", "--name", &format!("n{n}")]);
+    }
+    terminal.types("\x03");
+    terminal.until("they have drained", |shown| shown.contains("4 workers have drained and stopped"));
+    terminal.end();
+    assert_eq!(workers(), before, "those that stopped are not seen any more");
+    wait::blocking("all nodes are composed", || {
+        let nodes = up.node_uuids().len();
+        if nodes == 6 { Ok(()) } else { Err((nodes, up.says(&["task", "list", "--kind", "node.compose"]))) }
+    });
+    let tasks: Value = serde_json::from_str(&up.says(&["task", "list", "--kind", "node.compose", "--json"])).unwrap();
+    assert!(tasks["tasks"].as_array().unwrap().iter().all(|t| t["crashes"] == 0), "{tasks}");
 }

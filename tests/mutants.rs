@@ -72,11 +72,7 @@ async fn wrong_in(dir: &Path, driver: &str, seen: &mut BTreeSet<(String, String)
     let mut reads_of: BTreeMap<String, Vec<&str>> = BTreeMap::new();
     for what in READS {
         mutant.take_log();
-        let outcome = read(&*mutant.driver(), what).await;
-        if let Err(error) = outcome {
-            println!("{} {what}: {error}", dir.display());
-            continue;
-        }
+        read(&*mutant.driver(), what).await.unwrap_or_else(|e| panic!("{} {what}: {e}", dir.display()));
         for path in mutant.take_log().into_iter().collect::<BTreeSet<_>>() {
             reads_of.entry(path).or_default().push(what);
         }
@@ -94,37 +90,32 @@ async fn wrong_in(dir: &Path, driver: &str, seen: &mut BTreeSet<(String, String)
                     tried += 1;
                     let (driver, of) = (mutant.driver(), (*what).to_owned());
                     let reading = tokio::spawn(async move { read(&*driver, &of).await });
-                    let outcome = tokio::time::timeout(Duration::from_secs(20), reading).await;
-                    let shown = change.as_ref().map_or("absent".to_owned(), Value::to_string);
-                    let at = format!("{what}: {path} {field} = {shown}");
-                    match outcome {
-                        Err(_) => wrong.push(format!("HANG {at}")),
-                        Ok(Err(panicked)) => wrong.push(format!("PANIC {at}: {panicked}")),
-                        Ok(Ok(Ok(()))) => {}
-                        Ok(Ok(Err(error))) => {
-                            let text = error.to_string();
-                            let last = field
-                                .split('/')
-                                .filter(|p| p.parse::<usize>().is_err() && *p != "@odata.id")
-                                .next_back();
-                            let is_missing = matches!(change, None | Some(Value::Null));
-                            // A text where a link should be is one that leads nowhere.
-                            let at_path = text.contains(path.as_str()) && last.is_none_or(|last| text.contains(last));
-                            let is_named =
-                                text.contains("mutant") && (at_path || text.contains("GET /x: answered 404"));
-                            if is_missing {
-                                wrong.push(format!("OPTIONAL {at}: {text}"));
-                            } else if !is_named {
-                                wrong.push(format!("UNNAMED {at}: {text}"));
-                            }
-                        }
-                    }
+                    let fault = match tokio::time::timeout(Duration::from_secs(20), reading).await {
+                        Err(_) => Some("it hangs".to_owned()),
+                        Ok(Err(panicked)) => Some(panicked.to_string()),
+                        Ok(Ok(outcome)) => outcome.err().and_then(|e| fault(path, &field, change.as_ref(), &e)),
+                    };
+                    let to = change.as_ref().map_or("nothing".to_owned(), Value::to_string);
+                    wrong.extend(fault.map(|fault| format!("{what}: {path} {field} = {to}: {fault}")));
                 }
             }
         }
         mutant.reset();
     }
     (tried, wrong)
+}
+
+/// What is wrong with an error.
+fn fault(path: &str, field: &str, change: Option<&Value>, error: &RedfishError) -> Option<String> {
+    let text = error.to_string();
+    if change.is_none_or(Value::is_null) {
+        return Some(format!("what is missing is no error: {text}"));
+    }
+    let mut names = field.split('/').filter(|name| name.parse::<usize>().is_err() && *name != "@odata.id");
+    let at_path = text.contains(path) && names.next_back().is_none_or(|name| text.contains(name));
+    // A text where a link should be is one that leads nowhere.
+    let is_named = text.contains("mutant") && (at_path || text.contains("GET /x: answered 404"));
+    (!is_named).then(|| format!("not named: {text}"))
 }
 
 /// Every tree among these, in turn; a field that one has shown is not changed in the next.
@@ -143,7 +134,8 @@ async fn is_understood(trees: Vec<PathBuf>, driver: &str) {
 fn below(folder: &str) -> Vec<PathBuf> {
     let Some(fixtures) = fixtures() else { return Vec::new() };
     let all = std::fs::read_dir(fixtures.join(folder)).unwrap().map(|e| e.unwrap().path());
-    let mut all: Vec<PathBuf> = all.filter(|path| path.is_dir()).collect();
+    // Folders of single examples have no root.
+    let mut all: Vec<PathBuf> = all.filter(|path| path.join("index.json").is_file()).collect();
     all.sort();
     all
 }

@@ -6,7 +6,7 @@
 
 use std::fs;
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 const PAGES: [&str; 2] = ["adding-a-kind", "adding-a-driver"];
@@ -55,8 +55,7 @@ fn copy(from: &Path, to: &Path) {
         }
         if entry.file_type().unwrap().is_dir() {
             copy(&entry.path(), &target);
-        } else if fs::read(&target).ok() != Some(fs::read(entry.path()).unwrap()) {
-            // What has not changed keeps its time, and is not built anew.
+        } else {
             fs::copy(entry.path(), &target).unwrap();
         }
     }
@@ -88,19 +87,22 @@ fn the_changes_that_the_pages_show_fit_the_sources() {
     }
 }
 
-/// Where the copies are built. What the packages that Valence uses were built into is shared, file by file, and nothing is written there.
-fn built() -> PathBuf {
-    let built = root().join("target/walks/target");
-    if !built.exists() {
-        fs::create_dir_all(&built).unwrap();
-        let copied = Command::new("cp").args(["-al", "target/debug"]).arg(&built).current_dir(root()).status().unwrap();
-        assert!(copied.success());
+/// A place for the copy and what it is built into, away with the test. What the packages that Valence uses were built into is shared, file
+/// by file, and nothing is written there.
+fn scratch() -> tempfile::TempDir {
+    let dir = tempfile::tempdir_in(root().join("target")).unwrap();
+    fs::create_dir_all(dir.path().join("target/debug")).unwrap();
+    for part in ["deps", "build", ".fingerprint"] {
+        let mut link = Command::new("cp");
+        link.arg("-al").arg(root().join("target/debug").join(part)).arg(dir.path().join("target/debug"));
+        assert!(link.status().unwrap().success());
     }
-    built
+    dir
 }
 
 fn walk(page: &str) {
-    let at = root().join("target/walks").join(page);
+    let scratch = scratch();
+    let at = scratch.path().join(page);
     copy(root(), &at);
     for step in steps(page) {
         match step {
@@ -112,7 +114,8 @@ fn walk(page: &str) {
             Step::Change(change) => patch(&at, page, &change),
             Step::Typed(typed) => {
                 let mut bash = Command::new("bash");
-                bash.args(["-euxc", &typed]).current_dir(&at).env("CARGO_TARGET_DIR", built());
+                bash.args(["-euxc", &typed]).current_dir(&at).env("CARGO_INCREMENTAL", "0");
+                bash.env("CARGO_TARGET_DIR", scratch.path().join("target"));
                 assert!(bash.status().unwrap().success(), "docs/{page}.md: {typed}");
             }
         }

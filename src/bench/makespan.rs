@@ -25,6 +25,8 @@ const COMPOSES: usize = 12_000;
 const AT_MS: u64 = 1;
 /// Composes that end within so long are seen together, ms.
 const TOGETHER_MS: u64 = 20;
+/// Between two looks at who waits, when nothing ends, ms.
+const LONGEST_MS: u64 = 1_000;
 
 /// A simulated Pod Manager.
 struct Plant {
@@ -82,25 +84,14 @@ fn simulate(seed: u64, known: bool) -> f64 {
             world.wait(large, task);
         }
     }
-    while let Some(Reverse((end, ..))) = world.running.peek() {
-        world.scene.now_ms = end + TOGETHER_MS;
+    // The scheduler looks when composes have ended, and every so often besides.
+    loop {
+        world.call(&mut turns);
+        let Some(Reverse((end, ..))) = world.running.peek() else { break };
+        world.scene.now_ms = (end + TOGETHER_MS).min(world.scene.now_ms + LONGEST_MS);
         while world.running.peek().is_some_and(|Reverse((end, ..))| *end <= world.scene.now_ms) {
             if let Some(Reverse(ended)) = world.running.pop() {
                 world.end(ended);
-            }
-        }
-        for (name, many) in called(&mut world.scene, &mut turns, |_| 0) {
-            let large = usize::from(world.scene.lines.get(1).is_some_and(|line| line.name == name));
-            let come: Vec<usize> =
-                world.waiting.get_mut(large).map(|line| line.drain(..).collect()).unwrap_or_default();
-            let many = usize::try_from(many).unwrap_or(usize::MAX).min(come.len());
-            let (come, stay) = come.split_at(many);
-            world.waiting[large] = stay.iter().copied().collect();
-            world.scene.lines[large].count -= u64::try_from(many).unwrap_or(0);
-            for task in come {
-                if !world.place(large, *task) {
-                    world.wait(large, *task);
-                }
             }
         }
     }
@@ -125,6 +116,30 @@ impl World {
         }
         self.running.push(Reverse((begun_ms + took, choice.at, task, took)));
         true
+    }
+
+    /// Calls those who may come; again while any of them was placed, since a call takes no more than so many at once.
+    fn call(&mut self, turns: &mut Turns) {
+        let mut placed = true;
+        while placed {
+            placed = false;
+            for (name, many) in called(&mut self.scene, turns, |_| 0) {
+                let large = usize::from(self.scene.lines.get(1).is_some_and(|line| line.name == name));
+                let mut come = Vec::new();
+                if let (Some(waiting), Some(line)) = (self.waiting.get_mut(large), self.scene.lines.get_mut(large)) {
+                    let many = usize::try_from(many).unwrap_or(usize::MAX).min(waiting.len());
+                    come.extend(waiting.drain(..many));
+                    line.count = u64::try_from(waiting.len()).unwrap_or(0);
+                }
+                for task in come {
+                    if self.place(large, task) {
+                        placed = true;
+                    } else {
+                        self.wait(large, task);
+                    }
+                }
+            }
+        }
     }
 
     fn wait(&mut self, large: usize, task: usize) {

@@ -12,7 +12,7 @@ use super::{
 
 /// Composes bare-metal hardware over Redfish.
 ///
-/// Exit codes: 0 done, 1 the task failed or something is wrong, 2 usage, 3 the API cannot be reached, 4 the API refused.
+/// Exit codes: 0 done, 1 the task failed or something is wrong, 2 usage, 3 the API cannot be reached, 4 the API refused, 130 Ctrl-C.
 #[derive(Debug, Parser)]
 #[command(name = "valence", version)]
 pub struct Cli {

@@ -4,7 +4,8 @@
 //! them speak HTTP through [`client`] and write through [`output`]; none knows Redis. Two commands are exceptions: [`doctor`] may
 //! open the store to look for what the API cannot see, and [`up`] starts every other part in this process.
 //!
-//! Exit codes: 0 done, 1 the task failed (or something is wrong), 2 usage, 3 the API cannot be reached, 4 the API refused.
+//! Exit codes: 0 done, 1 the task failed (or something is wrong), 2 usage, 3 the API cannot be reached, 4 the API refused, 130 Ctrl-C while
+//! waiting.
 
 mod audit;
 pub mod cli;

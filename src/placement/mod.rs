@@ -21,7 +21,7 @@ use capacity::Room;
 pub use filters::REASONS;
 use pace::Pace;
 pub use request::Request;
-pub use turns::{RANK, Turns, called};
+pub use turns::{MOST, RANK, Turns, called};
 use weights::{Field, WEIGHTS};
 
 /// Scores that an explanation shows.

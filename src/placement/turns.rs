@@ -9,7 +9,7 @@ use super::{Request, decide};
 use crate::model::placement::{Reservation, Scene};
 
 /// Most of one line that are called at once: keeps a pass short.
-const MOST: u64 = 200;
+pub const MOST: u64 = 200;
 /// What a line's place says of its priority: the rest is when its first was accepted, ms.
 pub const RANK: u64 = 100_000_000_000_000;
 

@@ -4,7 +4,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::placement::{Turns, called};
+use crate::placement::{MOST, Turns, called};
 use crate::shutdown::Shutdown;
 use crate::store::candidates::FRESH;
 use crate::store::{Store, StoreError};
@@ -49,6 +49,10 @@ pub async fn pass(store: &Store, turns: &Mutex<Turns>) -> Result<u64, StoreError
     let mut came = 0;
     for (line, many) in &who {
         came += store.call_line(line, *many).await?;
+    }
+    // A call takes no more than so many at once: there may be room for more.
+    if came >= MOST {
+        store.a_place_is_free();
     }
     // Now and then, one that has ended and that nobody calls.
     if let Some(line) = store.with_scene(|scene| scene.lines.first().map(|line| line.name.clone())) {

@@ -34,17 +34,20 @@ fn size(columns: u16, rows: u16) -> Winsize {
 impl Tty {
     /// Starts `valence` in the foreground of a terminal of that size.
     pub fn start(columns: u16, rows: u16, api: &str, args: &[&str]) -> Self {
+        let mut command = Command::new("setsid");
+        command.args(["--ctty", env!("CARGO_BIN_EXE_valence")]).args(args).env("VALENCE_API_URL", api);
+        Self::of(columns, rows, command)
+    }
+
+    /// Starts a command, which begins with `setsid --ctty`: a session of its own, so that Ctrl-C and changes of size reach it.
+    pub fn of(columns: u16, rows: u16, mut command: Command) -> Self {
         let main = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
         grantpt(&main).unwrap();
         unlockpt(&main).unwrap();
         tcsetwinsize(&main, size(columns, rows)).unwrap();
         let name = ptsname(&main, Vec::new()).unwrap().into_string().unwrap();
         let open = || File::options().read(true).write(true).open(&name).unwrap();
-        // A session of its own, so that Ctrl-C and changes of size reach it.
-        let child = Command::new("setsid")
-            .args(["--ctty", env!("CARGO_BIN_EXE_valence")])
-            .args(args)
-            .env("VALENCE_API_URL", api)
+        let child = command
             .env("TERM", "xterm-256color")
             .env_remove("VALENCE_API_TOKEN")
             .env_remove("NO_COLOR")

@@ -8,5 +8,5 @@ use crate::placement::{Fit, Request};
 pub(super) fn weigh(_: &Request, _: &Fit<'_>, pace: &Pace, field: &Field) -> f64 {
     let there = pace.there_in();
     let there = if pace.has_place() { there } else { there.max(field.over_ms) };
-    field.compose_ms.max(1.0) / there.max(1.0)
+    field.compose_ms / there.max(1.0)
 }

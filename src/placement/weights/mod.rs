@@ -27,6 +27,9 @@ pub(super) const WEIGHTS: [(&str, Weight); 7] = [
     ("answers", answers::weigh),
 ];
 
+/// How long a compose is taken to take before any has ended, ms.
+const UNKNOWN_MS: f64 = 60_000.0;
+
 /// What the candidates have in common: what each is measured by.
 pub(super) struct Field {
     /// When the decision is made, ms since 1970.
@@ -53,7 +56,7 @@ impl Field {
                 smallest = smallest.min(size);
             }
         }
-        let compose_ms = if known > 0.0 { sum / known } else { 1.0 };
+        let compose_ms = if known > 0.0 { sum / known } else { UNKNOWN_MS };
         let paces: Vec<Pace> = fits.iter().map(|fit| Pace::of(fit, compose_ms, scene.now_ms)).collect();
         // Those who ask for less may go elsewhere.
         let rivals = scene.lines.iter().filter(|l| l.cores >= request.cores && l.memory_mib >= request.memory_mib);
