@@ -5,7 +5,7 @@
 -- ARGV[2]   what: take | done | drop | freed
 -- ARGV[3]   the Pod Manager
 -- ARGV[4]   the task (take, done, drop)
--- ARGV[5]   take: the shape; done: ms the compose took
+-- ARGV[5]   take: the shape; done: ms the compose took, '' when no node came of it and what is left there is for an inventory to count
 -- ARGV[6]   take: how many of the shape may be reserved at once; '' when nobody knows
 -- ARGV[7]   take: when the inventory that says so was read, ms; 0 without one
 -- ARGV[8]   ms: take: how long it lasts; done: how long it lasts without an inventory that counts the node
@@ -15,14 +15,14 @@
 -- Cost      1 key, one field a reservation of this Pod Manager
 -- Callers   store::reservations
 --
--- The hash: task → '<done ms, 0 while composing> <end ms> <shape>'; '!at' the newest inventory used, '!freed' when hardware was last
+-- The hash: task → '<done ms, 0 while composing> <end ms> <begun ms> <shape>'; '!at' the newest inventory used, '!freed' when hardware was last
 -- given back, '!took' ms that a compose takes of late.
 local KEPT = 7 * 86400000
 local key, what, task = P .. 'reserved:' .. ARGV[3], ARGV[2], ARGV[4]
 
 local function parse(value)
-  local done, ends, shape = match(value, '^(%d+) (%d+) (.*)$')
-  return tonumber(done), tonumber(ends), shape
+  local done, ends, begun, shape = match(value, '^(%d+) (%d+) (%d+) (.*)$')
+  return tonumber(done), tonumber(ends) or 0, shape, begun
 end
 
 local function text(n)
@@ -36,13 +36,13 @@ elseif what == 'drop' then
   return { 'ok' }
 elseif what == 'done' then
   local value = call('HGET', key, task)
-  local done, ends, shape
-  if value then done, ends, shape = parse(value) end
+  local done, ends, shape, begun
+  if value then done, ends, shape, begun = parse(value) end
   if done == 0 then
     local before = tonumber(call('HGET', key, '!took'))
     local took = tonumber(ARGV[5])
-    call('HSET', key, task, text(NOW) .. ' ' .. text(NOW + ARGV[8]) .. ' ' .. shape)
-    call('HSET', key, '!took', text(before and before * 0.7 + took * 0.3 or took))
+    call('HSET', key, task, text(NOW) .. ' ' .. text(NOW + ARGV[8]) .. ' ' .. begun .. ' ' .. shape)
+    if took then call('HSET', key, '!took', text(before and before * 0.7 + took * 0.3 or took)) end
   end
 else
   local at, flat = tonumber(ARGV[7]), call('HGETALL', key)
@@ -66,7 +66,7 @@ else
   if #gone > 0 then call('HDEL', key, unpack(gone)) end
   if at > seen then call('HSET', key, '!at', text(at)) end
   local full = not mine and ARGV[6] ~= '' and count >= tonumber(ARGV[6])
-  if not mine and not full then call('HSET', key, task, '0 ' .. text(NOW + ARGV[8]) .. ' ' .. ARGV[5]) end
+  if not mine and not full then call('HSET', key, task, '0 ' .. text(NOW + ARGV[8]) .. ' ' .. text(NOW) .. ' ' .. ARGV[5]) end
   call('PEXPIRE', key, KEPT)
   return { full and 'full' or 'ok', call('HGETALL', key) }
 end

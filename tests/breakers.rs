@@ -271,3 +271,19 @@ async fn a_compose_that_was_accepted_before_the_cordon_is_refused_and_nothing_is
     assert_eq!((task.state.as_str(), task.body.error.unwrap().problem.status), ("failed", 409));
     plant.assert_agrees(0).await;
 }
+
+#[tokio::test]
+async fn a_read_whose_worker_died_holds_its_place_for_one_lease_and_no_longer() {
+    let plant = Plant::bare(quick(1, 2), false).await;
+    plant.enrol().await;
+    plant.lab.faults(json!([{"hang": true}])).await;
+    plant.submit("inventory.refresh", json!({"full": true}), Some(&plant.lab.uuids[0]), None).await;
+    let gate = format!("vl:{{b00}}:gate:podm:{}:r", plant.lab.uuids[0]);
+    let held =
+        async || -> Vec<(String, u64)> { plant.redis.command(&["ZRANGE", &gate, "0", "-1", "WITHSCORES"]).await };
+    let asks = wait::until("it has its place", async || !held().await.is_empty());
+    assert!(plant.attempt_until(asks, false).await);
+    let (left, now) = (held().await, plant.store.clock().now_ms());
+    let lease = plant.store.options().lease.as_millis();
+    assert!(left.len() == 1 && u128::from(left[0].1.saturating_sub(now)) <= lease, "at {now}: {left:?}");
+}

@@ -19,7 +19,7 @@ const NOBODY: &str = "11111111-2222-4333-8444-555555555555";
 
 #[tokio::test]
 async fn devices_are_read_shown_and_forgotten_with_their_pod_manager() {
-    let plant = Plant::start(SimConfig::default()).await;
+    let plant = Plant::start(SimConfig { podms: 2, ..SimConfig::default() }).await;
     let podm = plant.lab.uuids[0].clone();
     let front = Front::over(&plant).await;
     let (status, said) = front.ask(Method::POST, "/v1/devices/sync", Some(json!({"podm_id": podm}))).await;
@@ -29,7 +29,10 @@ async fn devices_are_read_shown_and_forgotten_with_their_pod_manager() {
     let path = format!("/v1/devices/{}", first["uuid"].as_str().unwrap());
     let whole = front.get(&path).await.1;
     assert_eq!((&whole["resource_uri"], &whole["podm_id"]), (&first["resource_uri"], &json!(podm)));
-    front.ask(Method::POST, "/v1/devices/sync", None).await;
+    let all = front.ok(Method::POST, "/v1/devices/sync", None).await;
+    assert!(all.as_array().unwrap().len() > 1, "{all}");
+    let named = plant.run("device.sync", json!({}), Some(&podm), None).await;
+    assert_eq!(named.body.result, json!([{"podm_id": podm, "status": "SUCCESS"}]), "a task may name it as others do");
     assert_eq!(front.get(&path).await.1, whole, "a sync that finds no change writes nothing");
     assert_eq!(plant.run("podm.delete", Value::Null, Some(&podm), None).await.state.as_str(), "completed");
     assert_eq!(front.get(&format!("/v1/devices?podm_id={podm}")).await.1, json!([]));

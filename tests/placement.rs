@@ -6,7 +6,6 @@ mod support;
 use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
 
-use proptest::prelude::*;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use support::front::Front;
@@ -15,7 +14,8 @@ use support::saga::Plant;
 use valence::config::Config;
 use valence::ids::{Bucket, TaskId, new_record_id};
 use valence::model::inventory::{Inventory, Shape};
-use valence::model::placement::{Candidate, Choice, Hints, Reservation, Site, shape_key};
+use valence::model::placement::{Choice, shape_key};
+
 use valence::model::podm::{Podm, PodmStatus, Policy};
 use valence::placement::{Request, decide};
 use valence::sim::SimConfig;
@@ -25,7 +25,6 @@ use valence::store::record::TaskRecord;
 use valence::store::records::{Collection, Writer};
 use valence::store::reservations::Reserved;
 
-const NOW: u64 = 1_000_000_000;
 const LASTS: Duration = Duration::from_secs(60);
 
 fn shape(cores: u32, free: u32) -> Shape {
@@ -94,109 +93,6 @@ fn mint(store: &Store) -> TaskId {
     TaskId::mint(store.clock().now_ms(), Bucket(0))
 }
 
-fn any_candidate() -> impl Strategy<Value = Candidate> {
-    let policy =
-        (prop::bool::weighted(0.2), prop::bool::weighted(0.2), prop::option::of(-1.0..5.0_f64), prop::bool::ANY);
-    let status = prop_oneof![Just(PodmStatus::Online), Just(PodmStatus::Offline), Just(PodmStatus::Unknown)];
-    let driver = prop_oneof![4 => Just("redfishv1"), 1 => Just("telepathy")];
-    let shapes = prop::option::weighted(0.8, prop::collection::btree_map(1..5_u32, 0..4_u32, 0..4));
-    let held = prop::collection::vec((0..4_usize, 0..3_u64, prop::bool::ANY), 0..6);
-    let known = (policy, status, driver, shapes, held, 0..9_u64, prop::option::of(1..100_000_u64));
-    let shut = prop_oneof![4 => Just(0), 1 => Just(NOW - 1), 1 => Just(NOW + 1)];
-    (known, shut).prop_map(
-        |(((cordoned, draining, weight, labelled), status, driver, shapes, held, in_flight, compose_ms), shut_ms)| {
-            let labels = if labelled { BTreeMap::from([("zone".into(), "a".into())]) } else { BTreeMap::new() };
-            let policy = Policy { cordoned, draining, weight, labels, ..Policy::default() };
-            let uuid = new_record_id();
-            let site = Site { name: uuid.clone(), uuid, driver: driver.into(), status, policy };
-            let shapes: Option<Vec<Shape>> =
-                shapes.map(|all| all.into_iter().map(|(n, free)| shape(n * 8, free)).collect());
-            let keys: Vec<String> = shapes.iter().flatten().map(shape_key).collect();
-            let inventory = shapes.map(|shapes| Inventory { at_ms: NOW - 5_000, shapes, ..Inventory::default() });
-            let reservations = held
-                .into_iter()
-                .filter_map(|(n, done, lapsed)| {
-                    let until_ms = if lapsed { NOW - 1 } else { NOW + 1 };
-                    // Composing; there before the inventory was read; there after it.
-                    let done_ms = [0, NOW - 60_000, NOW - 100][usize::try_from(done).unwrap()];
-                    Some(Reservation { task: format!("{n}{done}"), shape: keys.get(n)?.clone(), until_ms, done_ms })
-                })
-                .collect();
-            Candidate { site, in_flight, reservations, shut_ms, compose_ms, ..Candidate::default() }
-                .with_inventory(inventory)
-        },
-    )
-}
-
-proptest! {
-    #[test]
-    fn a_node_is_never_placed_where_it_cannot_be_and_the_explanation_adds_up(
-        candidates in prop::collection::vec(any_candidate(), 0..12),
-        cores in 0..40_u32,
-        devices in prop::bool::ANY,
-        only_first in prop::bool::ANY,
-        excluded in prop::bool::ANY,
-        seed in any::<u64>(),
-    ) {
-        let ids: Vec<String> = candidates.iter().map(|c| c.site.uuid.clone()).collect();
-        let hints = Hints { podm_ids: ids.iter().take(if only_first { 1 } else { 0 }).cloned().collect(), ..Hints::default() };
-        let request = Request {
-            cores: f64::from(cores), devices, seed,
-            hints: hints.clone(),
-            excluded: ids.iter().rev().take(usize::from(excluded)).cloned().collect(),
-            ..Request::default()
-        };
-        let decision = decide(&request, &candidates, NOW);
-        prop_assert_eq!(&decision, &decide(&request, &candidates, NOW));
-        let placement = &decision.placement;
-        let left_out: u32 = placement.filtered.values().sum();
-        let left = u32::try_from(candidates.len()).unwrap() - left_out;
-        prop_assert_eq!(placement.considered as usize, candidates.len());
-        prop_assert_eq!(placement.scores.len(), left.min(5) as usize);
-        prop_assert!(placement.scores.windows(2).all(|two| two[0].score >= two[1].score));
-        prop_assert_eq!(decision.choice.is_some(), left > 0);
-        if let Some(Choice { at, podm_id, shape, most, .. }) = decision.choice {
-            let chosen = &candidates[at];
-            prop_assert_eq!(&chosen.site.uuid, &podm_id);
-            prop_assert_eq!(&placement.scores[0].podm_id, &podm_id);
-            prop_assert_eq!(&placement.chosen.as_ref().unwrap().podm_id, &podm_id);
-            prop_assert!(!request.excluded.contains(&podm_id));
-            prop_assert!(hints.podm_ids.is_empty() || hints.podm_ids.contains(&podm_id));
-            prop_assert!(!chosen.site.policy.cordoned && !chosen.site.policy.draining);
-            prop_assert!(chosen.shut_ms <= NOW);
-            prop_assert!(chosen.site.status != PodmStatus::Offline && chosen.site.driver == "redfishv1");
-            if let Some(inventory) = &chosen.inventory {
-                let of = inventory.shapes.iter().find(|s| shape_key(s) == shape).unwrap();
-                let held = chosen.reservations.iter().filter(|r| r.shape == shape && r.until_ms > NOW);
-                // Those that the inventory counts already stand no more beside it.
-                let beside = held.filter(|r| r.done_ms == 0 || r.done_ms > inventory.at_ms).count();
-                prop_assert!(of.cores >= cores && most == Some(of.free) && (beside as u64) < u64::from(of.free));
-            }
-            // Nobody that is known to be there is passed by for one that nobody has asked, unless its operator hardly wants it taken.
-            if chosen.site.status == PodmStatus::Unknown {
-                prop_assert!(placement.scores.iter().all(|s| s.weights["knowledge"] <= 0.02 || s.weights["operator"] < 0.1));
-            }
-        }
-    }
-}
-
-#[test]
-fn a_small_node_does_not_take_a_large_system_while_a_small_one_is_free() {
-    let candidate = |name: &str, cores: u32| {
-        let site =
-            Site { uuid: name.into(), driver: "redfishv1".into(), status: PodmStatus::Online, ..Site::default() };
-        let inventory = Inventory { at_ms: NOW, shapes: vec![shape(cores, 2)], ..Inventory::default() };
-        Candidate { site, ..Candidate::default() }.with_inventory(Some(inventory))
-    };
-    let candidates = [candidate("large", 64), candidate("small", 8)];
-    for seed in 0..20 {
-        let request = Request { cores: 4.0, seed, ..Request::default() };
-        assert_eq!(decide(&request, &candidates, NOW).choice.unwrap().podm_id, "small");
-        let request = Request { cores: 32.0, seed, ..Request::default() };
-        assert_eq!(decide(&request, &candidates, NOW).choice.unwrap().podm_id, "large");
-    }
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn two_schedulers_with_64_placers_each_promise_exactly_what_there_is() {
     let redis = TestRedis::start().await;
@@ -211,7 +107,7 @@ async fn two_schedulers_with_64_placers_each_promise_exactly_what_there_is() {
         .map(|(n, store)| {
             tokio::spawn(async move {
                 let request = Request { cores: 8.0, seed: n as u64, ..Request::default() };
-                let placed = store.place(mint(&store), LASTS, |all, now| decide(&request, all, now)).await.unwrap();
+                let placed = store.place(mint(&store), LASTS, |scene| decide(&request, scene)).await.unwrap();
                 u32::from(placed.choice.is_some())
             })
         })

@@ -10,6 +10,8 @@ use serde_json::{Value, json};
 use support::deployment::{Deployment, Shape, free_port, signal};
 use support::engine::unrest;
 use support::wait::{self, until, within};
+use valence::model::kind::podm_gate;
+use valence::store::gates::Entry;
 
 const SHORT_LEASE: [&str; 2] = ["--lease", "1500ms"];
 
@@ -62,6 +64,27 @@ async fn a_killed_workers_task_is_taken_up_within_lease_and_a_second_and_resumes
     assert_eq!(task["state"], "completed", "{task}");
     assert!(task["result"]["resumed_from"].as_u64() > Some(0), "{task}");
     assert_eq!((&task["attempt"], &task["crashes"]), (&json!(1), &json!(1)), "{task}");
+}
+
+#[tokio::test]
+async fn a_killed_workers_read_leaves_its_place_at_the_pod_manager_after_a_lease() {
+    let mut d = Deployment::start(Shape { flags: &SHORT_LEASE, podms: 1, ..Shape::default() }).await;
+    let podm = d.podm_ids().await.remove(0);
+    let store = d.redis.open(valence::config::Config::default().store_options()).await;
+    let (bucket, gate) = (store.options().buckets.of_name(&podm), podm_gate(&podm, false));
+    let key = format!("vl:{{{bucket}}}:gate:{gate}");
+    // Who holds a place, and until when.
+    let held = async || d.redis.command::<Vec<String>>(&["ZRANGE", &key, "0", "-1", "WITHSCORES"]).await;
+    until("nobody reads", async || held().await.is_empty()).await;
+    let hang = d.http.put(format!("{}/sim/faults", d.sims[0])).json(&json!([{"hang": true}]));
+    assert!(hang.send().await.unwrap().status().is_success());
+    d.submit_task(&json!({"kind": "inventory.refresh", "podm_id": podm, "params": {}})).await;
+    let taken = until("it reads", async || Some(held().await).filter(|h| !h.is_empty())).await;
+    let enter = async || store.gate_enter(bucket, &gate, "next", 1, Duration::from_secs(9)).await.unwrap();
+    until("the place is kept while it reads", async || held().await.get(1) > taken.get(1)).await;
+    assert_eq!(enter().await, Entry::Full);
+    d.kill(d.of_role("worker")[0]);
+    until("the place is free", async || enter().await == Entry::In).await;
 }
 
 #[tokio::test]

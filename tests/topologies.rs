@@ -7,9 +7,10 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use support::cluster::Cluster;
 use support::deployment::{Deployment, Shape, free_port};
 use support::redis::TestRedis;
-use support::replicated::{Cluster, Sentinels};
+use support::sentinels::Sentinels;
 use support::wait::{until, within};
 
 /// A failover takes seconds, and a lease before what a lost answer left behind is taken up.
@@ -155,8 +156,38 @@ async fn under_sentinels_tasks_survive_the_loss_of_the_primary() {
 #[tokio::test]
 async fn without_the_replicas_that_must_have_it_no_task_is_accepted() {
     let d = Deployment::start(Shape { flags: &["--wait-replicas", "1"], ..Shape::default() }).await;
-    let (status, body) = d.post("/v1/tasks", &json!({"kind": "noop", "params": {}})).await;
-    assert_eq!(status, 503, "{body}");
+    // Nor when it is asked for again: it stands by then, but where it can be lost.
+    for _ in 0..2 {
+        let post = d.http.post(format!("{}/v1/tasks", d.apis[0])).header("idempotency-key", "once");
+        let answer = post.json(&json!({"kind": "noop", "params": {}})).send().await.unwrap();
+        assert_eq!(answer.status().as_u16(), 503, "{:?}", answer.text().await);
+    }
+}
+
+#[tokio::test]
+async fn on_a_cluster_what_a_killed_worker_held_is_done_by_another() {
+    let cluster = Cluster::start().await;
+    let url = cluster.url();
+    let mut d = Deployment::start(shape(&url, &["--buckets", "4", "--lease", "2s"])).await;
+    let mut ids = BTreeSet::new();
+    for _ in 0..8 {
+        ids.insert(d.submit("sleep", json!({"ms": 1000, "steps": 1})).await);
+    }
+    for id in &ids {
+        d.until_task(id, "it runs", |t| t["state"] != "queued").await;
+    }
+    d.of_role("worker").into_iter().for_each(|i| d.kill_and_restart(i));
+    all_completed(&d, &ids).await;
+    let crashed = futures_util::future::join_all(ids.iter().map(|id| d.task(id))).await;
+    assert!(crashed.iter().any(|t| t["crashes"] == 1), "{crashed:?}");
+}
+
+#[tokio::test]
+async fn what_a_server_refuses_that_is_no_primary_any_more_is_a_reason_to_come_again_in_a_pipeline_too() {
+    let replica = TestRedis::start_with(&["--replicaof", "127.0.0.1", "1"]).await;
+    let mut connection = valence::store::connect::Redis::connect(&replica.url(), AFTER).await.unwrap().shared();
+    let refused = redis::pipe().set("a", 1).set("b", 2).query_async::<()>(&mut connection).await.unwrap_err();
+    assert!(valence::store::StoreError::from(refused).is_transient());
 }
 
 /// How many entries ever stood in a stream of a Redis; 0 when there is no such stream.

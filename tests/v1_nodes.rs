@@ -200,3 +200,22 @@ async fn lists_are_filtered_by_equality_of_all_that_is_given_and_the_first_of_wh
         assert_eq!(status, StatusCode::BAD_REQUEST, "{path}: {said}");
     }
 }
+
+#[tokio::test]
+async fn a_deletion_that_is_repeated_with_its_key_is_answered_as_it_was() {
+    let (_plant, front) = one().await;
+    let flavor = front.ok(Method::POST, "/v1/flavors", Some(json!({"name": "f", "properties": {}}))).await;
+    let node = front.ok(Method::POST, "/v1/nodes", Some(json!({"name": "n"}))).await;
+    let podms = front.ok(Method::GET, "/v1/pod_managers", None).await;
+    for (of, row) in [("flavors", &flavor), ("nodes", &node), ("pod_managers", &podms[0])] {
+        let path = format!("/v1/{of}/{}", row["uuid"].as_str().unwrap());
+        let delete = async |key: &str| {
+            let answer = front.request(Method::DELETE, &path).header("Idempotency-Key", key).send().await.unwrap();
+            (answer.status().as_u16(), answer.json::<serde_json::Value>().await.unwrap())
+        };
+        let key = format!("of-{of}");
+        let (first, again) = (delete(&key).await, delete(&key).await);
+        assert_eq!((first.0, &first), (200, &again), "{path}");
+        assert_eq!(delete("another").await.0, 404, "{path}");
+    }
+}

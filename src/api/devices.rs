@@ -6,26 +6,12 @@ use utoipa::ToSchema;
 
 use super::answer::Answer;
 use super::call::{Call, read};
-use super::resource::{Query, Resource, text};
+use super::resource::{Resource, exactly};
 use super::{systems, v1};
-use crate::model::device::Device;
-use crate::model::problem::Problem;
+use crate::model::device::{self, Device};
 
-/// What devices can be filtered by.
-const FILTER: [Query; 7] = [
-    text("uuid", "exactly this"),
-    text("podm_id", "exactly this"),
-    text("type", "exactly this"),
-    text("state", "exactly this"),
-    text("node_id", "exactly this"),
-    text("resource_uri", "exactly this"),
-    text("pooled_group_id", "exactly this"),
-];
-
-/// What is read anew.
+/// What is read anew. As of old, whatever else a body holds is ignored.
 #[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-#[expect(dead_code, reason = "read for its checks; the task carries the body")]
 pub(crate) struct SyncBody {
     /// The Pod Manager to ask; all of them when absent.
     podm_id: Option<String>,
@@ -35,7 +21,7 @@ pub(crate) struct SyncBody {
 pub(crate) fn resource() -> Resource {
     Resource::at("/v1/devices", "v1")
         .get("", "Lists pooled devices", list)
-        .query(&FILTER)
+        .query(&exactly(&device::FIELDS))
         .post("/sync", "Reads the devices of Pod Managers anew", sync)
         .takes::<SyncBody>()
         .prefer()
@@ -44,7 +30,7 @@ pub(crate) fn resource() -> Resource {
 }
 
 async fn list(call: Call) -> Answer {
-    let filters = systems::filters(&call, &FILTER, &[], "devices")?;
+    let filters = systems::filters(&call, &device::FIELDS, &[], "devices")?;
     v1::answer(&call, "device.list", json!({ "filters": filters })).await
 }
 
@@ -53,10 +39,8 @@ async fn one(call: Call) -> Answer {
 }
 
 async fn sync(call: Call) -> Answer {
-    let body = call.json()?.unwrap_or_else(|| json!({}));
-    if !body.is_object() {
-        return Err(Problem::validation(format!("{body} is not of type 'object'")).into());
-    }
-    let _schema: SyncBody = read(&body)?;
-    v1::act(&call, v1::change("device.sync", body), v1::result).await
+    let given: SyncBody = read(&call.json()?.unwrap_or_else(|| json!({})))?;
+    let mut params = json!({});
+    systems::add(&mut params, "podm_id", given.podm_id.as_deref());
+    v1::act(&call, v1::change("device.sync", params), v1::result).await
 }

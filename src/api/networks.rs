@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 
 use super::answer::{Answer, Failure, bad_field};
 use super::call::{Call, read};
-use super::resource::{Query, Resource, text};
+use super::resource::{Resource, exactly, text};
 use super::{nodes, submit, systems, v1};
 use crate::ids::is_record_id;
 use crate::model::kind;
@@ -14,29 +14,10 @@ use crate::model::params::VlanAssign;
 use crate::model::problem::Problem;
 
 /// What switches can be filtered by.
-const SWITCH: [Query; 9] = [
-    text("id", "exactly this"),
-    text("name", "exactly this"),
-    text("role", "exactly this"),
-    text("manufacturer", "exactly this"),
-    text("model", "exactly this"),
-    text("serial_number", "exactly this"),
-    text("health", "exactly this"),
-    text("state", "exactly this"),
-    text("resource_uri", "exactly this"),
-];
+const SWITCH: [&str; 9] =
+    ["id", "name", "role", "manufacturer", "model", "serial_number", "health", "state", "resource_uri"];
 /// What ports can be filtered by.
-const PORT: [Query; 9] = [
-    text("id", "exactly this"),
-    text("name", "exactly this"),
-    text("type", "exactly this"),
-    text("class", "exactly this"),
-    text("mac", "exactly this"),
-    text("neighbor_mac", "exactly this"),
-    text("link", "exactly this"),
-    text("admin_state", "exactly this"),
-    text("resource_uri", "exactly this"),
-];
+const PORT: [&str; 9] = ["id", "name", "type", "class", "mac", "neighbor_mac", "link", "admin_state", "resource_uri"];
 
 /// A VLAN to make on a port.
 #[derive(Deserialize, ToSchema)]
@@ -59,12 +40,12 @@ pub(crate) fn resource() -> Resource {
     Resource::at("/v1/networks", "v1")
         .get("/switches", "Lists switches", switches)
         .query(&[some])
-        .query(&SWITCH)
+        .query(&exactly(&SWITCH))
         .get("/switches/{id}", "Reads a switch", switch)
         .query(&[one])
         .get("/switches/{id}/ports", "Lists the ports of a switch", ports)
         .query(&[one])
-        .query(&PORT)
+        .query(&exactly(&PORT))
         .get("/switches/{id}/ports/{port}/vlans", "Lists the VLANs of a port", vlans)
         .query(&[one])
         .post("/switches/{id}/ports/{port}/vlans", "Makes a VLAN on a port", create)

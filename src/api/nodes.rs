@@ -1,36 +1,22 @@
 //! `/v1/nodes`: composed nodes.
 
-use std::collections::BTreeMap;
-
 use serde::Deserialize;
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
-use super::answer::{Answer, Failure, bad_field, ok};
+use super::answer::{Answer, Failure, ok};
 use super::call::{Call, read};
-use super::resource::{Query, Resource, text};
+use super::resource::{Resource, exactly, text};
 use super::{networks, storages, submit, systems, v1};
 use crate::ids::is_record_id;
 use crate::model::flavor::Requirements;
 use crate::model::kind;
-use crate::model::node::{BriefNode, Node};
+use crate::model::node::{self, BriefNode, Node};
 use crate::model::params::{Action, VlanAssign};
 use crate::model::placement::Hints;
 use crate::model::podm::Podm;
 use crate::model::problem::Problem;
 use crate::store::records::Collection;
-
-/// What a list can be filtered by: the fields of a row.
-const FILTER: [Query; 8] = [
-    text("uuid", "exactly this"),
-    text("name", "exactly this"),
-    text("podm_id", "exactly this"),
-    text("index", "exactly this"),
-    text("resource_uri", "exactly this"),
-    text("managed_by", "exactly this"),
-    text("created_at", "exactly this"),
-    text("updated_at", "exactly this"),
-];
 
 /// A node to compose.
 #[derive(Deserialize, ToSchema)]
@@ -82,7 +68,7 @@ pub(crate) struct NodeList(Vec<BriefNode>);
 pub(crate) fn resource() -> Resource {
     Resource::at("/v1/nodes", "v1")
         .get("", "Lists composed nodes", list)
-        .query(&FILTER)
+        .query(&exactly(&node::FIELDS))
         .answers::<NodeList>(200)
         .post("", "Composes a node", compose)
         .takes::<ComposeBody>()
@@ -118,15 +104,8 @@ pub(crate) fn resource() -> Resource {
 }
 
 async fn list(call: Call) -> Answer {
-    let mut filters = BTreeMap::new();
-    for (name, value) in &call.query {
-        if !FILTER.iter().any(|q| q.name == name) {
-            return Err(bad_field(name, value, "nodes cannot be filtered by this").into());
-        }
-        // A repeated parameter uses its first value.
-        filters.entry(name.clone()).or_insert_with(|| value.clone());
-    }
-    v1::answer(&call, "node.list", json!({"filters": filters})).await
+    let filters = systems::filters(&call, &node::FIELDS, &[], "nodes")?;
+    v1::answer(&call, "node.list", json!({ "filters": filters })).await
 }
 
 fn known_form(call: &Call) -> Result<(), Failure> {

@@ -36,6 +36,11 @@ pub(crate) const fn number(name: &'static str, about: &'static str) -> Query {
     Query { name, about, number: true }
 }
 
+/// Filters of a list by equality.
+pub(crate) fn exactly(fields: &[&'static str]) -> Vec<Query> {
+    fields.iter().map(|name| text(name, "exactly this")).collect()
+}
+
 /// One route.
 #[derive(Clone)]
 pub(crate) struct Route {
@@ -201,7 +206,8 @@ impl Resource {
     }
 }
 
-/// What stands in the place of a template's parameters. A slash at the end is optional; an empty segment fits nothing.
+/// What stands in the place of a template's parameters, decoded but for the rest of a path, which is passed on as it came. A slash at the end
+/// is optional; an empty segment fits nothing.
 fn fit(template: &str, path: &str) -> Option<Vec<String>> {
     let path = if path.len() > 1 { path.strip_suffix('/').unwrap_or(path) } else { path };
     let mut params = Vec::new();
@@ -217,11 +223,16 @@ fn fit(template: &str, path: &str) -> Option<Vec<String>> {
                 params.push(rest.join("/"));
                 return Some(params);
             }
-            (Some(w), Some(h)) if w.starts_with('{') && !h.is_empty() => params.push(h.to_owned()),
+            (Some(w), Some(h)) if w.starts_with('{') && !h.is_empty() => params.push(decoded(h)),
             (Some(w), Some(h)) if w == h => {}
             _ => return None,
         }
     }
+}
+
+/// A segment as it was meant: an id may hold a blank or a slash, which a client writes as `%20` and `%2F`.
+fn decoded(segment: &str) -> String {
+    percent_encoding::percent_decode_str(segment).decode_utf8_lossy().into_owned()
 }
 
 #[cfg(test)]
@@ -236,6 +247,8 @@ mod tests {
         assert_eq!(fit("/console/", "/console/"), Some(vec![]));
         assert_eq!(fit("/Nodes/{*path}", "/Nodes/1/Actions/"), Some(vec!["1/Actions".to_owned()]));
         assert_eq!(fit("/Nodes/{*path}", "/Nodes//1"), None);
+        assert_eq!(fit("/v1/racks/{id}", "/v1/racks/Rack%201%2Fb%C3%A9"), Some(vec!["Rack 1/bé".to_owned()]));
+        assert_eq!(fit("/Nodes/{*path}", "/Nodes/a%20b"), Some(vec!["a%20b".to_owned()]));
         for bad in ["//v1/tasks/a", "/v1//tasks/a", "/v1/tasks//", "/v1/tasks/a//", "/v1/tasks/a/b", "/V1/tasks/a", ""]
         {
             assert_eq!(fit("/v1/tasks/{id}", bad), None, "{bad}");

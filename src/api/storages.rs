@@ -6,19 +6,13 @@ use utoipa::ToSchema;
 
 use super::answer::Answer;
 use super::call::{Call, read};
-use super::resource::{Query, Resource, text};
+use super::resource::{Query, Resource, exactly, text};
 use super::{nodes, submit, systems, v1};
 use crate::ids::is_record_id;
 use crate::model::kind;
 
 /// What storages can be filtered by.
-const FILTER: [Query; 5] = [
-    text("id", "exactly this"),
-    text("name", "exactly this"),
-    text("type", "exactly this"),
-    text("health", "exactly this"),
-    text("resource_uri", "exactly this"),
-];
+const FILTER: [&str; 5] = ["id", "name", "type", "health", "resource_uri"];
 const SYSTEM: Query = text("system_id", "the system whose storage is meant; a storage service when absent");
 
 /// A volume to make.
@@ -48,7 +42,7 @@ pub(crate) fn resource() -> Resource {
     Resource::at("/v1/storages", "v1")
         .get("", "Lists storages with their volumes and drives", list)
         .query(&[some, SYSTEM])
-        .query(&FILTER)
+        .query(&exactly(&FILTER))
         .get("/{id}", "Reads a storage with its volumes and drives", get)
         .query(&[one, SYSTEM])
         .post("/{id}/volumes", "Makes a volume", create)

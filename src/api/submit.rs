@@ -50,8 +50,14 @@ impl Accepted {
 pub(crate) async fn submit(app: &App, checked: Checked, key: Option<IdempotencyKey>) -> Result<Accepted, Failure> {
     let Checked { def, delay_ms } = checked;
     let kind = Kind::find(&def.kind);
-    if let Some(kind) = kind {
-        look_up(app, kind, &def).await?;
+    if let Some(kind) = kind
+        && let Err(missing) = look_up(app, kind, &def).await
+    {
+        // A repeat gets its task, also when that has deleted what it concerned.
+        let repeated = if let Some(key) = &key { app.store.repeated(key).await? } else { None };
+        if repeated.is_none() {
+            return Err(missing);
+        }
     }
     let (submitted, fresh) = app.store.submit_shown(def, delay_ms, key).await?;
     if let (Some(kind), true) = (kind, submitted.new) {

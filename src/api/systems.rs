@@ -7,7 +7,7 @@ use warp::http::header::HeaderName;
 
 use super::answer::{self, Answer, Failure, bad_field};
 use super::call::Call;
-use super::resource::{Query, Resource, text};
+use super::resource::{Resource, text};
 use super::{submit, v1};
 use crate::ids::is_record_id;
 use crate::model::problem::Problem;
@@ -46,7 +46,7 @@ async fn list(call: Call) -> Answer {
 }
 
 async fn one(call: Call) -> Answer {
-    call.only_query(&["podm_id"])?;
+    // As of old: whatever else is asked of one system is ignored.
     let podm_id = podm(&call).await?;
     ask(&call, "system.get", params(podm_id, json!({"id": call.param(0)}))).await
 }
@@ -85,13 +85,13 @@ pub(crate) fn open_filters(call: &Call, besides: &[&str]) -> Result<BTreeMap<Str
 /// 400 for a parameter that is neither a filter nor one of `besides`.
 pub(crate) fn filters(
     call: &Call,
-    known: &[Query],
+    known: &[&str],
     besides: &[&str],
     what: &str,
 ) -> Result<BTreeMap<String, String>, Problem> {
     let mut filters = BTreeMap::new();
     for (name, value) in call.query.iter().filter(|(name, _)| !besides.contains(&name.as_str())) {
-        if !known.iter().any(|q| q.name == name) {
+        if !known.contains(&name.as_str()) {
             return Err(bad_field(name, value, &format!("{what} cannot be filtered by this")));
         }
         // A repeated parameter uses its first value.

@@ -146,9 +146,9 @@ pub(crate) fn result(value: &Value) -> Answer {
     Ok(ok(value))
 }
 
-/// 204, whatever the result.
+/// 204, whatever the result; as of old its header says JSON.
 pub(crate) fn nothing(_: &Value) -> Answer {
-    Ok(super::answer::empty())
+    Ok(with(super::answer::empty(), header::CONTENT_TYPE, "application/json"))
 }
 
 /// What a PATCH is to change. A client may send back the row that it read (a Pod Manager's without the credentials, which it was not shown):

@@ -301,8 +301,8 @@ fn budgets(found: &mut Found, counts: &Value, crowd: Crowd, time: Duration) {
         at += open;
     }
     found.black = (most(black, crowd.podms, "requests"), at_once + probes + tries);
-    // Each change, and the refresh that follows changes, asks for some things at once.
-    found.slow = (most(slow, black, "most_open"), f64::from((PODM_CHANGES + 1) * TOGETHER) + 1.0);
+    // Each change, the refresh that follows changes, and the collection of readings ask for some things at once.
+    found.slow = (most(slow, black, "most_open"), f64::from((PODM_CHANGES + 2) * TOGETHER) + 1.0);
     let peace = (seconds / f64::from(u32::try_from(PEACE_S).unwrap_or(1))).ceil();
     found.refusing = (most(crowd.healthy(), slow, "requests"), at_once + probes + peace);
 }

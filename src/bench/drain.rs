@@ -10,7 +10,7 @@ use serde_json::json;
 use super::BenchArgs;
 use super::report::Report;
 use super::rig::Rig;
-use crate::ids::{Bucket, TaskId};
+use crate::ids::TaskId;
 use crate::model::task::Definition;
 use crate::model::topic::Lane;
 use crate::store::tasks::NewTask;
@@ -43,20 +43,25 @@ pub async fn drain(args: &BenchArgs, report: &mut Report) -> anyhow::Result<()> 
 }
 
 /// What one drain measured: rate from 5 % to 100 %; CPU and script calls per task.
-struct Run {
-    rate: f64,
-    redis_us: f64,
-    worker_us: f64,
-    calls: f64,
+pub(super) struct Run {
+    pub(super) rate: f64,
+    pub(super) redis_us: f64,
+    pub(super) worker_us: f64,
+    pub(super) calls: f64,
 }
 
 async fn once(args: &BenchArgs) -> anyhow::Result<Run> {
-    let mut rig = Rig::start(args).await?;
+    drained(Rig::start(args).await?, args, &[]).await
+}
+
+/// Fills the queue, and drains it with workers that have more flags.
+pub(super) async fn drained(mut rig: Rig, args: &BenchArgs, flags: &[&str]) -> anyhow::Result<Run> {
     fill(&rig, args.tasks).await?;
     let concurrency = args.concurrency.to_string();
+    let flags = [&["--topic", "compute", "--concurrency", &concurrency], flags].concat();
     let before = rig.cpu()?;
     for _ in 0..args.workers {
-        rig.spawn("valence-worker", &["--topic", "compute", "--concurrency", &concurrency])?;
+        rig.spawn("valence-worker", &flags)?;
     }
     let (start_at, deadline) = (args.tasks / 20, Instant::now() + Duration::from_secs(120));
     let mut began = None;
@@ -105,23 +110,26 @@ pub(super) async fn fill(rig: &Rig, tasks: usize) -> anyhow::Result<()> {
     fill_with(rig, tasks, &Definition::new("noop", json!({ "payload": "x".repeat(187) }))).await
 }
 
-/// Enqueues so many tasks of one definition.
+/// Enqueues so many tasks of one definition, in all buckets alike.
 pub(super) async fn fill_with(rig: &Rig, tasks: usize, def: &Definition) -> anyhow::Result<()> {
     let Some(lane) = Lane::parse(LANE) else { anyhow::bail!("no such lane") };
-    let mut left = tasks;
-    while left > 0 {
-        let some: Vec<NewTask> = (0..left.min(BATCH))
-            .map(|_| NewTask {
-                id: TaskId::mint(rig.store.clock().now_ms(), Bucket(0)),
+    let buckets = rig.store.options().buckets;
+    let shares = usize::from(buckets.count());
+    for (n, bucket) in buckets.iter().enumerate() {
+        let mut left = tasks / shares + usize::from(n < tasks % shares);
+        while left > 0 {
+            let one = |_| NewTask {
+                id: TaskId::mint(rig.store.clock().now_ms(), bucket),
                 lane,
                 def: def.clone(),
                 delay_ms: None,
                 gates: String::new(),
                 idempotent: false,
-            })
-            .collect();
-        rig.store.enqueue_many(Bucket(0), &some).await?;
-        left -= some.len();
+            };
+            let some: Vec<NewTask> = (0..left.min(BATCH)).map(one).collect();
+            rig.store.enqueue_many(bucket, &some).await?;
+            left -= some.len();
+        }
     }
     Ok(())
 }

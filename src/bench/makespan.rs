@@ -1,11 +1,12 @@
 //! How long a crowd of composes takes as it is placed, beside the least that any placement could take; simulated, without Redis.
 //!
 //! 1,000 Pod Managers of unlike speed (5 to 60 s a compose), width (1 to 8 at once) and capacity; 12,000 composes, three in ten of which
-//! only large systems can hold. The bound: the shortest time in which so many whole rounds fit, for all composes at all Pod Managers and
-//! for the large ones at those that can hold them. No placement is shorter.
+//! only large systems can hold, all asked for at once. What is simulated is what the scheduler does: who finds no place stands in line,
+//! and is called by the same rule when composes have ended. The bound: the shortest time in which so many whole rounds fit, for all
+//! composes at all Pod Managers and for the large ones at those that can hold them. No placement is shorter.
 
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BinaryHeap, VecDeque};
 
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
@@ -15,13 +16,17 @@ use super::drain::count;
 use super::placement::PODMS;
 use super::report::Report;
 use crate::model::inventory::{Inventory, Shape};
-use crate::model::placement::{Candidate, Reservation, Site};
+use crate::model::placement::{Candidate, Line, Reservation, Scene, Site};
 use crate::model::podm::{PodmStatus, Policy};
-use crate::placement::{Request, decide};
+use crate::placement::{RANK, Request, Turns, called, decide};
 
 const COMPOSES: usize = 12_000;
-/// When the inventories were read.
+/// When the inventories were read and all was asked for.
 const AT_MS: u64 = 1;
+/// Composes that end within so long are seen together, ms.
+const TOGETHER_MS: u64 = 20;
+/// Between two looks at who waits, when nothing ends, ms.
+const LONGEST_MS: u64 = 1_000;
 
 /// A simulated Pod Manager.
 struct Plant {
@@ -29,12 +34,12 @@ struct Plant {
     at_once: u64,
     free: u64,
     large: bool,
-    /// When each of its places is free again.
-    places: BinaryHeap<Reverse<u64>>,
 }
 
-/// The ratio with speeds known, all composes placed at once; and with speeds learned from composes that take up to a fifth more or less,
-/// placed as earlier ones end.
+/// A compose that runs: when it ends, where, which task, how long it takes.
+type Running = Reverse<(u64, usize, usize, u64)>;
+
+/// The ratio with speeds known, and with speeds learned from composes that take up to a fifth more or less.
 pub(super) fn makespan(args: &BenchArgs, report: &mut Report) {
     let (mut known, mut learned) = (Vec::new(), Vec::new());
     for run in 0..args.runs {
@@ -46,58 +51,121 @@ pub(super) fn makespan(args: &BenchArgs, report: &mut Report) {
     report.add("placement: makespan, speeds learned and uneven, beside the bound", "×", &learned, &[]);
 }
 
+/// What is simulated.
+struct World {
+    rng: StdRng,
+    plants: Vec<Plant>,
+    scene: Scene,
+    /// Who waits, in the order of the scene's lines.
+    waiting: Vec<VecDeque<usize>>,
+    running: BinaryHeap<Running>,
+    known: bool,
+}
+
 fn simulate(seed: u64, known: bool) -> f64 {
     let mut rng = StdRng::seed_from_u64(seed);
-    let mut plants: Vec<Plant> = (0..PODMS)
+    let plants: Vec<Plant> = (0..PODMS)
         .map(|n| {
             let at_once = [1, 2, 4, 8][rng.random_range(0..4)];
-            let places = (0..at_once).map(|_| Reverse(0)).collect();
             let (compose_ms, free) = (rng.random_range(5_000..=60_000), rng.random_range(8..=40));
-            Plant { compose_ms, at_once, free, large: n % 5 < 2, places }
+            Plant { compose_ms, at_once, free, large: n % 5 < 2 }
         })
         .collect();
-    let mut candidates: Vec<Candidate> = plants.iter().enumerate().map(|(n, p)| candidate(n, p, known)).collect();
-    let slots: u64 = plants.iter().map(|p| p.at_once).sum();
-    let together = if known { COMPOSES } else { usize::try_from(slots).unwrap_or(COMPOSES) * 3 / 2 };
-    let (mut now, mut last) = (0, 0);
-    // What ends when, and where.
-    let mut running: BinaryHeap<Reverse<(u64, usize, usize, u64)>> = BinaryHeap::new();
+    let candidates: Vec<Candidate> = plants.iter().enumerate().map(|(n, p)| candidate(n, p, known)).collect();
+    let lines = [false, true].map(|large| line(&request(large)));
+    let scene = Scene { candidates, lines: lines.into(), now_ms: AT_MS };
+    let waiting = vec![VecDeque::new(); 2];
+    let mut world = World { rng, plants, scene, waiting, running: BinaryHeap::new(), known };
+    let mut turns = Turns::default();
     for task in 0..COMPOSES {
-        if running.len() >= together
-            && let Some(Reverse((end, at, ended, took))) = running.pop()
-        {
-            now = end;
-            if let Some(candidate) = candidates.get_mut(at) {
-                let name = ended.to_string();
-                candidate.reservations.iter_mut().filter(|r| r.task == name).for_each(|r| r.done_ms = now.max(1));
-                let before = candidate.compose_ms.unwrap_or(took);
-                candidate.compose_ms = Some((before * 7 + took * 3) / 10);
+        let large = usize::from(task % 10 < 3);
+        // Nobody comes before those who wait for the same.
+        if world.waiting.get(large).is_some_and(|line| !line.is_empty()) || !world.place(large, task) {
+            world.wait(large, task);
+        }
+    }
+    // The scheduler looks when composes have ended, and every so often besides.
+    loop {
+        world.call(&mut turns);
+        let Some(Reverse((end, ..))) = world.running.peek() else { break };
+        world.scene.now_ms = (end + TOGETHER_MS).min(world.scene.now_ms + LONGEST_MS);
+        while world.running.peek().is_some_and(|Reverse((end, ..))| *end <= world.scene.now_ms) {
+            if let Some(Reverse(ended)) = world.running.pop() {
+                world.end(ended);
             }
         }
-        let large = task % 10 < 3;
-        let request = Request {
-            cores: if large { 32.0 } else { 8.0 },
-            seed: u64::try_from(task).unwrap_or(0),
-            ..Request::default()
-        };
-        let Some(choice) = decide(&request, &candidates, AT_MS + now).choice else { return f64::INFINITY };
-        let (Some(candidate), Some(plant)) = (candidates.get_mut(choice.at), plants.get_mut(choice.at)) else {
-            continue;
-        };
-        candidate.reservations.push(Reservation {
-            task: task.to_string(),
-            shape: choice.shape,
-            until_ms: u64::MAX,
-            done_ms: 0,
-        });
-        let took = if known { plant.compose_ms } else { plant.compose_ms * rng.random_range(80..=120) / 100 };
-        let begins = plant.places.pop().map_or(now, |Reverse(free)| free.max(now));
-        let end = begins + took;
-        plant.places.push(Reverse(end));
-        running.push(Reverse((end, choice.at, task, took)));
-        last = last.max(end);
     }
-    ms(last) / ms(bound(&plants))
+    if world.waiting.iter().any(|line| !line.is_empty()) {
+        return f64::INFINITY;
+    }
+    ms(world.scene.now_ms - AT_MS) / ms(bound(&world.plants))
+}
+
+impl World {
+    /// Places a compose, when there is a place for it.
+    fn place(&mut self, large: usize, task: usize) -> bool {
+        let request = Request { seed: u64::try_from(task).unwrap_or(0), ..request(large == 1) };
+        let Some(choice) = decide(&request, &self.scene).choice else { return false };
+        let Some(plant) = self.plants.get(choice.at) else { return false };
+        let uneven = if self.known { 100 } else { self.rng.random_range(80..=120) };
+        let took = plant.compose_ms * uneven / 100;
+        let begun_ms = self.scene.now_ms;
+        if let Some(candidate) = self.scene.candidates.get_mut(choice.at) {
+            let (task, until_ms) = (task.to_string(), u64::MAX);
+            candidate.reservations.push(Reservation { task, shape: choice.shape, begun_ms, until_ms, done_ms: 0 });
+        }
+        self.running.push(Reverse((begun_ms + took, choice.at, task, took)));
+        true
+    }
+
+    /// Calls those who may come; again while any of them was placed, since a call takes no more than so many at once.
+    fn call(&mut self, turns: &mut Turns) {
+        let mut placed = true;
+        while placed {
+            placed = false;
+            for (name, many) in called(&mut self.scene, turns, |_| 0) {
+                let large = usize::from(self.scene.lines.get(1).is_some_and(|line| line.name == name));
+                let mut come = Vec::new();
+                if let (Some(waiting), Some(line)) = (self.waiting.get_mut(large), self.scene.lines.get_mut(large)) {
+                    let many = usize::try_from(many).unwrap_or(usize::MAX).min(waiting.len());
+                    come.extend(waiting.drain(..many));
+                    line.count = u64::try_from(waiting.len()).unwrap_or(0);
+                }
+                for task in come {
+                    if self.place(large, task) {
+                        placed = true;
+                    } else {
+                        self.wait(large, task);
+                    }
+                }
+            }
+        }
+    }
+
+    fn wait(&mut self, large: usize, task: usize) {
+        if let (Some(waiting), Some(line)) = (self.waiting.get_mut(large), self.scene.lines.get_mut(large)) {
+            waiting.push_back(task);
+            line.count += 1;
+        }
+    }
+
+    fn end(&mut self, (_, at, task, took): (u64, usize, usize, u64)) {
+        let now = self.scene.now_ms;
+        let Some(candidate) = self.scene.candidates.get_mut(at) else { return };
+        let name = task.to_string();
+        candidate.reservations.iter_mut().filter(|r| r.task == name).for_each(|r| r.done_ms = now);
+        let before = candidate.compose_ms.unwrap_or(took);
+        candidate.compose_ms = Some((before * 7 + took * 3) / 10);
+    }
+}
+
+fn request(large: bool) -> Request {
+    Request { cores: if large { 32.0 } else { 8.0 }, ..Request::default() }
+}
+
+fn line(request: &Request) -> Line {
+    let wanted = serde_json::to_string(request).unwrap_or_default();
+    Line { name: format!("{} cores", request.cores), wanted, cores: request.cores, first: RANK, ..Line::default() }
 }
 
 fn candidate(n: usize, plant: &Plant, known: bool) -> Candidate {

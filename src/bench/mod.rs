@@ -3,6 +3,7 @@
 
 pub mod bare;
 pub mod bulkhead;
+pub mod cluster;
 pub mod depth;
 pub mod drain;
 pub mod enqueue;
@@ -47,6 +48,8 @@ pub enum Scenario {
     Inventory,
     /// Composes at healthy Pod Managers while others hang, are slow or answer 503, beside the same without those; only when it is named.
     Bulkhead,
+    /// Claim to settle of no-op tasks on three primaries of a Redis Cluster, beside one; only when it is named.
+    Cluster,
 }
 
 /// How it is measured.
@@ -57,7 +60,7 @@ pub enum Scenario {
     about = "Measures Valence against its yardsticks, with processes of its own"
 )]
 pub struct BenchArgs {
-    /// Scenarios; all of them but inventory, io, depth, parked and bulkhead when none is given
+    /// Scenarios; all of them but inventory, io, depth, parked, bulkhead and cluster when none is given
     #[arg(value_enum)]
     pub scenarios: Vec<Scenario>,
     /// Runs of each, of which the median counts
@@ -135,6 +138,7 @@ pub async fn run(args: &BenchArgs) -> anyhow::Result<Report> {
             Scenario::Parked => parked::parked(args, &mut report).await?,
             Scenario::Inventory => inventory::sweep(args, &mut report).await?,
             Scenario::Bulkhead => bulkhead::bulkhead(args, &mut report).await?,
+            Scenario::Cluster => cluster::cluster(args, &mut report).await?,
         }
     }
     Ok(report)

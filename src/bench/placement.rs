@@ -20,7 +20,7 @@ use super::rig::Rig;
 use crate::config::Config;
 use crate::ids::{Bucket, TaskId, new_record_id};
 use crate::model::inventory::{Inventory, Shape};
-use crate::model::placement::{Hints, Reservation, shape_key};
+use crate::model::placement::{Hints, Line, Reservation, shape_key};
 use crate::model::podm::{Podm, PodmStatus, Policy};
 use crate::placement::{Request, decide};
 use crate::store::Store;
@@ -31,8 +31,12 @@ use crate::store::records::{Collection, Writer};
 pub(super) const PODMS: usize = 1_000;
 /// Placers of a process.
 const PLACERS: usize = 64;
-/// Decisions in a run of the rate.
-const DECISIONS: usize = 4_000;
+/// Decisions in a run of the rate: fewer than there are places, since nothing ends meanwhile.
+const DECISIONS: usize = 2_000;
+/// Nodes in line, for the rate of choices while so many wait.
+const IN_LINE: u64 = 8_000;
+/// How long a compose of the bench is said to have taken.
+const TOOK: Duration = Duration::from_secs(1);
 /// Longest that a reservation of the bench lasts.
 const LASTS: Duration = Duration::from_secs(3600);
 
@@ -41,12 +45,13 @@ const LASTS: Duration = Duration::from_secs(3600);
 /// # Errors
 /// When a process fails.
 pub async fn placement(args: &BenchArgs, report: &mut Report) -> anyhow::Result<()> {
-    let (mut rates, mut alone) = (Vec::new(), Vec::new());
+    let (mut rates, mut alone, mut crowded) = (Vec::new(), Vec::new(), Vec::new());
     let (mut beyond, mut used) = (Vec::new(), Vec::new());
     for _ in 0..args.runs {
         let rig = Rig::start(args).await?;
         register(&rig.store).await?;
-        alone.push(choices(&rig.store).await?);
+        alone.push(choices(&rig.store, 0).await?);
+        crowded.push(choices(&rig.store, IN_LINE).await?);
         rates.push(rate(&rig.store).await?);
         let rig = Rig::start(args).await?;
         register(&rig.store).await?;
@@ -55,6 +60,7 @@ pub async fn placement(args: &BenchArgs, report: &mut Report) -> anyhow::Result<
         used.push(share);
     }
     report.add("placement: decisions with reservation, 1,000 Pod Managers, one process", "1/s", &rates, &alone);
+    report.add("placement: choices alone while 8,000 nodes wait in line", "1/s", &crowded, &[]);
     report.add("placement: promised beyond what there is, 2 × 64 placers", "nodes", &beyond, &[]);
     report.add("placement: share of what there is that was promised", "", &used, &[]);
     makespan::makespan(args, report);
@@ -103,29 +109,33 @@ fn request(turn: usize) -> anyhow::Result<Request> {
     Ok(Request { seed: u64::try_from(turn)?, ..request })
 }
 
-/// Choices a second, without Redis.
-async fn choices(store: &Store) -> anyhow::Result<f64> {
+/// Choices a second, without Redis, while so many wait in line.
+async fn choices(store: &Store, waiting: u64) -> anyhow::Result<f64> {
     store.read_candidates(Instant::now()).await?;
+    let lines = vec![Line { cores: 8.0, count: waiting, ..Line::default() }];
+    store.with_scene(|scene| scene.lines = lines);
     let began = Instant::now();
-    for turn in 0..DECISIONS / 4 {
+    for turn in 0..DECISIONS / 2 {
         let request = request(turn)?;
-        let now = store.clock().now_ms();
-        let decision = store.with_candidates(|candidates| decide(&request, candidates, now));
+        let decision = store.with_scene(|scene| decide(&request, scene));
         ensure!(decision.choice.is_some(), "nothing chosen: {:?}", decision.placement);
     }
-    Ok(count(DECISIONS / 4) / began.elapsed().as_secs_f64())
+    let rate = count(DECISIONS / 2) / began.elapsed().as_secs_f64();
+    store.with_scene(|scene| scene.lines.clear());
+    Ok(rate)
 }
 
 /// Decisions with their reservations a second.
 async fn rate(store: &Store) -> anyhow::Result<f64> {
     let began = Instant::now();
-    let placed = place_all(store, DECISIONS).await?;
+    let placed = place_all(store, DECISIONS, false).await?;
     ensure!(placed == DECISIONS, "only {placed} of {DECISIONS} were placed");
     Ok(count(placed) / began.elapsed().as_secs_f64())
 }
 
-/// Places so many nodes by as many placers as there are; how many had room.
-async fn place_all(store: &Store, wanted: usize) -> anyhow::Result<usize> {
+/// Places so many nodes by as many placers as there are; how many had room. With `end`, each is there at once: its place is free again, its
+/// hardware is not.
+async fn place_all(store: &Store, wanted: usize, end: bool) -> anyhow::Result<usize> {
     let (turns, placed) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
     let placers = (0..PLACERS).map(|_| {
         let (store, turns, placed) = (store.clone(), turns.clone(), placed.clone());
@@ -137,9 +147,16 @@ async fn place_all(store: &Store, wanted: usize) -> anyhow::Result<usize> {
                 }
                 let request = request(turn)?;
                 let task = TaskId::mint(store.clock().now_ms(), Bucket(0));
-                let decision = store.place(task, LASTS, |all, now| decide(&request, all, now)).await?;
-                if decision.choice.is_some() {
+                let mut decision = store.place(task, LASTS, |scene| decide(&request, scene)).await?;
+                while end && decision.placement.waits.is_some() {
+                    let _freed_or_not = tokio::time::timeout(Duration::from_millis(20), store.place_freed()).await;
+                    decision = store.place(task, LASTS, |scene| decide(&request, scene)).await?;
+                }
+                if let Some(choice) = decision.choice {
                     placed.fetch_add(1, Ordering::Relaxed);
+                    if end {
+                        store.reservation_done(&choice.podm_id, task, TOOK).await?;
+                    }
                 }
             }
         })
@@ -158,7 +175,7 @@ pub async fn placer(redis: &str) -> anyhow::Result<()> {
     let connected = Redis::connect(redis, Duration::from_secs(30)).await?;
     let store = Store::open(connected, Config::default().store_options()).await?;
     let wanted = demand();
-    place_all(&store, wanted).await?;
+    place_all(&store, wanted, true).await?;
     Ok(())
 }
 
@@ -175,7 +192,7 @@ async fn contend(rig: &Rig) -> anyhow::Result<(f64, f64)> {
         .stdout(Stdio::null())
         .spawn()
         .context("the other process")?;
-    let here = place_all(&rig.store, demand()).await;
+    let here = place_all(&rig.store, demand(), true).await;
     let other = tokio::task::spawn_blocking(move || other.wait_with_output()).await??;
     here?;
     ensure!(other.status.success(), "the other process failed");

@@ -8,13 +8,14 @@ use anyhow::{Context, bail, ensure};
 
 use super::BenchArgs;
 use crate::config::Config;
-use crate::store::Store;
 use crate::store::connect::Redis;
+use crate::store::{Store, StoreOptions};
 
 /// What runs.
 pub struct Rig {
     dir: PathBuf,
-    redis: Child,
+    redis: Vec<Child>,
+    url: String,
     processes: Vec<(String, Child)>,
     /// A connection of the bench's own.
     pub store: Store,
@@ -42,6 +43,14 @@ impl Rig {
             .spawn()
             .context("redis-server must be installed")?;
         let url = format!("redis+unix://{}", dir.join("redis.sock").display());
+        Self::around(dir, vec![redis], url, Config::default().store_options()).await
+    }
+
+    /// Around servers that have been started, and end with it.
+    ///
+    /// # Errors
+    /// When they do not answer.
+    pub async fn around(dir: PathBuf, redis: Vec<Child>, url: String, options: StoreOptions) -> anyhow::Result<Self> {
         let deadline = Instant::now() + Duration::from_secs(10);
         let connected = loop {
             match Redis::connect(&url, Duration::from_secs(30)).await {
@@ -50,14 +59,14 @@ impl Rig {
                 Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
             }
         };
-        let store = Store::open(connected, Config::default().store_options()).await?;
-        Ok(Self { dir, redis, processes: Vec::new(), store })
+        let store = Store::open(connected, options).await?;
+        Ok(Self { dir, redis, url, processes: Vec::new(), store })
     }
 
     /// URL of the private Redis.
     #[must_use]
     pub fn url(&self) -> String {
-        format!("redis+unix://{}", self.dir.join("redis.sock").display())
+        self.url.clone()
     }
 
     /// Where its files are, removed with it.
@@ -162,10 +171,8 @@ impl Rig {
     /// # Errors
     /// When Redis fails.
     pub async fn tasks_in(&self, state: &str) -> anyhow::Result<usize> {
-        let mut con = self.store.redis().shared();
-        let field = format!("compute:{state}");
-        let n: Option<i64> = redis::cmd("HGET").arg(&["vl:{b00}:count", &field]).query_async(&mut con).await?;
-        Ok(usize::try_from(n.unwrap_or(0)).unwrap_or(0))
+        let counts = self.store.counts().await?;
+        Ok(counts.get(&format!("compute:{state}")).and_then(|n| usize::try_from(*n).ok()).unwrap_or(0))
     }
 
     /// Waits until so many tasks of the topic `compute` have come to a state.
@@ -199,9 +206,10 @@ impl Rig {
     /// # Errors
     /// When Redis fails.
     pub async fn calls(&self, command: &str) -> anyhow::Result<f64> {
-        let text: String = redis::cmd("INFO").arg("commandstats").query_async(&mut self.store.redis().shared()).await?;
-        let line = text.lines().find_map(|l| l.strip_prefix(&format!("cmdstat_{command}:calls=")));
-        Ok(line.and_then(|l| l.split(',').next()?.parse().ok()).unwrap_or(0.0))
+        let name = format!("cmdstat_{command}:calls=");
+        let infos = self.store.redis().infos(&["commandstats"]).await?;
+        let lines = infos.iter().filter_map(|text| text.lines().find_map(|l| l.strip_prefix(&name)));
+        Ok(lines.filter_map(|l| l.split(',').next()?.parse::<f64>().ok()).sum())
     }
 
     /// Memory of the processes of a program, MiB; together, as far as it can be read.
@@ -221,7 +229,10 @@ impl Rig {
     /// # Errors
     /// When /proc cannot be read.
     pub fn cpu(&self) -> anyhow::Result<Cpu> {
-        let mut cpu = Cpu { redis: cpu_of(self.redis.id())?, ..Cpu::default() };
+        let mut cpu = Cpu::default();
+        for redis in &self.redis {
+            cpu.redis += cpu_of(redis.id())?;
+        }
         for (program, child) in &self.processes {
             let s = cpu_of(child.id())?;
             match program.as_str() {
@@ -237,7 +248,7 @@ impl Rig {
 /// CPU seconds.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Cpu {
-    /// redis-server.
+    /// All of Redis.
     pub redis: f64,
     /// API processes.
     pub api: f64,
@@ -269,8 +280,10 @@ impl Drop for Rig {
             let _ended_already = child.kill();
             let _reaped_already = child.wait();
         }
-        let _ended_already = self.redis.kill();
-        let _reaped_already = self.redis.wait();
+        for redis in &mut self.redis {
+            let _ended_already = redis.kill();
+            let _reaped_already = redis.wait();
+        }
         if let Err(error) = std::fs::remove_dir_all(&self.dir) {
             tracing::warn!(dir = %self.dir.display(), %error, "directory not removed");
         }

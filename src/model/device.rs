@@ -32,6 +32,21 @@ pub struct Device {
     pub updated_at: String,
 }
 
+/// The fields of a row, which lists can be filtered by. Those that hold objects equal nothing.
+pub const FIELDS: [&str; 11] = [
+    "uuid",
+    "podm_id",
+    "type",
+    "state",
+    "node_id",
+    "resource_uri",
+    "pooled_group_id",
+    "properties",
+    "extra",
+    "created_at",
+    "updated_at",
+];
+
 /// Whether a node has a device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]

@@ -25,6 +25,10 @@ pub struct Node {
     pub updated_at: String,
 }
 
+/// The fields of a row, which lists can be filtered by.
+pub const FIELDS: [&str; 8] =
+    ["uuid", "name", "podm_id", "index", "resource_uri", "managed_by", "created_at", "updated_at"];
+
 /// The five keys of a node in lists and in the answers to compose and manage.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct BriefNode {

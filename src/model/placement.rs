@@ -64,6 +64,8 @@ pub struct Reservation {
     pub task: String,
     /// Which shape, by [`shape_key`]; empty when the inventory was unknown.
     pub shape: String,
+    /// When it was made, ms since 1970: the compose begins then.
+    pub begun_ms: u64,
     /// When it lapses, ms since 1970.
     pub until_ms: u64,
     /// When the node was there, ms since 1970; 0 while it is composed.
@@ -89,6 +91,10 @@ pub struct Candidate {
     pub shut_ms: u64,
     /// How long a compose takes there of late, ms.
     pub compose_ms: Option<u64>,
+    /// Whether it was asked and has answered nothing for a while, or its circuit is half-open: its gates let in one at a time.
+    pub silent: bool,
+    /// Whether its last answers were none, or refusals to serve.
+    pub failing: bool,
 }
 
 impl Candidate {
@@ -104,6 +110,36 @@ impl Candidate {
 #[must_use]
 pub fn shape_key(shape: &Shape) -> String {
     format!("{}x{} {}", shape.cores, shape.memory_mib, shape.model.as_deref().unwrap_or_default())
+}
+
+/// Nodes that wait for a place and are alike: of one caller, wanted the same.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Line {
+    /// Its name.
+    pub name: String,
+    /// Who asked.
+    pub caller: String,
+    /// What is wanted, JSON.
+    pub wanted: String,
+    /// Cores wanted.
+    pub cores: f64,
+    /// Memory wanted, MiB.
+    pub memory_mib: f64,
+    /// How many nodes wait in it.
+    pub count: u64,
+    /// Where its first stands: less is earlier, by priority and then by when it was accepted.
+    pub first: u64,
+}
+
+/// All that is known when a node is placed.
+#[derive(Debug, Clone, Default)]
+pub struct Scene {
+    /// Every Pod Manager.
+    pub candidates: Vec<Candidate>,
+    /// Who waits for a place.
+    pub lines: Vec<Line>,
+    /// When it is, ms since 1970.
+    pub now_ms: u64,
 }
 
 /// What is to be reserved at the chosen Pod Manager.
@@ -124,7 +160,7 @@ pub struct Choice {
 /// A decision and its reasons.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Decision {
-    /// `None`: no candidate is left.
+    /// `None`: no candidate is left, or the node waits (`placement.waits`).
     pub choice: Option<Choice>,
     /// Why.
     pub placement: Placement,
@@ -139,9 +175,15 @@ pub struct Placement {
     pub filtered: BTreeMap<String, u32>,
     /// The best of the rest, the best first.
     pub scores: Vec<Scored>,
-    /// The Pod Manager that was chosen.
+    /// The Pod Manager that was chosen, or that comes first while the node waits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub chosen: Option<Chosen>,
+    /// Why it waits for a place, or had to wait before it was placed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waits: Option<String>,
+    /// How long it waited for a place, ms.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waited_ms: Option<u64>,
     /// Those that were chosen before and could not do it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tried: Vec<Tried>,

@@ -1,12 +1,14 @@
 //! What is to be placed.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
 
 use crate::model::flavor::Requirements;
 use crate::model::placement::Hints;
 
 /// A node to place.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Request {
     /// Cores wanted, in total; 0: any.
     pub cores: f64,
@@ -19,8 +21,9 @@ pub struct Request {
     /// Where it should be.
     pub hints: Hints,
     /// Pod Managers that could not do it.
-    pub excluded: HashSet<String>,
+    pub excluded: BTreeSet<String>,
     /// Decides between equals.
+    #[serde(skip)]
     pub seed: u64,
 }
 

@@ -132,7 +132,10 @@ impl RedfishError {
                 Problem::unauthorized(format!("Pod Manager {} refuses its credentials: {}", self.podm, r.detail))
             }
             Cause::Refused(r) if r.status < 400 => Problem::bad_gateway(text),
-            Cause::Refused(r) => Problem::podm(r.status, &r.code, &r.title, r.detail.clone()),
+            // What is no Redfish error does not say what it is about.
+            Cause::Refused(r) => {
+                Problem::podm(r.status, &r.code, &r.title, if r.said { r.detail.clone() } else { text })
+            }
             Cause::Impossible(problem) => (**problem).clone(),
             Cause::NotNow(left) => Problem::unavailable(text).again_after(*left),
             Cause::Unreachable(_) | Cause::LeaseOver => Problem::unavailable(text),

@@ -20,8 +20,10 @@ pub struct Refusal {
     pub code: String,
     /// Its `error.message`, or the status's own words.
     pub title: String,
-    /// Every extended message, joined by a space.
+    /// Every extended message, joined by a space; else its message, whatever else it sent, or the status's own words.
     pub detail: String,
+    /// Whether the detail is Redfish's error in the Pod Manager's words, and says by itself what it is about.
+    pub said: bool,
 }
 
 impl Refusal {
@@ -34,13 +36,14 @@ impl Refusal {
         let messages = messages(&error["@Message.ExtendedInfo"]);
         let text = |v: &Value| v.as_str().filter(|s| !s.is_empty()).map(cut);
         let title = text(&error["message"]);
-        let detail = if messages.is_empty() { title.clone().or_else(|| text(body)) } else { Some(cut(&messages)) };
+        let said = if messages.is_empty() { title.clone() } else { Some(cut(&messages)) };
         Self {
             status,
             retry_after,
             code: text(&error["code"]).unwrap_or_else(|| words.to_owned()),
             title: title.unwrap_or_else(|| words.to_owned()),
-            detail: detail.unwrap_or_else(|| format!("the Pod Manager answered {status} {words}")),
+            said: said.is_some(),
+            detail: said.or_else(|| text(body)).unwrap_or_else(|| words.to_owned()),
         }
     }
 }
@@ -71,7 +74,7 @@ mod tests {
         let refusal = Refusal::read(409, None, &body);
         assert_eq!(refusal.code, "Base.1.0.ResourcesStateMismatch");
         assert_eq!(refusal.title, "Conflict during allocation");
-        assert_eq!(refusal.detail, "No computer system fits. available: 0");
+        assert_eq!((refusal.detail.as_str(), refusal.said), ("No computer system fits. available: 0", true));
     }
 
     #[test]
@@ -79,9 +82,10 @@ mod tests {
         for body in [Value::Null, json!([]), json!({"error": 5}), json!({"error": {"@Message.ExtendedInfo": {}}})] {
             let refusal = Refusal::read(500, None, &body);
             assert_eq!(refusal.code, "Internal Server Error");
-            assert!(refusal.detail.contains("500"), "{}", refusal.detail);
+            assert_eq!((refusal.detail.as_str(), refusal.said), ("Internal Server Error", false));
         }
-        assert_eq!(Refusal::read(400, None, &json!("no")).detail, "no");
+        let page = Refusal::read(400, None, &json!("no"));
+        assert_eq!((page.detail.as_str(), page.said), ("no", false));
     }
 
     #[test]

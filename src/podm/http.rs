@@ -178,6 +178,8 @@ impl Client {
     async fn resource(&self, path: String, response: Response) -> Result<Resource, RedfishError> {
         let etag = header(response.headers(), &ETAG);
         let (status, retry_after) = (response.status().as_u16(), wait_of(response.headers()));
+        self.no_redirect("GET", &path, &response)?;
+        let sort = answer::sort_of(response.headers());
         let body = self.body("GET", &path, response).await;
         if !(200..300).contains(&status) {
             return Err(self.refused("GET", &path, status, retry_after, &body.unwrap_or_default()));
@@ -187,7 +189,7 @@ impl Client {
             return Err(self.refused("GET", &path, hidden, retry_after, &body));
         }
         if !body.is_object() {
-            return Err(self.error("GET", &path, Cause::Malformed("the answer is no JSON object".into())));
+            return Err(self.error("GET", &path, Cause::Malformed(format!("the answer{sort} is no JSON object"))));
         }
         let etag = etag.or_else(|| body["@odata.etag"].as_str().map(str::to_owned));
         Ok(Resource { podm: self.podm.clone(), path, etag, body })

@@ -30,6 +30,8 @@ pub use driver::network::{NetworkDriver, PortView, SwitchView, VlanView};
 pub use driver::storage::{DeviceView, StorageDriver, StorageView, Storages, VolumeView, WantedVolume};
 pub use driver::survey::{Known, Survey};
 pub use driver::telemetry::{NewSubscription, Readings, SubscriptionView, Surroundings, TelemetryDriver};
-pub use driver::{Begun, Driver, MonitorState, NodeView, Offer, Owner, Probe, RackView, SystemView, Wanted};
+pub use driver::{
+    Begun, Driver, MonitorState, NodeView, Offer, Owner, PROBE_LIMIT, Probe, RackView, SystemView, Wanted,
+};
 pub use error::{Advice, Cause, RedfishError};
 pub use pool::{Pool, PoolError};

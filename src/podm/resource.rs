@@ -88,7 +88,7 @@ impl Resource {
         Ok(self.text(field)?.map_or(Value::Null, Value::String))
     }
 
-    /// The texts of an array.
+    /// The texts of an array; what is null among them is left out.
     ///
     /// # Errors
     /// When it is something else.
@@ -98,7 +98,7 @@ impl Resource {
             Value::Array(items) => {
                 let text =
                     |v: &Value| v.as_str().map(str::to_owned).ok_or_else(|| self.wrong(field, "an array of texts"));
-                items.iter().map(text).collect()
+                items.iter().filter(|item| !item.is_null()).map(text).collect()
             }
             _ => Err(self.wrong(field, "an array of texts")),
         }

@@ -2,6 +2,7 @@
 
 mod children;
 mod inventory;
+mod places;
 mod podms;
 mod records;
 

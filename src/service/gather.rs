@@ -103,12 +103,7 @@ where
     Fut: Future<Output = Result<T, Problem>> + Send,
 {
     let driver = hardware::reader(ctx, podm)?;
-    ctx.at_podm(&podm.uuid, ask(driver)).await.map_err(|mut problem| {
-        if !problem.detail.contains(&podm.name) {
-            problem.detail = format!("Pod Manager {}: {}", podm.name, problem.detail);
-        }
-        problem
-    })
+    ctx.at_podm(podm, ask(driver)).await
 }
 
 fn of(podm: &Podm, mut item: Value) -> Value {

@@ -8,7 +8,8 @@ use crate::model::drift::Finding;
 use crate::model::event::PodmEvent;
 use crate::model::inventory::Inventory;
 use crate::model::kind;
-use crate::model::placement::{Candidate, Decision};
+use crate::model::placement::{Decision, Scene};
+use crate::model::podm::Podm;
 use crate::model::problem::Problem;
 use crate::podm::Pool;
 use crate::store::gates::Entry;
@@ -16,6 +17,9 @@ use crate::store::inventory::Rows;
 use crate::store::readings::Latest;
 use crate::store::records::Collection;
 use crate::store::{Store, StoreError};
+
+/// Most of a read's time that is kept for the answer that a Pod Manager gave none.
+const TO_ANSWER: Duration = Duration::from_secs(1);
 
 /// What a sync read works with.
 pub struct ReadContext {
@@ -75,7 +79,7 @@ impl ReadContext {
     ///
     /// # Errors
     /// 503 when Redis is away.
-    pub async fn preview(&self, decide: impl Fn(&[Candidate], u64) -> Decision) -> Result<Decision, Problem> {
+    pub async fn preview(&self, decide: impl Fn(&Scene) -> Decision) -> Result<Decision, Problem> {
         self.store.preview(decide).await.map_err(|e| unavailable(&e))
     }
 
@@ -131,15 +135,37 @@ impl ReadContext {
         self.store.podm_events(podm_id, count).await.map_err(|e| unavailable(&e))
     }
 
-    /// Runs a read of a Pod Manager under a place in its gate for reads, waiting for one until the deadline.
+    /// Time for a Pod Manager's answer, so that there is some left to say which one did not give any.
+    fn left_to_wait(&self) -> Duration {
+        let left = self.left();
+        left.saturating_sub((left / 10).min(TO_ANSWER))
+    }
+
+    /// Runs a read of a Pod Manager under a place in its gate for reads, waiting for one until shortly before the deadline. Errors name it.
     ///
     /// # Errors
     /// 503 at once while its circuit is open, and when there was no place in time, or Redis is away; else what `read` answers; 504 when it took too long.
     pub async fn at_podm<T>(
         &self,
+        podm: &Podm,
+        read: impl Future<Output = Result<T, Problem>> + Send,
+    ) -> Result<T, Problem> {
+        self.under_gate(&podm.uuid, read).await.map_err(|mut problem| {
+            if !problem.detail.contains(&podm.name) {
+                problem.detail = format!("Pod Manager {}: {}", podm.name, problem.detail);
+            }
+            problem
+        })
+    }
+
+    async fn under_gate<T>(
+        &self,
         podm_id: &str,
         read: impl Future<Output = Result<T, Problem>> + Send,
     ) -> Result<T, Problem> {
+        let began = std::time::Instant::now();
+        let most = self.left_to_wait();
+        let left = || most.saturating_sub(began.elapsed());
         let bucket = self.store.options().buckets.of_name(podm_id);
         let gate = kind::podm_gate(podm_id, false);
         let holder = format!("{}:{podm_id}", self.request);
@@ -150,25 +176,21 @@ impl ReadContext {
                 Entry::In => break,
                 Entry::Full => {}
                 Entry::Shut(time) => {
-                    let detail = format!(
-                        "Pod Manager {podm_id} does not answer, or asked to be left alone; it is not asked now"
-                    );
+                    let detail = "it does not answer, or asked to be left alone; it is not asked now";
                     return Err(Problem::unavailable(detail).again_after(time));
                 }
             }
-            if self.left() < pause {
-                return Err(Problem::unavailable(format!(
-                    "Pod Manager {podm_id} is busy: no place for a read in time"
-                )));
+            if left() < pause {
+                return Err(Problem::unavailable("it is busy: no place for a read in time"));
             }
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(Duration::from_millis(200));
         }
-        let outcome = tokio::time::timeout(self.left(), read).await;
+        let outcome = tokio::time::timeout(left(), read).await;
         if let Err(error) = self.store.gate_leave(bucket, &gate, &holder).await {
             tracing::debug!(%error, gate, "place not given back; it lapses");
         }
-        outcome.unwrap_or_else(|_| Err(Problem::timeout(format!("Pod Manager {podm_id} did not answer in time"))))
+        outcome.unwrap_or_else(|_| Err(Problem::timeout(format!("it did not answer within {} s", most.as_secs()))))
     }
 }
 

@@ -1,5 +1,5 @@
 //! The Pod Managers that a node may be placed at, as last read: records without credentials, inventories, what is in flight, circuits,
-//! reservations.
+//! reservations; and who waits for a place.
 //!
 //! One read of all of them serves every placement of the process for a moment ([`FRESH`]), so that a decision costs no round trip a
 //! candidate. What a process reserves itself it sees at once; what another one reserves it sees with the next read, or when a
@@ -9,10 +9,11 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::podm_states::NEWS_MS;
 use super::reservations::parse;
 use super::{Store, StoreError, keys};
 use crate::model::kind::podm_gate;
-use crate::model::placement::{Candidate, Site};
+use crate::model::placement::{Candidate, Scene, Site};
 use crate::store::records::Collection;
 
 /// How long a read serves.
@@ -28,11 +29,13 @@ pub(super) struct Cache {
 #[derive(Default)]
 struct Held {
     began: Option<Instant>,
-    candidates: Vec<Candidate>,
+    scene: Scene,
 }
 
-/// What is read beside a record and its inventory: reservations, changes that run, changes that wait, until when the circuit is open.
-type Read = (HashMap<String, String>, u64, u64, (Option<u64>, Option<u64>));
+/// What the breaker says: until when nobody is let in, twice, since when it is silent, failures in a row, since when they count.
+type Breaker = (Option<u64>, Option<u64>, Option<u64>, Option<u64>, Option<u64>);
+/// What is read beside a record and its inventory: reservations, changes that run, changes that wait, the breaker.
+type Read = (HashMap<String, String>, u64, u64, Breaker);
 
 impl Store {
     /// Reads the candidates, unless a read that began at or after `not_before` is held.
@@ -53,15 +56,22 @@ impl Store {
             return Ok(());
         }
         let began = Instant::now();
-        let candidates = self.all_candidates().await?;
-        *cache.held.lock().unwrap_or_else(PoisonError::into_inner) = Held { began: Some(began), candidates };
+        let (candidates, lines) = (self.all_candidates().await?, self.lines().await?);
+        let scene = Scene { candidates, lines, now_ms: 0 };
+        *cache.held.lock().unwrap_or_else(PoisonError::into_inner) = Held { began: Some(began), scene };
         Ok(())
     }
 
     /// Works with the candidates that are held. Nobody else does meanwhile, so it should be quick.
     pub fn with_candidates<T>(&self, work: impl FnOnce(&mut [Candidate]) -> T) -> T {
+        self.with_scene(|scene| work(&mut scene.candidates))
+    }
+
+    /// Works with all that is held, as [`Store::with_candidates`].
+    pub fn with_scene<T>(&self, work: impl FnOnce(&mut Scene) -> T) -> T {
         let mut held = self.candidates_cache().held.lock().unwrap_or_else(PoisonError::into_inner);
-        work(&mut held.candidates)
+        held.scene.now_ms = self.clock().now_ms();
+        work(&mut held.scene)
     }
 
     /// A constant number of round trips, however many there are.
@@ -78,14 +88,19 @@ impl Store {
             pipe.hgetall(keys::of(bucket, &format!("reserved:{id}")));
             pipe.zcard(keys::of(bucket, &format!("gate:{gate}")));
             pipe.zcard(keys::of(bucket, &format!("gatewait:{gate}")));
-            pipe.cmd("HMGET").arg(keys::of(bucket, &format!("breaker:{id}"))).arg(&["until", "later"]);
+            pipe.cmd("HMGET")
+                .arg(keys::of(bucket, &format!("breaker:{id}")))
+                .arg(&["until", "later", "silent", "row", "since"]);
         }
         let replies: Vec<redis::Value> = pipe.query_async(&mut self.redis().shared()).await?;
+        let now_ms = self.clock().now_ms();
         let corrupt = |e: redis::ParsingError| StoreError::corrupt("a reservation", e);
         let mut candidates = Vec::with_capacity(sites.len());
         for ((site, inventory), reply) in sites.into_iter().zip(inventories).zip(replies.chunks(4)) {
             let reply = redis::Value::Array(reply.to_vec());
-            let (fields, held, waiting, (until, later)): Read = redis::from_redis_value(reply).map_err(corrupt)?;
+            let (fields, held, waiting, breaker): Read = redis::from_redis_value(reply).map_err(corrupt)?;
+            let (until, later, silent, row, since) = breaker;
+            let counts = |at: Option<u64>| at.is_some_and(|at| at + NEWS_MS > now_ms);
             let number = |name: &str| fields.get(name).and_then(|n| n.parse::<u64>().ok());
             let known = Candidate {
                 site,
@@ -94,6 +109,9 @@ impl Store {
                 freed_ms: number("!freed").unwrap_or(0),
                 shut_ms: until.max(later).unwrap_or(0),
                 compose_ms: number("!took"),
+                // Half-open it lets in one as well.
+                silent: counts(silent) || until.is_some(),
+                failing: row.is_some_and(|row| row > 0) && counts(since),
                 ..Candidate::default()
             };
             candidates.push(known.with_inventory(inventory));

@@ -325,13 +325,13 @@ impl Store {
         Ok(replies.iter().map(read).collect())
     }
 
-    /// Tells a parent that a child has ended; a hint.
+    /// Tells a parked task to look again: its child has ended, or there is a place for its node; a hint. `false`: it has ended.
     ///
     /// # Errors
-    /// When Redis is away; the parent then wakes by its fallback.
-    pub async fn nudge(&self, parent: TaskId) -> Result<(), StoreError> {
-        let _ok: String = self.call(&self.scripts().nudge, parent.bucket(), parent.to_string()).await?;
-        Ok(())
+    /// When Redis is away; the task then wakes by its fallback.
+    pub async fn nudge(&self, task: TaskId) -> Result<bool, StoreError> {
+        let live: u8 = self.call(&self.scripts().nudge, task.bucket(), task.to_string()).await?;
+        Ok(live == 1)
     }
 }
 

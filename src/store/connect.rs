@@ -98,12 +98,12 @@ impl Redis {
         Ok(seconds * 1000 + micros / 1000)
     }
 
-    /// What each primary says of itself (`INFO everything`).
+    /// What each primary says of itself (`INFO`), in the sections asked for.
     ///
     /// # Errors
     /// When one cannot be reached.
-    pub async fn infos(&self) -> Result<Vec<String>, StoreError> {
-        let said = self.each(redis::cmd("INFO").arg("everything")).await?;
+    pub async fn infos(&self, sections: &[&str]) -> Result<Vec<String>, StoreError> {
+        let said = self.each(redis::cmd("INFO").arg(sections)).await?;
         said.into_iter().map(|info| Ok(redis::from_redis_value(info).map_err(RedisError::from)?)).collect()
     }
 

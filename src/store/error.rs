@@ -42,30 +42,38 @@ impl StoreError {
     }
 }
 
+/// What servers say while they change places, start, or have no room for the moment.
+const TRANSIENT: [&str; 11] = [
+    "NOREPLICAS",
+    "MISCONF",
+    "MOVED",
+    "ASK",
+    "LOADING",
+    "READONLY",
+    "MASTERDOWN",
+    "CLUSTERDOWN",
+    "TRYAGAIN",
+    "BUSY",
+    "UNBLOCKED",
+];
+
+/// The first words of what servers refused; of a pipeline, those of each command in it.
+pub(super) fn codes(error: &RedisError) -> Vec<String> {
+    let refused = error.clone().into_server_errors();
+    refused.iter().flat_map(|all| all.iter()).map(|(_, refusal)| refusal.code().to_owned()).collect()
+}
+
 impl From<RedisError> for StoreError {
     fn from(error: RedisError) -> Self {
-        let code = error.code().unwrap_or_default();
-        if code == "OOM" {
+        let codes = codes(&error);
+        if codes.iter().any(|code| code == "OOM") {
             return Self::Full;
         }
         let transient = error.is_io_error()
             || error.is_timeout()
             || error.is_connection_dropped()
             || error.is_connection_refusal()
-            || matches!(
-                code,
-                "NOREPLICAS"
-                    | "MISCONF"
-                    | "MOVED"
-                    | "ASK"
-                    | "LOADING"
-                    | "READONLY"
-                    | "MASTERDOWN"
-                    | "CLUSTERDOWN"
-                    | "TRYAGAIN"
-                    | "BUSY"
-                    | "UNBLOCKED"
-            )
+            || codes.iter().any(|code| TRANSIENT.contains(&code.as_str()))
             // While Sentinels agree on a new primary, they name none.
             || matches!(
                 error.kind(),

@@ -9,11 +9,14 @@ use crate::model::circuit::{Circuit, CircuitState};
 use crate::model::state::State;
 use crate::model::v1time::rfc3339;
 
+/// How the reason of a node begins that waits for a place at a Pod Manager.
+pub const NO_PLACE: &str = "waits for a place: ";
+
 /// One reason.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Reason {
     /// Word for programs: `running ended queued_behind over_share paused no_worker gate_full circuit_open draining retry_budget
-    /// no_capacity scheduled retry quarantine parked cancelling last_error`.
+    /// no_capacity no_place scheduled retry quarantine parked cancelling last_error`.
     pub code: String,
     /// One line for people.
     pub message: String,
@@ -77,6 +80,11 @@ impl Store {
                 add("no_capacity", format!("no Pod Manager takes it now; it is placed anew at {until}: {why}"));
             }
             State::Retrying => add("retry", format!("the last attempt failed; due {until}: {why}")),
+            State::Parked if why.starts_with(NO_PLACE) => {
+                let what = why.strip_prefix(NO_PLACE).unwrap_or_default();
+                let code = if what.contains("open circuit") { "circuit_open" } else { "no_place" };
+                add(code, format!("it is promised to no Pod Manager yet, and called when one has a place: {what}"));
+            }
             State::Parked => add("parked", format!("its handler looks again at {until}: {why}")),
             State::Waiting => {
                 let (reason, held_by) = self.waiting(task, &why, &until).await?;

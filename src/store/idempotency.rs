@@ -51,6 +51,8 @@ impl Store {
             .arg(TOMBSTONE_S)
             .query_async(&mut self.redis().shared())
             .await?;
+        // One that is lost while its task is not would let a repeat make another.
+        self.until_replicated(&[redis_key], 1).await?;
         read(before.as_deref(), fingerprint_of_request)
     }
 

@@ -19,6 +19,7 @@ use redis::{
 };
 use tokio::sync::Mutex;
 
+use super::error::codes;
 use super::timed;
 
 /// Longest to find the primary and connect to it.
@@ -133,10 +134,13 @@ impl Primary {
     }
 }
 
+/// What a server says that is no primary, or none that can do anything.
+const LEADS_NOWHERE: [&str; 5] = ["READONLY", "MASTERDOWN", "LOADING", "UNBLOCKED", "NOREPLICAS"];
+
 fn leads_nowhere(error: &RedisError) -> bool {
     error.is_io_error()
         || error.is_timeout()
         || error.is_connection_dropped()
         || error.kind() == ErrorKind::Io
-        || matches!(error.code(), Some("READONLY" | "MASTERDOWN" | "LOADING" | "UNBLOCKED" | "NOREPLICAS"))
+        || codes(error).iter().any(|code| LEADS_NOWHERE.contains(&code.as_str()))
 }

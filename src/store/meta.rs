@@ -62,7 +62,7 @@ impl Store {
     /// # Errors
     /// When Redis is away.
     pub async fn durability(&self) -> Result<Durability, StoreError> {
-        let infos = self.redis().infos().await?;
+        let infos = self.redis().infos(&["everything"]).await?;
         let of_all = |name: &str| {
             let values: Vec<&str> = infos.iter().map(|info| field(info, name)).collect();
             let first = values.first().copied().unwrap_or_default();
@@ -91,24 +91,28 @@ impl Store {
         })
     }
 
-    /// Waits until the replicas that are asked for have what was just written; nothing when none are.
+    /// Waits until the replicas that are asked for have what stands under some keys of one bucket, of which so many have to stand;
+    /// nothing when no replica is asked for. Both are asked of the same server over the same connection: after a failover in between,
+    /// the new primary's replicas have everything that it has, which may not be what was written.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`] when too few have it in time: what was written stands all the same, and the request is to be
+    /// [`StoreError::Unavailable`] when too few have it in time: what was written may stand all the same, and the request is to be
     /// repeated with its Idempotency-Key.
-    pub(super) async fn until_replicated(&self) -> Result<(), StoreError> {
+    pub(super) async fn until_replicated(&self, keys: &[String], stand: usize) -> Result<(), StoreError> {
         let Some((wanted, limit)) = self.options().replicas else { return Ok(()) };
         let limit = limit.as_millis().to_string();
-        let seen: u32 = redis::cmd("WAIT").arg(wanted).arg(limit).query_async(&mut self.redis().shared()).await?;
-        if seen >= wanted {
+        let mut both = redis::pipe();
+        both.exists(keys).cmd("WAIT").arg(wanted).arg(limit);
+        let (found, seen): (usize, u32) = both.query_async(&mut self.redis().shared()).await?;
+        if found >= stand && seen >= wanted {
             return Ok(());
         }
-        let text = format!("{seen} of {wanted} replicas have it");
+        let text = format!("{seen} of {wanted} replicas have the {found} of {stand} that stand");
         Err(redis::RedisError::from(std::io::Error::new(std::io::ErrorKind::TimedOut, text)).into())
     }
 }
 
-fn field<'i>(info: &'i str, name: &str) -> &'i str {
+pub(super) fn field<'i>(info: &'i str, name: &str) -> &'i str {
     info.lines().find_map(|l| l.strip_prefix(name)?.strip_prefix(':')).unwrap_or_default().trim()
 }
 

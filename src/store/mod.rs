@@ -15,6 +15,7 @@ pub mod gates;
 pub mod idempotency;
 pub mod inventory;
 pub mod keys;
+pub mod lines;
 pub mod link;
 pub mod listing;
 pub mod meta;
@@ -79,6 +80,7 @@ struct Inner {
     scripts: Scripts,
     batchers: Batchers,
     candidates: candidates::Cache,
+    calls: lines::Calls,
 }
 
 impl Store {
@@ -113,8 +115,8 @@ impl Store {
         let clock = ServerClock::new(redis.time_ms().await?);
         let scripts = Scripts::new(&options);
         let batchers = Batchers::new(options.buckets);
-        let candidates = candidates::Cache::default();
-        Ok(Self(Arc::new(Inner { redis, reads, options, clock, scripts, batchers, candidates })))
+        let (candidates, calls) = (candidates::Cache::default(), lines::Calls::default());
+        Ok(Self(Arc::new(Inner { redis, reads, options, clock, scripts, batchers, candidates, calls })))
     }
 
     /// The connections.
@@ -156,6 +158,10 @@ impl Store {
 
     fn candidates_cache(&self) -> &candidates::Cache {
         &self.0.candidates
+    }
+
+    fn calls(&self) -> &lines::Calls {
+        &self.0.calls
     }
 
     /// Takes Redis's time again; called every few seconds so that drift does not add up.

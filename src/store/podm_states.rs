@@ -17,7 +17,7 @@ const MOST_COUNTED: usize = 1_000;
 const VALUES: usize = 10;
 
 /// How long a Pod Manager counts as silent without news, ms; as in lua/lib.lua.
-const SILENT_MS: u64 = 120_000;
+pub(super) const NEWS_MS: u64 = 120_000;
 
 type Breaker = (Option<u64>, Option<u64>, Option<u32>, Option<String>, Option<u64>);
 
@@ -99,7 +99,7 @@ impl Store {
             (None, Some(_)) => CircuitState::HalfOpen,
             (None, None) => CircuitState::Closed,
         };
-        let is_silent = silent.is_some_and(|at| at + SILENT_MS > now);
+        let is_silent = silent.is_some_and(|at| at + NEWS_MS > now);
         let silence =
             is_silent.then(|| "it was asked and has answered nothing for a while: one at a time is let in".into());
         let why = if state == CircuitState::Closed { silence } else { why };

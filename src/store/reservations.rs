@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use super::candidates::FRESH;
 use super::{Store, StoreError};
 use crate::ids::TaskId;
-use crate::model::placement::{CLOCKS_MS, Candidate, Choice, Decision, Reservation};
+use crate::model::placement::{CLOCKS_MS, Candidate, Choice, Decision, Reservation, Scene};
 
 /// How long a node that is there counts without an inventory that knows it.
 const UNCOUNTED: Duration = Duration::from_secs(3600);
@@ -28,8 +28,8 @@ pub enum Reserved {
 }
 
 impl Store {
-    /// Chooses among the candidates and reserves, until both agree. A choice of `None` is made with candidates that were read after
-    /// the call began.
+    /// Chooses among the candidates and reserves, until both agree. That there is none to choose is said of candidates that were read
+    /// after the call began; that the node has to wait, of such as were read a moment ago.
     ///
     /// # Errors
     /// When Redis is away.
@@ -40,30 +40,28 @@ impl Store {
         &self,
         task: TaskId,
         lasts: Duration,
-        decide: impl Fn(&[Candidate], u64) -> Decision,
+        decide: impl Fn(&Scene) -> Decision,
     ) -> Result<Decision, StoreError> {
         let began = Instant::now();
         let mut not_before = began.checked_sub(FRESH).unwrap_or(began);
         let mut last = Decision::default();
         for _ in 0..TRIES {
             self.read_candidates(not_before).await?;
-            let decision = self.with_candidates(|candidates| {
-                let now_ms = self.clock().now_ms();
-                let decision = decide(candidates, now_ms);
-                if let Some(candidate) = decision.choice.as_ref().and_then(|c| candidates.get_mut(c.at)) {
+            let decision = self.with_scene(|scene| {
+                let decision = decide(scene);
+                if let Some(choice) = &decision.choice
+                    && let Some(candidate) = scene.candidates.get_mut(choice.at)
+                {
                     // Who chooses next in this process sees it already.
-                    let shape = decision.choice.as_ref().map(|c| c.shape.clone()).unwrap_or_default();
-                    candidate.reservations.push(Reservation {
-                        task: task.to_string(),
-                        shape,
-                        until_ms: now_ms + 1_000,
-                        done_ms: 0,
-                    });
+                    let (shape, begun_ms, until_ms) = (choice.shape.clone(), scene.now_ms, scene.now_ms + 1_000);
+                    let promise = Reservation { task: task.to_string(), shape, begun_ms, until_ms, done_ms: 0 };
+                    candidate.reservations.push(promise);
                 }
                 decision
             });
             let Some(choice) = &decision.choice else {
-                if not_before >= began {
+                // Who waits for a place is called when there is one.
+                if not_before >= began || decision.placement.waits.is_some() {
                     return Ok(decision);
                 }
                 not_before = began;
@@ -83,9 +81,9 @@ impl Store {
     ///
     /// # Errors
     /// When Redis is away.
-    pub async fn preview(&self, decide: impl Fn(&[Candidate], u64) -> Decision) -> Result<Decision, StoreError> {
+    pub async fn preview(&self, decide: impl Fn(&Scene) -> Decision) -> Result<Decision, StoreError> {
         self.read_candidates(Instant::now()).await?;
-        Ok(self.with_candidates(|candidates| decide(candidates, self.clock().now_ms())))
+        Ok(self.with_scene(|scene| decide(scene)))
     }
 
     /// Reserves what was chosen.
@@ -118,8 +116,43 @@ impl Store {
     /// # Errors
     /// When Redis is away.
     pub async fn reservation_done(&self, podm_id: &str, task: TaskId, took: Duration) -> Result<(), StoreError> {
-        let (took, kept) = (took.as_millis().to_string(), UNCOUNTED.as_millis().to_string());
-        self.note_reservation(&["done", podm_id, &task.to_string(), &took, "", "", &kept]).await
+        let took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+        self.note_end(podm_id, task, &took_ms.to_string()).await?;
+        self.place_is_free(podm_id, task, |candidate| {
+            let before = candidate.compose_ms.unwrap_or(took_ms);
+            candidate.compose_ms = Some((before * 7 + took_ms * 3) / 10);
+        });
+        Ok(())
+    }
+
+    /// Notes that a reservation's compose has given up and may have left something there: that counts until an inventory tells.
+    ///
+    /// # Errors
+    /// When Redis is away.
+    pub async fn reservation_left(&self, podm_id: &str, task: TaskId) -> Result<(), StoreError> {
+        self.note_end(podm_id, task, "").await?;
+        self.place_is_free(podm_id, task, |_| {});
+        Ok(())
+    }
+
+    async fn note_end(&self, podm_id: &str, task: TaskId, took: &str) -> Result<(), StoreError> {
+        let kept = UNCOUNTED.as_millis().to_string();
+        self.note_reservation(&["done", podm_id, &task.to_string(), took, "", "", &kept]).await
+    }
+
+    /// What was read last learns at once that a compose has ended, and who waits is called.
+    fn place_is_free(&self, podm_id: &str, task: TaskId, learn: impl FnOnce(&mut Candidate)) {
+        let id = task.to_string();
+        self.with_scene(|scene| {
+            let now_ms = scene.now_ms;
+            let Some(candidate) = scene.candidates.iter_mut().find(|c| c.site.uuid == podm_id) else { return };
+            if let Some(known) = candidate.reservations.iter_mut().find(|r| r.task == id && r.done_ms == 0) {
+                known.done_ms = now_ms;
+                candidate.in_flight = candidate.in_flight.saturating_sub(1);
+                learn(candidate);
+            }
+        });
+        self.a_place_is_free();
     }
 
     /// Gives a reservation back whose node will not be there.
@@ -127,7 +160,14 @@ impl Store {
     /// # Errors
     /// When Redis is away; it then lapses.
     pub async fn drop_reservation(&self, podm_id: &str, task: TaskId) -> Result<(), StoreError> {
-        self.note_reservation(&["drop", podm_id, &task.to_string()]).await
+        self.note_reservation(&["drop", podm_id, &task.to_string()]).await?;
+        self.place_is_free(podm_id, task, |_| {});
+        self.with_candidates(|all| {
+            let id = task.to_string();
+            let here = all.iter_mut().find(|c| c.site.uuid == podm_id);
+            here.into_iter().for_each(|c| c.reservations.retain(|r| r.task != id));
+        });
+        Ok(())
     }
 
     /// Gives back every reservation that a task has and whose node is not there.
@@ -168,10 +208,10 @@ impl Store {
 /// The reservations among the fields of a hash.
 pub(super) fn parse(fields: &HashMap<String, String>) -> Vec<Reservation> {
     let one = |(task, value): (&String, &String)| {
-        let mut parts = value.splitn(3, ' ');
-        let done_ms = parts.next()?.parse().ok()?;
-        let until_ms = parts.next()?.parse().ok()?;
-        Some(Reservation { task: task.clone(), shape: parts.next()?.to_owned(), until_ms, done_ms })
+        let mut parts = value.splitn(4, ' ');
+        let mut number = || parts.next()?.parse().ok();
+        let (done_ms, until_ms, begun_ms) = (number()?, number()?, number()?);
+        Some(Reservation { task: task.clone(), shape: parts.next()?.to_owned(), begun_ms, until_ms, done_ms })
     };
     fields.iter().filter(|(task, _)| !task.starts_with('!')).filter_map(one).collect()
 }

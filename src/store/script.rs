@@ -33,7 +33,7 @@ macro_rules! scripts {
 }
 
 scripts! {
-    audit, breaker, cancel, checkpoint, claim, enqueue, extend, forget, gate, index, inventory, limits, nudge, observe, progress, promote, rate, reclaim, record, redrive, repair, reserve, retire, settle, swap,
+    audit, breaker, cancel, checkpoint, claim, enqueue, extend, forget, gate, index, inventory, limits, line, nudge, observe, progress, promote, rate, reclaim, record, redrive, repair, reserve, retire, settle, swap,
 }
 
 const LIB: &str = include_str!("../../lua/lib.lua");
@@ -51,7 +51,7 @@ fn load(source: &str) -> Script {
 /// A script as it is; in a test build that is told to go without one of its checks, the script without it.
 fn unprotected(mut body: String) -> String {
     let checks = [
-        ("claim-check", "t.token ~= ARGV[i + 1]", "false"),
+        ("claim-check", "t.token ~= ARGV[i + 1]", "not t.state"),
         ("claim-check", "elseif not held(t) then", "elseif ENDED[t.state] and t.token == ARGV[i + 1] then"),
         ("entry-check", " or t.entry ~= entry", ""),
         ("burnt-token", "call('HSET', t.key, 'token', '')\n", "\n"),

@@ -83,8 +83,7 @@ impl Store {
         let kind = Kind::find(&def.kind).ok_or_else(|| refused(Problem::bad_request("unknown kind")))?;
         // First of all: a repeat gets its task, even when what it concerned (a node, say) is gone by now.
         if let Some(key) = &key
-            && let KeyUse::Same(id) = self.look_at_key(&key.caller, &key.key, &key.fingerprint).await?
-            && self.task(id).await?.is_some()
+            && let Some(id) = self.repeated(key).await?
         {
             return Ok((Submitted { id, new: false }, None));
         }
@@ -104,7 +103,7 @@ impl Store {
                 KeyUse::Same(known) => {
                     id = known;
                     // The definition may name new ids (a node's): the first one stands, when it stands.
-                    if self.task(id).await?.is_some() {
+                    if self.stands(id).await? {
                         return Ok((Submitted { id, new: false }, None));
                     }
                 }
@@ -120,6 +119,17 @@ impl Store {
         let new = self.enqueue_row(id.bucket(), task.row(text)).await? == Enqueued::New;
         let at_once = task.def.run_at_ms.is_none() && delay_ms.is_none();
         Ok((Submitted { id, new }, (new && at_once).then(|| TaskRecord::queued(id, lane, task.def))))
+    }
+
+    /// The task that a key stands for already, sent with the same request.
+    ///
+    /// # Errors
+    /// When Redis is away, or too few replicas have the task in time.
+    pub async fn repeated(&self, key: &IdempotencyKey) -> Result<Option<TaskId>, StoreError> {
+        match self.look_at_key(&key.caller, &key.key, &key.fingerprint).await? {
+            KeyUse::Same(id) => Ok(self.stands(id).await?.then_some(id)),
+            KeyUse::New | KeyUse::Other => Ok(None),
+        }
     }
 
     async fn complete(&self, kind: &Kind, def: &mut Definition) -> Result<(), SubmitError> {

@@ -137,10 +137,32 @@ impl Store {
     async fn enqueue_rows(&self, bucket: Bucket, rows: Vec<Row>) -> Result<Vec<Enqueued>, StoreError> {
         let mut args = Vec::with_capacity(1 + 9 * rows.len());
         args.push(rows.len().to_string());
+        let waits = self.options().replicas.is_some();
+        let ids: Vec<String> = rows.iter().filter(|_| waits).map(|row| row[0].clone()).collect();
         args.extend(rows.into_iter().flatten());
         let replies: Vec<String> = self.call(&self.scripts().enqueue, bucket, args).await?;
-        self.until_replicated().await?;
+        self.until_stored(bucket, &ids).await?;
         Ok(replies.iter().map(|r| if r == "new" { Enqueued::New } else { Enqueued::Exists }).collect())
+    }
+
+    /// Waits until the replicas that are asked for have these tasks of a bucket, or the tombstones of those that were deleted.
+    async fn until_stored(&self, bucket: Bucket, ids: &[String]) -> Result<(), StoreError> {
+        let one = |id: &String| [keys::of(bucket, &format!("t:{id}")), keys::of(bucket, &format!("t:{id}:x"))];
+        let both: Vec<String> = ids.iter().flat_map(one).collect();
+        self.until_replicated(&both, ids.len()).await
+    }
+
+    /// Whether a task stands, with the replicas too that are asked for: one that was refused for want of them does so when it is
+    /// asked for again.
+    ///
+    /// # Errors
+    /// When Redis is away, or too few replicas have it in time.
+    pub(super) async fn stands(&self, id: TaskId) -> Result<bool, StoreError> {
+        let stands = self.task(id).await?.is_some();
+        if stands {
+            self.until_stored(id.bucket(), &[id.to_string()]).await?;
+        }
+        Ok(stands)
     }
 
     /// Reads a task.

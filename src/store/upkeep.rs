@@ -2,6 +2,7 @@
 
 use redis::streams::StreamPendingCountReply;
 
+use super::meta::field;
 use super::tasks::Forget;
 use super::{Store, StoreError, keys};
 use crate::ids::{Bucket, TaskId};
@@ -168,24 +169,17 @@ impl Store {
         Ok((gone, if end { 0 } else { from + u64::try_from(kept).unwrap_or(0) }))
     }
 
-    /// Redis's run id, replication id and uptime in ms: a change of the ids means that clients need a lease to come back.
+    /// Run ids and replication ids of all primaries, and the uptime of the youngest in ms: a change of the ids means that clients need a
+    /// lease to come back.
     ///
     /// # Errors
-    /// When Redis is away.
+    /// When one is away.
     pub async fn redis_identity(&self) -> Result<(String, u64), StoreError> {
-        let mut shared = self.redis().shared();
-        let mut identity = String::new();
-        let mut uptime_ms = 0;
-        for section in ["server", "replication"] {
-            let text: String = redis::cmd("INFO").arg(section).query_async(&mut shared).await?;
-            for line in text.lines() {
-                match line.split_once(':') {
-                    Some(("run_id" | "master_replid" | "role", value)) => identity.push_str(value),
-                    Some(("uptime_in_seconds", s)) => uptime_ms = s.trim().parse::<u64>().unwrap_or(0) * 1000,
-                    _ => {}
-                }
-            }
-        }
-        Ok((identity, uptime_ms))
+        let infos = self.redis().infos(&["server", "replication"]).await?;
+        let one = |info: &String| ["run_id", "master_replid", "role"].map(|name| field(info, name)).concat();
+        let mut ids: Vec<String> = infos.iter().map(one).collect();
+        ids.sort();
+        let uptimes = infos.iter().map(|info| field(info, "uptime_in_seconds").parse::<u64>().unwrap_or(0));
+        Ok((ids.concat(), uptimes.min().unwrap_or(0) * 1000))
     }
 }

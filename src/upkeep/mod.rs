@@ -7,6 +7,7 @@ pub mod circuits;
 pub mod expire;
 pub mod gauges;
 pub mod inventory;
+pub mod places;
 pub mod podms;
 pub mod probe;
 pub mod promote;
@@ -53,6 +54,7 @@ pub async fn run(
     repair::spawn(&store, shutdown);
     retention::spawn(&store, &config.task, shutdown);
     expire::spawn(&store, config.api.sync_timeout.unsigned_abs(), shutdown);
+    places::spawn(&store, shutdown);
     schedules::spawn(&store, shutdown);
     gauges::spawn(&store, shutdown);
     circuits::spawn(&store, shutdown);

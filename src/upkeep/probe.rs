@@ -14,14 +14,12 @@ use tokio::task::JoinSet;
 use super::slots::Slots;
 use crate::config::InventoryConfig;
 use crate::model::podm::{Podm, PodmStatus};
-use crate::podm::{Cause, Pool};
+use crate::podm::{Cause, PROBE_LIMIT, Pool};
 use crate::shutdown::Shutdown;
 use crate::store::probes::Probed;
 use crate::store::records::Collection;
 use crate::store::{Store, StoreError};
 
-/// Most time one Pod Manager gets to answer.
-const LIMIT: Duration = Duration::from_secs(10);
 /// Pod Managers asked at once: black holes keep their place for the whole limit.
 const AT_ONCE: usize = 256;
 
@@ -121,7 +119,7 @@ async fn probe(store: &Store, pool: &Pool, podm: &Podm) -> Result<(), StoreError
 
 async fn look(pool: &Pool, podm: &Podm) -> PodmStatus {
     let asked = async { pool.connect(podm, None)?.probe().await };
-    match tokio::time::timeout(LIMIT, asked).await {
+    match tokio::time::timeout(PROBE_LIMIT, asked).await {
         Ok(Ok(_)) => PodmStatus::Online,
         // It asked to be left alone, so it is there; or was when it last said so.
         Ok(Err(error)) if matches!(error.cause, Cause::NotNow(_)) => podm.status,

@@ -10,6 +10,10 @@ use tokio_util::sync::CancellationToken;
 use crate::ids::{Bucket, TaskId};
 use crate::lease::{Lease, Slot};
 
+/// Places for tasks that wait for a Pod Manager, to each slot. Some tens of Pod Managers that answer nobody, each with what its gates let in,
+/// must not fill them: the next would have to hold its slot, and everybody else would wait behind it. One that waits costs some kilobytes.
+const WAITING_TO_A_SLOT: usize = 16;
+
 /// One running task, as the heartbeat sees it.
 #[derive(Clone)]
 pub struct Entry {
@@ -27,7 +31,7 @@ pub struct Entry {
 pub struct Running {
     entries: Mutex<HashMap<TaskId, Entry>>,
     slots: Arc<Semaphore>,
-    /// Places for as many again that wait for a Pod Manager and have lent their slots.
+    /// Places for those that wait for a Pod Manager and have lent their slots.
     waiting: Arc<Semaphore>,
 }
 
@@ -36,7 +40,7 @@ impl Running {
         Self {
             entries: Mutex::default(),
             slots: Arc::new(Semaphore::new(slots)),
-            waiting: Arc::new(Semaphore::new(slots)),
+            waiting: Arc::new(Semaphore::new(slots * WAITING_TO_A_SLOT)),
         }
     }
 

@@ -1,6 +1,6 @@
 //! C1's calls of the scripts, and all that Redis holds beside the model.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
 use serde_json::json;
@@ -10,16 +10,23 @@ use valence::store::claims::{Claimed, Mode, Outcome, Settlement, Source};
 use valence::store::tasks::NewTask;
 
 use super::c1_model::{B, Episode, LANES, Op};
-use super::model::{Delay, End, From};
+use super::model::{Delay, End, From, New};
 
 fn lane(name: &str) -> Lane {
     Lane::parse(name).unwrap()
+}
+
+/// What a caller's share is booked under.
+fn short(caller: &str) -> String {
+    let digest = valence::store::idempotency::fingerprint(&[caller]);
+    digest[..12].to_owned()
 }
 
 fn wait_of(by: Delay) -> Duration {
     Duration::from_millis(match by {
         Delay::Now => 0,
         Delay::Soon => 1,
+        Delay::Gate => 30_000,
         Delay::Far => 1_800_000,
     })
 }
@@ -30,11 +37,10 @@ impl Episode {
         let store = &self.engine.store;
         let id_of = |id: &String| id.parse::<TaskId>().unwrap();
         match op {
-            Op::Enqueue(id, at, by, idempotent) => {
-                let mut task = self.engine.task_in("noop", B);
-                task = NewTask { id: id_of(id), lane: lane(at), idempotent: *idempotent, ..task };
-                task.delay_ms = (*by != Delay::Now).then(|| u64::try_from(wait_of(*by).as_millis()).unwrap());
-                format!("{:?}", store.enqueue(task).await.unwrap())
+            Op::Enqueue(new) => format!("{:?}", store.enqueue(self.task_of(new)).await.unwrap()),
+            Op::Crowd(all) => {
+                let tasks: Vec<NewTask> = all.iter().map(|new| self.task_of(new)).collect();
+                format!("{:?}", store.enqueue_many(B, &tasks).await.unwrap())
             }
             Op::Claim(worker, token, free, from) => {
                 let source = match from {
@@ -99,7 +105,44 @@ impl Episode {
                 store.repair(B, 0, 10_000, false).await.unwrap();
                 format!("{looked:?}")
             }
+            Op::Expire(id) => {
+                self.expire(id).await;
+                String::new()
+            }
+            Op::Enter(gate, reader) => {
+                let lasts = Duration::from_secs(600);
+                format!("{:?}", store.gate_enter(B, gate, reader, 9, lasts).await.unwrap())
+            }
+            Op::Leave(gate, reader) => {
+                store.gate_leave(B, gate, reader).await.unwrap();
+                String::new()
+            }
             Op::Read(..) => String::new(),
+        }
+    }
+
+    fn task_of(&self, new: &New) -> NewTask {
+        let mut task = self.engine.task_in("noop", B);
+        task = NewTask { id: new.id.parse().unwrap(), lane: lane(new.lane), idempotent: new.idem, ..task };
+        task.delay_ms = (new.by != Delay::Now).then(|| u64::try_from(wait_of(new.by).as_millis()).unwrap());
+        task.def.caller = new.caller.map(str::to_owned);
+        // What the gate's own limit says counts, not the kind's.
+        task.gates =
+            new.gates.iter().map(|gate| format!("{gate}={} ", if gate.starts_with("node:") { 1 } else { 9 })).collect();
+        task.gates.truncate(task.gates.trim_end().len());
+        task
+    }
+
+    /// As if the clock had gone on for this task alone: its deadline is over, and so is what it waits for, at most until then.
+    async fn expire(&self, id: &str) {
+        let server = &self.engine.server;
+        let (seconds, micros): (u64, u64) = server.command(&["TIME"]).await;
+        let over = (seconds * 1000 + micros / 1000).to_string();
+        if self.model.is_live(id) {
+            let _set: u32 = server.command(&["HSET", &format!("vl:{{b00}}:t:{id}"), "deadline", &over]).await;
+        }
+        if self.model.is_capped(id) {
+            let _moved: u32 = server.command(&["ZADD", "vl:{b00}:delayed", "XX", &over, id]).await;
         }
     }
 
@@ -162,12 +205,46 @@ impl Episode {
             real.sort();
             same(index.to_owned(), format!("{real:?}"), ended(belongs))?;
         }
+        // Those far behind in a line come later: how much later depends on the line.
+        let gated: HashSet<&String> =
+            m.delayed.iter().filter(|(by, ..)| *by == Delay::Gate).map(|(.., id)| id).collect();
+        let by_id = |mut ids: Vec<String>| {
+            let mut apart: Vec<String> = ids.extract_if(.., |id| gated.contains(id)).collect();
+            apart.sort();
+            format!("{ids:?}, for gates {apart:?}")
+        };
         let real: Vec<String> = server.command(&["ZRANGE", "vl:{b00}:delayed", "0", "-1"]).await;
-        let model: Vec<&String> = m.delayed.iter().map(|(_, _, id)| id).collect();
-        same("delayed".into(), format!("{real:?}"), format!("{model:?}"))?;
+        let model: Vec<String> = m.delayed.iter().map(|(_, _, id)| id.clone()).collect();
+        same("delayed".into(), by_id(real), by_id(model))?;
         let real: BTreeMap<String, i64> = server.command(&["HGETALL", "vl:{b00}:count"]).await;
         let zeroless =
             |map: &BTreeMap<String, i64>| format!("{:?}", map.iter().filter(|(_, n)| **n != 0).collect::<Vec<_>>());
-        same("counters".into(), zeroless(&real), zeroless(&m.counts))
+        same("counters".into(), zeroless(&real), zeroless(&m.counts))?;
+        self.compare_gates().await
+    }
+
+    /// Who is in each gate and who waits there, and how many of each share are queued.
+    async fn compare_gates(&self) -> Result<(), String> {
+        let (m, server) = (&self.model, &self.engine.server);
+        let same = |what: String, real: String, model: String| {
+            if real == model { Ok(()) } else { Err(format!("{what}: Redis has {real}, the model {model}")) }
+        };
+        for gate in ["podm:p1:w", "podm:p2:w", "node:n1", "node:n2"] {
+            let real: BTreeSet<String> =
+                server.command(&["ZRANGE", &format!("vl:{{b00}}:gate:{gate}"), "0", "-1"]).await;
+            let model = m.holders.get(gate).cloned().unwrap_or_default();
+            same(format!("in {gate}"), format!("{real:?}"), format!("{model:?}"))?;
+            let real: Vec<String> =
+                server.command(&["ZRANGE", &format!("vl:{{b00}}:gatewait:{gate}"), "0", "-1"]).await;
+            let model: Vec<&String> = m.lines.get(gate).into_iter().flatten().map(|(_, id)| id).collect();
+            same(format!("in the line of {gate}"), format!("{real:?}"), format!("{model:?}"))?;
+        }
+        let real: BTreeMap<String, i64> = server.command(&["HGETALL", "vl:{b00}:share"]).await;
+        let name = |(field, n): (String, i64)| match field.split_once("|c:") {
+            Some((topic, caller)) => (format!("{topic}|c:{}", short(caller)), n),
+            None => (field, n),
+        };
+        let model: BTreeMap<String, i64> = m.shares().into_iter().map(name).collect();
+        same("shares".into(), format!("{real:?}"), format!("{model:?}"))
     }
 }

@@ -5,26 +5,28 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use rand::rngs::StdRng;
-use rand::seq::IndexedRandom as _;
 use rand::{Rng, SeedableRng};
-use valence::ids::{Bucket, TaskId};
+use valence::ids::Bucket;
+use valence::model::podm::Policy;
 use valence::model::topic::Topic;
 use valence::store::Store;
 
-use super::model::{Delay, End, From, Model};
+use super::model::{End, From, Model, New};
 use super::run::{amount, setting};
 use super::support::engine::{Engine, options};
 use super::support::redis::TestRedis;
 
-pub const LANES: [&str; 4] = ["compute:high", "compute:normal", "network:normal", "network:low"];
-const WORKERS: [&str; 3] = ["here", "gone", "gone-too"];
+pub const LANES: [&str; 5] = ["compute:high", "compute:normal", "compute:low", "network:normal", "network:low"];
+pub const WORKERS: [&str; 3] = ["here", "gone", "gone-too"];
 pub const B: Bucket = Bucket(0);
 /// Calls of one episode: it is over long before anything far is due.
 const EPISODE: usize = 500;
 
 #[derive(Debug, Clone)]
 pub enum Op {
-    Enqueue(String, &'static str, Delay, bool),
+    Enqueue(New),
+    /// Many alike, in one call.
+    Crowd(Vec<New>),
     Read(&'static str, &'static str),
     Claim(&'static str, String, usize, From),
     Extend(&'static str, Vec<(String, String)>),
@@ -38,6 +40,11 @@ pub enum Op {
     Nudge(String),
     Pause(Topic, bool),
     Repair,
+    /// The task's time is over.
+    Expire(String),
+    /// A read asks for a place in a gate, or gives it back.
+    Enter(&'static str, &'static str),
+    Leave(&'static str, &'static str),
 }
 
 pub struct Episode {
@@ -45,12 +52,14 @@ pub struct Episode {
     /// Everybody's lease is over for it.
     pub reaper: Store,
     pub model: Model,
-    rng: StdRng,
-    ids: Vec<String>,
+    pub rng: StdRng,
+    /// A few callers and Pod Managers have more than their share queued.
+    pub crowded: bool,
+    pub ids: Vec<String>,
     /// Every claim there ever was: worker, task, token.
-    claims: Vec<(&'static str, String, String)>,
+    pub claims: Vec<(&'static str, String, String)>,
     /// Entries that were read and not claimed: worker, lane, number, entry id, task.
-    reads: Vec<(&'static str, &'static str, u64, String, String)>,
+    pub reads: Vec<(&'static str, &'static str, u64, String, String)>,
     done: Vec<Op>,
 }
 
@@ -67,85 +76,22 @@ impl Episode {
             let stream = format!("vl:{{b00}}:s:{lane}");
             let _: String = server.command(&["XGROUP", "CREATE", &stream, "workers", "0", "MKSTREAM"]).await;
         }
-        let rng = StdRng::seed_from_u64(seed);
+        for (podm, places) in [("p1", 1), ("p2", 2)] {
+            let policy = Policy { max_changes: Some(places), ..Policy::default() };
+            store.set_limits(podm, &policy).await.unwrap();
+        }
+        let (rng, crowded) = (StdRng::seed_from_u64(seed), seed.is_multiple_of(10));
         let (ids, claims, reads, done) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        Self { engine: Engine { store, server }, reaper, model: Model::default(), rng, ids, claims, reads, done }
-    }
-
-    fn token(&mut self) -> String {
-        format!("{:016x}", self.rng.random::<u64>())
-    }
-
-    fn id(&mut self) -> String {
-        self.ids.choose(&mut self.rng).cloned().unwrap_or_else(|| TaskId::mint(1, B).to_string())
-    }
-
-    fn delay(&mut self) -> Delay {
-        [Delay::Now, Delay::Soon, Delay::Soon, Delay::Far][self.rng.random_range(0..4)]
-    }
-
-    /// A claim: one of the latest, or any, however stale.
-    fn claimed(&mut self) -> (&'static str, String, String) {
-        let all = self.claims.len();
-        let from = if self.rng.random_bool(0.75) { all.saturating_sub(8) } else { 0 };
-        let none = || ("here", TaskId::mint(1, B).to_string(), "none".to_owned());
-        self.claims[from..].choose(&mut self.rng).cloned().unwrap_or_else(none)
-    }
-
-    fn next(&mut self) -> Op {
-        let worker = *WORKERS.choose(&mut self.rng).unwrap();
-        match self.rng.random_range(0..100) {
-            0..16 => {
-                let known = self.rng.random_bool(0.05);
-                let id =
-                    if known { self.id() } else { TaskId::mint(self.engine.store.clock().now_ms(), B).to_string() };
-                self.ids.push(id.clone());
-                let by = if self.rng.random_bool(0.8) { Delay::Now } else { self.delay() };
-                Op::Enqueue(id, LANES.choose(&mut self.rng).unwrap(), by, self.rng.random_bool(0.3))
-            }
-            16..20 => Op::Read(worker, LANES.choose(&mut self.rng).unwrap()),
-            20..40 => Op::Claim(worker, self.token(), self.rng.random_range(0..4), From::New),
-            40..43 => Op::Claim(worker, self.token(), self.rng.random_range(0..4), From::Own),
-            43..47 => match self.reads.pop() {
-                Some((worker, _, number, _, _)) => {
-                    Op::Claim(worker, self.token(), self.rng.random_range(0..3), From::Given(vec![number]))
-                }
-                None => Op::Repair,
-            },
-            47..52 => {
-                let (worker, id, token) = self.claimed();
-                Op::Extend(worker, vec![(id, token)])
-            }
-            52..58 => {
-                let (_, id, token) = self.claimed();
-                Op::Checkpoint(id, token, self.rng.random_bool(0.4))
-            }
-            58..78 => {
-                let ((_, id, token), by) = (self.claimed(), self.delay());
-                let ends = [
-                    End::Completed,
-                    End::Completed,
-                    End::Failed,
-                    End::Incomplete,
-                    End::Cancelled,
-                    End::Retry(by),
-                    End::Park(by),
-                    End::Release,
-                    End::Undo(by),
-                ];
-                Op::Settle(id, token, *ends.choose(&mut self.rng).unwrap())
-            }
-            78..81 => Op::Reclaim(self.rng.random_range(1..4)),
-            81..85 => Op::Promote(self.rng.random_range(1..6)),
-            85..90 => Op::Cancel(self.id()),
-            90..93 => Op::Redrive(self.id()),
-            93..94 => Op::Forget(self.id()),
-            94..97 => Op::Nudge(self.id()),
-            97..99 => {
-                let pause = self.model.paused.is_empty() && self.rng.random_bool(0.4);
-                Op::Pause([Topic::Compute, Topic::Network][self.rng.random_range(0..2)], pause)
-            }
-            _ => Op::Repair,
+        Self {
+            engine: Engine { store, server },
+            reaper,
+            model: Model::default(),
+            rng,
+            crowded,
+            ids,
+            claims,
+            reads,
+            done,
         }
     }
 
@@ -154,12 +100,15 @@ impl Episode {
         self.model.step += 1;
         let m = &mut self.model;
         match op {
-            Op::Enqueue(id, at, by, idem) => m.enqueue(id, at, *by, *idem).into(),
+            Op::Enqueue(new) => m.enqueue(new).into(),
+            Op::Crowd(all) => {
+                format!("{:?}", all.iter().map(|new| m.enqueue(new)).collect::<Vec<_>>()).replace('"', "")
+            }
             Op::Claim(worker, token, free, from) => format!("{:?}", m.claim(worker, token, *free, &LANES, from)),
             Op::Extend(_, held) => format!("{:?}", m.extend(held)).replace('"', ""),
             Op::Checkpoint(id, token, out) => m.checkpoint(id, token, *out).into(),
             Op::Settle(id, token, end) => m.settle(id, token, *end).into(),
-            Op::Reclaim(most) => format!("{:?}", m.reclaim(*most, &["gone", "gone-too"])),
+            Op::Reclaim(most) => format!("{:?}", m.reclaim(*most, &["gone", "gone-too"], &LANES)),
             Op::Promote(most) => m.promote(*most).to_string(),
             Op::Cancel(id) => m.cancel(id).into(),
             Op::Redrive(id) => m.redrive(id).to_lowercase(),
@@ -170,7 +119,10 @@ impl Episode {
                 let _changed = if *on { m.paused.insert(topic) } else { m.paused.remove(topic) };
                 String::new()
             }
-            Op::Repair => "[]".into(),
+            Op::Repair => (m.repair(), "[]".into()).1,
+            Op::Expire(id) => (m.expire(id), String::new()).1,
+            Op::Enter(gate, reader) => m.enter(gate, reader).into(),
+            Op::Leave(gate, reader) => (m.leave(gate, reader), String::new()).1,
             Op::Read(..) => String::new(),
         }
     }
@@ -217,7 +169,7 @@ impl Episode {
             if matches!(op, Op::Promote(_) | Op::Redrive(_)) {
                 tokio::time::sleep(Duration::from_millis(3)).await;
             }
-            let before = self.model.delayed.len();
+            let before = self.model.delayed.clone();
             let (said, expected) = (self.call(&op, &known).await, self.say(&op));
             if said != expected {
                 return Err(format!("{op:?}: Redis says {said}, the model {expected}"));
@@ -227,7 +179,7 @@ impl Episode {
                 let ids = ids.into_iter().filter(|id| id.len() == 36);
                 self.claims.extend(ids.map(|id| (*worker, id, token.clone())));
             }
-            if self.model.delayed.len() > before {
+            if !self.model.delayed.is_subset(&before) || matches!(op, Op::Expire(_)) {
                 tokio::time::sleep(Duration::from_millis(2)).await;
             }
         }

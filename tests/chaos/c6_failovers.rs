@@ -1,106 +1,137 @@
-//! C6: the primary is killed or stopped under Sentinels, again and again; what was accepted and is gone afterwards is counted for each setting.
-//! With `WAIT` none may be. What the others lose is told, not judged: replication is asynchronous (docs/reliability.md).
+//! C6: the primary is killed or stopped, under Sentinels and in a Cluster, again and again under load; or it is cut off from all other
+//! servers, while those who write to it are not. What was accepted and is gone afterwards is counted for each setting. With `WAIT` none may
+//! be. What is lost without is told, not judged: replication is asynchronous (docs/reliability.md). What stands has to end, once, with either.
 
-use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use futures_util::StreamExt as _;
-use serde_json::{Value, json};
-
+use super::group::Group;
+use super::load::{Load, Outcome};
 use super::run::amount;
 use super::support::deployment::{Deployment, Shape, signal};
-use super::support::replicated::Sentinels;
-use super::support::wait;
+use super::support::netns::{Net, is_outside};
 
-/// What is lost when nobody repeats its post: ids accepted, those that are gone, and how long nothing was accepted.
-struct Lost {
-    accepted: usize,
-    lost: usize,
-    dark: Duration,
+/// How long a primary is cut off after another was elected.
+const SPLIT: Duration = Duration::from_secs(3);
+const SETTINGS: [(&str, &[&str]); 2] = [("no WAIT", &[]), ("WAIT 1", &["--wait-replicas", "1"])];
+
+async fn deployment(group: &Group, flags: &[&str]) -> Deployment {
+    let (url, buckets) = (group.url(), group.buckets().to_string());
+    let flags = [&["--buckets", &buckets, "--lease", "3s"], flags].concat();
+    Deployment::start(Shape { redis: Some(&url), apis: 2, workers: 2, flags: &flags, ..Shape::default() }).await
 }
 
-async fn trial(fsync: &str, flags: &[&str], stop: bool) -> Lost {
-    let redis = Sentinels::start_with(fsync).await;
-    let url = redis.url();
-    let d = Deployment::start(Shape { redis: Some(&url), flags, ..Shape::default() }).await;
-    let (begun, mut longest, mut last, mut struck) = (Instant::now(), Duration::ZERO, Instant::now(), None);
-    let mut ids = Vec::new();
-    let pid = redis.servers[0].pid();
-    // Until two seconds after the new primary takes work.
-    loop {
-        if struck.is_none() && begun.elapsed() > Duration::from_secs(2) {
-            struck = Some(ids.len());
-            signal(pid, if stop { "-STOP" } else { "-KILL" });
+/// Kills the primary of one bucket after another, or stops it until it has a successor.
+async fn failovers(group: &mut Group, flags: &[&str], count: usize) -> Outcome {
+    let d = deployment(group, flags).await;
+    let load = Load::start(&d);
+    for n in 0..count {
+        load.until_more(50).await;
+        let (bucket, stop) = (n % usize::from(group.buckets()), n % 2 == 1);
+        let old = group.primary(bucket, None).await;
+        if stop {
+            signal(group.server(old).pid(), "-STOP");
+        } else {
+            group.server(old).kill();
         }
-        let posts = (0..4).map(|_| {
-            let task = json!({"kind": "noop", "params": {}});
-            d.http.post(format!("{}/v1/tasks", d.apis[0])).json(&task).timeout(Duration::from_secs(5)).send()
-        });
-        let mut heard = 0;
-        for answer in futures_util::future::join_all(posts).await.into_iter().flatten() {
-            if answer.status().is_success() {
-                let task: Value = answer.json().await.unwrap_or_default();
-                ids.extend(task["id"].as_str().map(str::to_owned));
-                heard += 1;
-            } else {
-                assert_eq!(answer.status().as_u16(), 503, "a failover is a reason to come again: {answer:?}");
-            }
+        let new = group.primary(bucket, Some(old)).await;
+        load.until_more(50).await;
+        if stop {
+            signal(group.server(old).pid(), "-CONT");
+        } else {
+            group.rejoin(old, new);
         }
-        if heard == 0 {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-            continue;
-        }
-        longest = longest.max(last.elapsed());
-        last = Instant::now();
-        let back = struck.is_some_and(|at| ids.len() > at + 40) && longest > Duration::from_millis(900);
-        if back || begun.elapsed() > Duration::from_secs(60) {
-            break;
-        }
+        group.until_whole().await;
     }
-    if stop {
-        signal(pid, "-CONT");
+    load.outcome(&d, async || group.changes().await).await
+}
+
+/// Cuts the primary off. One API and one worker stay with it; the others are started anew, and so write to its successor.
+async fn partitions(group: &mut Group, flags: &[&str], count: usize) -> Outcome {
+    let mut d = deployment(group, flags).await;
+    let load = Load::start(&d);
+    for n in 0..count {
+        load.until_more(50).await;
+        let bucket = n % usize::from(group.buckets());
+        let old = group.primary(bucket, None).await;
+        group.cut_off(old, true);
+        group.primary(bucket, Some(old)).await;
+        for role in ["api", "worker"] {
+            let second = d.of_role(role)[1];
+            d.kill_and_restart(second);
+        }
+        tokio::time::sleep(SPLIT).await;
+        group.cut_off(old, false);
+        group.until_whole().await;
+        load.until_more(50).await;
     }
-    assert!(longest > Duration::from_millis(500), "there was no failover: nothing was ever refused");
-    let gone = async |id: &String| {
-        wait::within(Duration::from_secs(30), "the API says whether a task is there", async || {
-            let asked = d.http.get(format!("{}/v1/tasks/{id}", d.apis[0])).send().await;
-            asked.ok().map(|a| a.status().as_u16()).filter(|s| [200, 404].contains(s))
-        })
-        .await
-            == 404
-    };
-    let looks = futures_util::stream::iter(ids.iter().map(gone)).buffer_unordered(8);
-    let lost = looks.filter(|gone| std::future::ready(*gone)).count().await;
-    Lost { accepted: ids.len(), lost, dark: longest }
+    load.outcome(&d, async || group.changes().await).await
+}
+
+/// The row of each setting; nothing wrong, and with `WAIT` nothing lost.
+fn judge(what: &str, count: usize, rows: &[(&str, Outcome)]) {
+    for (setting, Outcome { accepted, lost, dark, wrong }) in rows {
+        println!(
+            "c6 {count} {what}, {setting}: {accepted} accepted, {lost} lost, dark for {dark:.1?} at most, {} wrong",
+            wrong.len()
+        );
+    }
+    for (setting, outcome) in rows {
+        assert!(outcome.wrong.is_empty(), "{what}, {setting}:\n{}", outcome.wrong.join("\n"));
+    }
+    assert_eq!(rows[1].1.lost, 0, "{what}: with WAIT nothing may be lost");
+}
+
+async fn all_failovers(cluster: bool) {
+    let (count, mut rows, mut what) = (amount("TRIALS", 20, 2), Vec::new(), String::new());
+    for (setting, flags) in SETTINGS {
+        let mut group = Group::start(cluster, None).await;
+        what = format!("{} failovers", group.name());
+        rows.push((setting, failovers(&mut group, flags, count).await));
+    }
+    judge(&what, count, &rows);
+    let dark = rows.iter().map(|(_, outcome)| outcome.dark).min().unwrap();
+    assert!(
+        dark > Duration::from_millis(500),
+        "there was no failover: nothing was ever refused for longer than {dark:?}"
+    );
+}
+
+async fn all_partitions(cluster: bool) {
+    let (count, mut rows, mut what) = (amount("CUTS", 4, 1), Vec::new(), String::new());
+    let mut net = Net::new();
+    for (setting, flags) in SETTINGS {
+        let mut group = Group::start(cluster, Some(&mut net)).await;
+        what = format!("{} partitions", group.name());
+        rows.push((setting, partitions(&mut group, flags, count).await));
+    }
+    judge(&what, count, &rows);
+    assert!(rows[0].1.lost > 0, "nothing was lost without WAIT either: nobody wrote to who was cut off");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "make chaos CAMPAIGN=c6"]
-async fn c6_what_a_failover_loses_is_counted_and_nothing_is_lost_with_wait() {
-    let trials = amount("TRIALS", 4, 1);
-    let settings: [(&str, &str, &[&str]); 3] = [
-        ("everysec", "everysec", &[]),
-        ("always", "always", &[]),
-        ("always, WAIT 1", "always", &["--wait-replicas", "1"]),
-    ];
-    let mut table = BTreeMap::new();
-    for (name, fsync, flags) in settings {
-        for n in 0..trials * 2 {
-            let stop = n % 2 == 1;
-            let found = trial(fsync, flags, stop).await;
-            println!(
-                "c6 {name}, {}: {} accepted, {} lost, dark for {:.1?}",
-                if stop { "SIGSTOP" } else { "kill -9" },
-                found.accepted,
-                found.lost,
-                found.dark
-            );
-            let sum: &mut (usize, usize, usize) = table.entry(name).or_default();
-            (sum.0, sum.1, sum.2) = (sum.0 + 1, sum.1 + found.accepted, sum.2 + found.lost);
-        }
+async fn c6_failovers_under_sentinels_lose_nothing_that_was_waited_for() {
+    all_failovers(false).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "make chaos CAMPAIGN=c6"]
+async fn c6_failovers_of_a_cluster_lose_nothing_that_was_waited_for() {
+    all_failovers(true).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "make chaos CAMPAIGN=c6"]
+async fn c6_a_primary_cut_off_from_its_sentinels_loses_nothing_that_was_waited_for() {
+    if !is_outside("c6_failovers::c6_a_primary_cut_off_from_its_sentinels_loses_nothing_that_was_waited_for") {
+        all_partitions(false).await;
     }
-    for (name, (failovers, accepted, lost)) in &table {
-        println!("c6 {name}: {failovers} failovers, {accepted} accepted, {lost} lost");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "make chaos CAMPAIGN=c6"]
+async fn c6_a_primary_cut_off_from_its_cluster_loses_nothing_that_was_waited_for() {
+    if !is_outside("c6_failovers::c6_a_primary_cut_off_from_its_cluster_loses_nothing_that_was_waited_for") {
+        all_partitions(true).await;
     }
-    assert_eq!(table["always, WAIT 1"].2, 0, "with WAIT nothing may be lost");
 }

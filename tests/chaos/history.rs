@@ -27,28 +27,34 @@ pub type Changes = HashMap<String, Vec<Change>>;
 
 /// Reads all state changes of a deployment.
 pub async fn changes(url: &str, buckets: u16) -> Changes {
+    let mut all = Changes::new();
+    for bucket in 0..buckets {
+        all.extend(changes_of(url, bucket).await);
+    }
+    all
+}
+
+/// Those of one bucket.
+pub async fn changes_of(url: &str, bucket: u16) -> Changes {
     let client = redis::Client::open(url).unwrap();
     let mut con = client.get_multiplexed_async_connection().await.unwrap();
     con.set_response_timeout(std::time::Duration::from_secs(60));
     let mut all = Changes::new();
-    for bucket in 0..buckets {
-        let (key, mut from, mut at) = (format!("vl:{{b{bucket:02x}}}:events"), "-".to_owned(), 0);
-        loop {
-            let entries: Vec<(String, Vec<String>)> =
-                redis::cmd("XRANGE").arg(&[&key, &from, "+", "COUNT", "10000"]).query_async(&mut con).await.unwrap();
-            let Some((last, _)) = entries.last() else { break };
-            from = format!("({last}");
-            for pair in entries.iter().flat_map(|(_, fields)| fields.chunks_exact(2)) {
-                let words: Vec<&str> = pair[1].splitn(3, ' ').collect();
-                if words.len() == 2 {
-                    at += 1;
-                    let change = Change { at, state: words[0].to_owned(), claim: words[1].parse().unwrap() };
-                    all.entry(pair[0].clone()).or_default().push(change);
-                }
+    let (key, mut from, mut at) = (format!("vl:{{b{bucket:02x}}}:events"), "-".to_owned(), 0);
+    loop {
+        let entries: Vec<(String, Vec<String>)> =
+            redis::cmd("XRANGE").arg(&[&key, &from, "+", "COUNT", "10000"]).query_async(&mut con).await.unwrap();
+        let Some((last, _)) = entries.last() else { return all };
+        from = format!("({last}");
+        for pair in entries.iter().flat_map(|(_, fields)| fields.chunks_exact(2)) {
+            let words: Vec<&str> = pair[1].splitn(3, ' ').collect();
+            if words.len() == 2 {
+                at += 1;
+                let change = Change { at, state: words[0].to_owned(), claim: words[1].parse().unwrap() };
+                all.entry(pair[0].clone()).or_default().push(change);
             }
         }
     }
-    all
 }
 
 /// I1 to I4: what was accepted is there, has ended, once, and by the last claim.

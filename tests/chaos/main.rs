@@ -1,4 +1,4 @@
-//! Faults by the thousand: campaigns C1 to C8 of docs/reliability.md, each a module, each repeatable by its seed. What was accepted is never
+//! Faults by the thousand: campaigns C1 to C8 and C10 of docs/reliability.md, each a module, each repeatable by its seed. What was accepted is never
 //! lost, ends once, and the hardware agrees with the record.
 //!
 //! `make chaos CAMPAIGN=c2 SEED=7` runs one in full; CI runs C1, C2, C3 small. C4 is tests/faults, C9 tests/fuzz.rs and
@@ -16,7 +16,9 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod c10_calls;
 mod c1_calls;
+mod c1_draw;
 mod c1_model;
 mod c2_processes;
 mod c3_redis;
@@ -25,7 +27,9 @@ mod c6_failovers;
 mod c7_soak;
 mod c8_bulkhead;
 mod client;
+mod group;
 mod history;
+mod load;
 mod model;
 mod run;
 mod schedule;

@@ -101,7 +101,7 @@ impl<'a> Schedule<'a> {
 
     /// Deals so many, one every `pace` or so; then everybody runs again.
     pub async fn deal(&mut self, weights: Weights, count: usize, pace: Duration) {
-        for _ in 0..count {
+        while self.log.len() < count {
             let next = Instant::now() + pace.mul_f64(self.rng.random_range(0.5..1.5));
             while Instant::now() < next {
                 self.heal();

@@ -63,7 +63,7 @@ pub struct Deployment {
 }
 
 /// Of eight slots.
-const WORKER: [&str; 4] = ["--concurrency", "8", "--listen", "127.0.0.1:0"];
+pub const WORKER: [&str; 4] = ["--concurrency", "8", "--listen", "127.0.0.1:0"];
 
 fn owned(words: &[&str]) -> Vec<String> {
     words.iter().map(|w| (*w).to_owned()).collect()
@@ -125,6 +125,14 @@ impl Deployment {
     /// One more daemon, with flags of its own; says its index.
     pub fn add(&mut self, role: &'static str, own: &[&str]) -> usize {
         let args = self.with_shared(own);
+        self.spawn(role, None, args)
+    }
+
+    /// As [`Self::add`], reaching Redis another way.
+    pub fn add_through(&mut self, redis: &str, role: &'static str, own: &[&str]) -> usize {
+        let mut args = self.with_shared(own);
+        let at = args.iter().position(|a| a == "--redis").unwrap();
+        args[at + 1] = redis.to_owned();
         self.spawn(role, None, args)
     }
 

@@ -79,6 +79,11 @@ impl Plant {
         Self::around(Lab::start_with(sim, no_answer).await, false, change).await
     }
 
+    /// With a worker, whose Pod Managers may take so long for an answer.
+    pub async fn patient(sim: SimConfig, no_answer: Duration) -> Self {
+        Self::around(Lab::start_with(sim, no_answer).await, true, |_| {}).await
+    }
+
     async fn bare_with(sim: SimConfig, worker: bool, change: impl FnOnce(&mut Config)) -> Self {
         Self::around(Lab::start(sim).await, worker, change).await
     }

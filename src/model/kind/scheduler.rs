@@ -140,13 +140,7 @@ fn check_podm_update(value: &Value) -> Result<(), Problem> {
     if let Some(driver) = podm.driver.filter(|name| DriverInfo::find(name).is_none()) {
         return Err(Problem::unknown_driver(format!("podmanager could not be loaded with specified driver {driver}")));
     }
-    let Some(given) = podm.authentication else { return Ok(()) };
-    if given.iter().any(|a| a.auth_items.password == crate::model::podm::MASK) {
-        return Err(Problem::validation(
-            "'***' stands for a password in answers and is none: give the password, or leave 'authentication' out to keep it",
-        ));
-    }
-    credentials(&given)
+    podm.authentication.map_or(Ok(()), |given| credentials(&given))
 }
 
 fn check_trust(ca_pem: Option<&str>, fingerprint: Option<&str>) -> Result<(), Problem> {
@@ -158,6 +152,11 @@ fn credentials(given: &[crate::model::podm::Authentication]) -> Result<(), Probl
     if given.is_empty() {
         return Err(Problem::validation(
             "Invalid input for field/attribute 'authentication' Value: '[]'. [] is too short",
+        ));
+    }
+    if given.iter().any(|a| a.auth_items.password == crate::model::podm::MASK) {
+        return Err(Problem::validation(
+            "'***' stands for a password in answers and is none: give the password; a PATCH without 'authentication' keeps it",
         ));
     }
     if !given.iter().any(|a| a.kind == "basic") {

@@ -61,7 +61,8 @@ impl Upkeep {
 
 /// How nodes are placed.
 pub struct Placement {
-    /// What became of placements: placed; refused, by a Pod Manager that was chosen; and, where no candidate was left, each filter's reason.
+    /// What became of placements: placed; refused, by a Pod Manager that was chosen; waits, for a place; and, where no candidate was left,
+    /// each filter's reason.
     pub results: IntCounterVec,
     /// Seconds from the wish to the reservation.
     pub duration: HistogramVec,
@@ -72,7 +73,7 @@ impl Placement {
         Self {
             results: declare.counters(
                 "valence_placement_results_total",
-                "Placements, by what became of them: placed, refused by the Pod Manager, or why none was left.",
+                "Placements, by what became of them: placed, refused by the Pod Manager, waits for a place, or why none was left.",
                 &["reason"],
             ),
             duration: declare.histograms(

@@ -141,6 +141,9 @@ pub struct Probe {
     pub nodes: usize,
 }
 
+/// Most time a Pod Manager gets for a [`Driver::probe`]: who registers one waits for it.
+pub const PROBE_LIMIT: Duration = Duration::from_secs(10);
+
 /// One Pod Manager in its dialect.
 pub trait Driver: Send + Sync {
     /// Looks whether it is there and takes our credentials.

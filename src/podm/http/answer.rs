@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use reqwest::Response;
-use reqwest::header::LOCATION;
+use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, LOCATION};
 use secrecy::ExposeSecret;
 use serde_json::Value;
 
@@ -11,6 +11,12 @@ use super::{Answer, Auth, Client, header, wait_of};
 use crate::podm::error::{Cause, RedfishError};
 use crate::podm::extended::Refusal;
 use crate::podm::quirks;
+
+/// What an answer says it is, for the error that it is something else: a compressed one, or a page.
+pub(super) fn sort_of(headers: &HeaderMap) -> String {
+    let said = header(headers, &CONTENT_ENCODING).or_else(|| header(headers, &CONTENT_TYPE));
+    said.map(|said| format!(" ({})", said.chars().take(100).collect::<String>())).unwrap_or_default()
+}
 
 impl Client {
     /// Judges the answer to a change. Once its status is seen the answer is seen: a body that breaks off is no body.
@@ -22,6 +28,7 @@ impl Client {
     ) -> Result<Answer, RedfishError> {
         let (status, retry_after) = (response.status().as_u16(), wait_of(response.headers()));
         let location = header(response.headers(), &LOCATION);
+        self.no_redirect(name, path, &response)?;
         let body = self.body(name, path, response).await.unwrap_or_default();
         let status = quirks::hidden_status(&body).unwrap_or(status);
         if !(200..300).contains(&status) {
@@ -31,13 +38,24 @@ impl Client {
         Ok(Answer { status, location, retry_after, body })
     }
 
+    /// Redirects are not followed: credentials and changes go where the record says. The error says where it leads.
+    pub(super) fn no_redirect(&self, name: &'static str, path: &str, response: &Response) -> Result<(), RedfishError> {
+        let target = header(response.headers(), &LOCATION).filter(|_| response.status().is_redirection());
+        let Some(target) = target else { return Ok(()) };
+        let (status, target) = (response.status().as_u16(), self.without_secrets(&target));
+        let target: String = target.chars().take(300).collect();
+        let why = format!("answered {status}: it leads to '{target}', and redirects are not followed");
+        Err(self.error(name, path, Cause::Malformed(why)))
+    }
+
     pub(super) async fn body(&self, name: &'static str, path: &str, response: Response) -> Result<Value, RedfishError> {
         let bytes = self.bytes(name, path, response).await?;
         if bytes.is_empty() {
             return Ok(Value::Null);
         }
-        Ok(serde_json::from_slice(&bytes)
-            .unwrap_or_else(|_| Value::String(String::from_utf8_lossy(&bytes).into_owned())))
+        // Some begin with a byte order mark, which RFC 8259 allows to be ignored.
+        let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
+        Ok(serde_json::from_slice(text).unwrap_or_else(|_| Value::String(String::from_utf8_lossy(&bytes).into_owned())))
     }
 
     pub(in crate::podm) async fn bytes(

@@ -153,8 +153,14 @@ impl Standard {
             return Ok(());
         }
         let detail = format!("{what} '{value}' is not one that this node allows: {}", allowed.join(", "));
-        let refusal =
-            Refusal { status: 400, retry_after: None, code: "Bad Request".into(), title: "Bad Request".into(), detail };
+        let refusal = Refusal {
+            status: 400,
+            retry_after: None,
+            code: "Bad Request".into(),
+            title: "Bad Request".into(),
+            detail,
+            said: true,
+        };
         Err(self.client.error("GET", path, Cause::Refused(Box::new(refusal))))
     }
 }

@@ -80,7 +80,7 @@ pub async fn read(ctx: &ReadContext, params: Value) -> Result<Value, Problem> {
     let client = ctx.pool().client(&podm, None).map_err(|e| e.problem())?;
     let path = below_root(&asked.path);
     let sent = async { client.raw(asked.method, &path, None).await.map_err(|e| e.problem()) };
-    let answer = ctx.at_podm(id, sent).await?;
+    let answer = ctx.at_podm(&podm, sent).await?;
     serde_json::to_value(answer).map_err(|e| Problem::internal(e.to_string()))
 }
 

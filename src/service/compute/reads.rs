@@ -5,15 +5,12 @@ use serde_json::Value;
 use super::flavors;
 use crate::model::flavor::Flavor;
 use crate::model::kind;
-use crate::model::node::{BriefNode, Node};
+use crate::model::node::{self, BriefNode, Node};
 use crate::model::params::{ById, ListFilter};
 use crate::model::podm::Podm;
 use crate::model::problem::Problem;
-use crate::service::{ReadContext, hardware};
+use crate::service::{ReadContext, equality, hardware};
 use crate::store::records::Collection;
-
-/// Attributes of a node that a list can be filtered by.
-const NODE_FILTERS: [&str; 6] = ["uuid", "name", "podm_id", "index", "resource_uri", "managed_by"];
 
 /// `node.list`: brief rows; every filter must match exactly.
 ///
@@ -21,14 +18,12 @@ const NODE_FILTERS: [&str; 6] = ["uuid", "name", "podm_id", "index", "resource_u
 /// 400 for an unknown filter, on an empty store too.
 pub async fn node_list(ctx: &ReadContext, params: Value) -> Result<Value, Problem> {
     let ListFilter { filters } = kind::read(&params)?;
-    if let Some(unknown) = filters.keys().find(|k| !NODE_FILTERS.contains(&k.as_str())) {
-        return Err(Problem::bad_request(format!("'{unknown}' is no attribute to filter nodes by")));
-    }
+    equality::check(&filters, &node::FIELDS, "nodes")?;
     let nodes: Vec<Node> = ctx.records(Collection::Node).await?;
     let mut shown = Vec::with_capacity(nodes.len());
     for node in &nodes {
         let row = json_of(node)?;
-        if filters.iter().all(|(k, wanted)| row[k].as_str() == Some(wanted)) {
+        if equality::matches(&row, &filters) {
             shown.push(json_of(&BriefNode::from(node))?);
         }
     }
@@ -47,7 +42,7 @@ pub async fn node_get(ctx: &ReadContext, params: Value) -> Result<Value, Problem
     let podm: Podm = ctx.record(Collection::Podm, &node.podm_id).await?.ok_or_else(lost)?;
     let driver = hardware::reader(ctx, &podm)?;
     let read = async { driver.full_node(&node.resource_uri).await.map_err(|e| e.problem()) };
-    let mut full = ctx.at_podm(&node.podm_id, read).await?;
+    let mut full = ctx.at_podm(&podm, read).await?;
     if let (Some(full), Value::Object(row)) = (full.as_object_mut(), json_of(&node)?) {
         full.extend(row);
     }

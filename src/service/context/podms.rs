@@ -1,10 +1,9 @@
-//! What handlers may do with Pod Managers: their gates, limits, readings, and places among them.
+//! What handlers may do with Pod Managers: their gates, limits, readings.
 
 use std::time::Duration;
 
-use super::{Context, UNDO_TIME};
+use super::Context;
 use crate::model::kind;
-use crate::model::placement::{Candidate, Decision};
 use crate::model::podm::Podm;
 use crate::service::Verdict;
 use crate::store::gates::Entry;
@@ -26,8 +25,10 @@ impl Context {
     pub async fn reading_of<T>(&self, podm_id: &str, read: impl Future<Output = T>) -> Result<T, Verdict> {
         let (bucket, gate, holder) =
             (self.bucket_of(Some(podm_id)), kind::podm_gate(podm_id, false), self.claimed.token.clone());
-        let lasts = Duration::from_secs(self.def.timeout_s.min(600));
-        let (after, why) = match self.store.gate_enter(bucket, &gate, &holder, kind::PODM_READS, lasts).await? {
+        // No longer than a lease, and kept while the read goes on: a worker that dies leaves the place to others as soon as its task.
+        let lease = self.store.options().lease;
+        let enter = || self.store.gate_enter(bucket, &gate, &holder, kind::PODM_READS, lease);
+        let (after, why) = match enter().await? {
             Entry::In => (None, ""),
             Entry::Full => (Some(Duration::from_secs(1)), "too many reads of the Pod Manager"),
             Entry::Shut(time) => (Some(time), "the Pod Manager is not asked now: its circuit is open"),
@@ -35,10 +36,18 @@ impl Context {
         if let Some(after) = after {
             return Err(Verdict::Park { after, why: why.into() });
         }
-        let stopped = self.stop.cancelled();
+        let kept = async {
+            loop {
+                tokio::time::sleep(lease / 3).await;
+                if let Err(error) = enter().await {
+                    tracing::debug!(%error, gate, "place not kept; it lapses");
+                }
+            }
+        };
         let outcome = tokio::select! {
             outcome = read => Ok(outcome),
-            () = stopped => Err(Verdict::Stop),
+            () = self.stop.cancelled() => Err(Verdict::Stop),
+            () = kept => Err(Verdict::Stop),
         };
         if let Err(error) = self.store.gate_leave(bucket, &gate, &holder).await {
             tracing::debug!(%error, gate, "place not given back; it lapses");
@@ -84,40 +93,6 @@ impl Context {
     /// A retry when Redis is away.
     pub async fn forget_telemetry(&self, podm_id: &str) -> Result<(), Verdict> {
         Ok(self.store.forget_telemetry(podm_id).await?)
-    }
-
-    /// Chooses a Pod Manager and reserves hardware there for this task, until it ends.
-    ///
-    /// # Errors
-    /// A retry when Redis is away.
-    pub async fn place(&self, decide: impl Fn(&[Candidate], u64) -> Decision) -> Result<Decision, Verdict> {
-        let lasts = Duration::from_secs(self.def.timeout_s) + UNDO_TIME;
-        Ok(self.store.place(self.claimed.id, lasts, decide).await?)
-    }
-
-    /// Notes that this task's node is there, and how long composing it took.
-    ///
-    /// # Errors
-    /// A retry when Redis is away.
-    pub async fn placed(&self, podm_id: &str, took_ms: u64) -> Result<(), Verdict> {
-        let took = Duration::from_millis(took_ms);
-        Ok(self.store.reservation_done(podm_id, self.claimed.id, took).await?)
-    }
-
-    /// Gives back what this task has reserved at a Pod Manager.
-    ///
-    /// # Errors
-    /// A retry when Redis is away.
-    pub async fn give_up_place(&self, podm_id: &str) -> Result<(), Verdict> {
-        Ok(self.store.drop_reservation(podm_id, self.claimed.id).await?)
-    }
-
-    /// Gives back what an earlier run of this task has reserved and did not live to note.
-    ///
-    /// # Errors
-    /// A retry when Redis is away.
-    pub async fn give_up_strays(&self) -> Result<(), Verdict> {
-        Ok(self.store.drop_reservations_of(self.claimed.id).await?)
     }
 
     /// Notes that hardware was given back at a Pod Manager.

@@ -4,6 +4,7 @@ pub mod children;
 mod drift;
 pub mod inventory_reads;
 pub mod inventory_refresh;
+mod line;
 mod lost_sessions;
 pub mod node_place;
 pub mod placement_preview;

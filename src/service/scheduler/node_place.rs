@@ -1,18 +1,19 @@
 //! `node.place`: chooses a Pod Manager and has the node composed there by a child task.
 //!
-//! The choice and its reservation are made at once and saved before the child is made, and the child's key is parent and candidate:
-//! however often this runs, a candidate is tried once. A candidate that refuses, is away or gives up midway is left out, and the next one
+//! A node is bound late: where no Pod Manager that is worth it has a free place, the task waits in a line, without a slot, and is called
+//! when there is one ([`super::line`]). The choice and its reservation are made at once and saved before the child is made, and the
+//! child's key is parent and candidate: however often this runs, a candidate is tried once. A candidate that refuses, is away or gives up midway is left out, and the next one
 //! tried; the reasons stand in the result and in the error. What a child that gave up still has to undo is its own affair: its
-//! reservation stays until it lapses.
+//! hardware counts as taken until an inventory tells.
 
 use std::hash::{Hash, Hasher};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::children::{self, Ended};
-use super::wish;
+use super::{line, wish};
 use crate::ids::TaskId;
 use crate::model::flavor::Flavor;
 use crate::model::params::{Compose, Place};
@@ -26,9 +27,6 @@ use crate::store::records::Collection;
 
 /// Attempts of a compose while there are other candidates to try.
 const CHILD_ATTEMPTS: u32 = 3;
-/// Between two looks at whether a circuit has closed.
-const CIRCUIT_CHECK: Duration = Duration::from_secs(1);
-
 /// The candidate that is being tried.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Choice {
@@ -46,6 +44,8 @@ struct Choice {
 struct Saved {
     tried: Vec<Tried>,
     choice: Option<Choice>,
+    /// While it waits for a place, and how long it did.
+    waiting: Option<line::Waiting>,
     /// The task that takes back a compose which ended before it could be cancelled.
     taking_back: Option<TaskId>,
 }
@@ -57,14 +57,15 @@ struct Saved {
 /// another one would refuse as well.
 pub async fn run(ctx: &Context) -> Result<Value, Verdict> {
     let mut saved: Saved = ctx.saved().unwrap_or_default();
-    if saved.choice.is_none() && !ctx.is_first_claim() {
+    let came_from_line = saved.waiting.as_ref().is_some_and(|waiting| waiting.claim + 1 == ctx.claim());
+    if saved.choice.is_none() && !ctx.is_first_claim() && !came_from_line {
         ctx.give_up_strays().await?;
     }
     loop {
         let choice = match saved.choice.clone() {
             Some(choice) => choice,
             None => {
-                let choice = choose(ctx, &saved.tried).await?;
+                let choice = choose(ctx, &mut saved).await?;
                 saved.choice = Some(choice.clone());
                 ctx.checkpoint(&saved).await?;
                 choice
@@ -88,8 +89,9 @@ pub async fn run(ctx: &Context) -> Result<Value, Verdict> {
                 return Err(Verdict::fail(Problem::conflict(detail)));
             }
             Some(Ended::Failed(error)) => {
-                if ctx.task(child).await?.is_none_or(|task| task.state.is_terminal()) {
-                    ctx.give_up_place(&choice.podm_id).await?;
+                match ctx.task(child).await?.is_none_or(|task| task.state.is_terminal()) {
+                    true => ctx.give_up_place(&choice.podm_id).await?,
+                    false => ctx.place_left(&choice.podm_id).await?,
                 }
                 if is_the_requests_fault(&error) {
                     return Err(Verdict::Fail(error));
@@ -179,7 +181,10 @@ async fn child(ctx: &Context, saved: &mut Saved, choice: &Choice) -> Result<Task
 }
 
 /// The best of those that were not tried yet, with hardware reserved there.
-async fn choose(ctx: &Context, tried: &[Tried]) -> Result<Choice, Verdict> {
+///
+/// # Errors
+/// A park while it has to wait for a place.
+async fn choose(ctx: &Context, saved: &mut Saved) -> Result<Choice, Verdict> {
     let began = Instant::now();
     let place: Place = ctx.params()?;
     let flavor: Option<Flavor> = match &place.flavor_id {
@@ -187,27 +192,49 @@ async fn choose(ctx: &Context, tried: &[Tried]) -> Result<Choice, Verdict> {
         None => None,
     };
     let mut request = wish::request(&place, flavor)?;
-    request.excluded = tried.iter().map(|t| t.podm_id.clone()).collect();
+    request.excluded = saved.tried.iter().map(|t| t.podm_id.clone()).collect();
     request.seed = seed(ctx.id());
-    let decision = ctx.place(|candidates, now_ms| placement::decide(&request, candidates, now_ms)).await?;
+    let line = line::Line::of(ctx, &request)?;
+    if let Some(why) = line.is_not_next(ctx, saved.waiting.as_ref()).await? {
+        return Err(wait(ctx, saved, &line, why).await);
+    }
+    let decision = ctx.place(|scene| placement::decide(&request, scene)).await?;
     metrics::get().placement.duration.with_label_values::<&str>(&[]).observe(began.elapsed().as_secs_f64());
-    let placement = decision.placement;
+    let mut placement = decision.placement;
+    if let Some(why) = placement.waits {
+        return Err(wait(ctx, saved, &line, why).await);
+    }
+    if let Some(waiting) = saved.waiting.take() {
+        line.leave(ctx).await?;
+        placement.waited_ms = Some(ctx.now_ms().saturating_sub(waiting.since_ms));
+        placement.waits = Some(waiting.why);
+    }
     match (decision.choice, placement.chosen.clone()) {
         (Some(choice), Some(chosen)) => {
             Ok(Choice { podm_id: choice.podm_id, name: chosen.name, child: None, placement })
         }
         _ => {
             placement.filtered.keys().filter(|reason| *reason != "excluded").for_each(|reason| count(reason));
-            if placement.filtered.contains_key("circuit_open") {
-                let why = "every Pod Manager that could take the node has an open circuit".to_owned();
-                return Err(Verdict::Park { after: CIRCUIT_CHECK, why });
-            }
             // That those which might do it are away at once may pass; that each is full or refused does not.
-            let passes = tried.is_empty() && wish::only_away(&placement.filtered);
-            let problem = wish::nowhere(&placement, tried);
+            let passes = saved.tried.is_empty() && wish::only_away(&placement.filtered);
+            let problem = wish::nowhere(&placement, &saved.tried);
             Err(if passes { Verdict::retry(problem) } else { Verdict::fail(problem) })
         }
     }
+}
+
+/// Stands in line; the park until it is called.
+async fn wait(ctx: &Context, saved: &mut Saved, line: &line::Line, why: String) -> Verdict {
+    let waited = async {
+        if saved.waiting.is_none() {
+            count("waits");
+        }
+        let (waiting, park) = line.wait(ctx, saved.waiting.take(), why).await?;
+        saved.waiting = Some(waiting);
+        ctx.checkpoint(&*saved).await?;
+        Ok(park)
+    };
+    waited.await.unwrap_or_else(|verdict| verdict)
 }
 
 /// Another one for each task, so that equals are taken in turn.

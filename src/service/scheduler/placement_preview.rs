@@ -22,6 +22,6 @@ pub async fn preview(ctx: &ReadContext, params: Value) -> Result<Value, Problem>
         None => None,
     };
     let request = wish::request(&place, flavor)?;
-    let decision = ctx.preview(|candidates, now_ms| placement::decide(&request, candidates, now_ms)).await?;
+    let decision = ctx.preview(|scene| placement::decide(&request, scene)).await?;
     serde_json::to_value(decision.placement).map_err(|e| Problem::internal(e.to_string()))
 }

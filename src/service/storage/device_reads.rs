@@ -2,14 +2,14 @@
 
 use serde_json::{Value, json};
 
-use crate::model::device::Device;
+use crate::model::device::{self, Device};
 use crate::model::kind;
 use crate::model::params::{ById, ListFilter};
 use crate::model::problem::Problem;
 use crate::service::{ReadContext, equality};
 use crate::store::records::Collection;
 
-/// What a list shows, and can be filtered by.
+/// What a list shows.
 const BRIEF: [&str; 7] = ["uuid", "podm_id", "type", "state", "node_id", "resource_uri", "pooled_group_id"];
 
 /// `device.list`: brief rows; every filter must match exactly.
@@ -18,7 +18,7 @@ const BRIEF: [&str; 7] = ["uuid", "podm_id", "type", "state", "node_id", "resour
 /// 400 for an unknown filter, on an empty store too; 503 when Redis is away.
 pub async fn list(ctx: &ReadContext, params: Value) -> Result<Value, Problem> {
     let ListFilter { filters } = kind::read(&params)?;
-    equality::check(&filters, &BRIEF, "devices")?;
+    equality::check(&filters, &device::FIELDS, "devices")?;
     let mut shown = Vec::new();
     for device in ctx.records::<Device>(Collection::Device).await? {
         let row = json!(device);

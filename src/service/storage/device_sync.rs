@@ -4,7 +4,7 @@
 //! it is: whoever changed it knew more. What has not changed is not written.
 
 use std::collections::HashMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use serde_json::{Value, json};
@@ -20,6 +20,8 @@ use crate::store::records::Collection;
 
 /// Between two looks for a place among the reads of a Pod Manager.
 const PAUSE: Duration = Duration::from_millis(200);
+/// Longest wait for that place.
+const PATIENCE: Duration = Duration::from_secs(15);
 
 /// Reads them. That a Pod Manager is away or unknown is a result and no error.
 ///
@@ -27,7 +29,8 @@ const PAUSE: Duration = Duration::from_millis(200);
 /// A retry when Redis is away.
 pub async fn run(ctx: &Context) -> Result<Value, Verdict> {
     let params: DeviceSync = ctx.params()?;
-    let podms: Vec<(String, Option<Podm>)> = match params.podm_id {
+    // As a parameter, as v1's body has it, or as other tasks name their Pod Manager.
+    let podms: Vec<(String, Option<Podm>)> = match params.podm_id.or_else(|| ctx.def().podm_id.clone()) {
         Some(id) => vec![(id.clone(), ctx.record(Collection::Podm, &id).await?)],
         None => ctx.records::<Podm>(Collection::Podm).await?.into_iter().map(|p| (p.uuid.clone(), Some(p))).collect(),
     };
@@ -100,8 +103,13 @@ async fn devices(ctx: &Context, podm: &Podm) -> Result<Vec<DeviceView>, Verdict>
     let driver = hardware::connect(ctx, podm)?;
     let none = || Problem::bad_request("the driver of this Pod Manager has no devices");
     let storage = driver.storage().ok_or_else(none)?;
+    let began = Instant::now();
     loop {
         match ctx.reading_of(&podm.uuid, storage.devices()).await {
+            // One that is not asked for minutes is not waited for: the others are answered.
+            Err(Verdict::Park { after, why }) if began.elapsed() + after > PATIENCE => {
+                return Err(Verdict::retry(Problem::unavailable(why)));
+            }
             Err(Verdict::Park { .. }) => ctx.sleep(PAUSE).await?,
             seen => return seen?.map_err(|e| hardware::verdict(ctx, &e)),
         }

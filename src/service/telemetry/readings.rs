@@ -69,7 +69,7 @@ async fn surroundings(ctx: &ReadContext, podm: &Podm, node: &str) -> Result<Surr
     let driver = hardware::reader(ctx, podm)?;
     let Some(telemetry) = driver.telemetry() else { return Ok(Surroundings::default()) };
     let read = async { telemetry.surroundings(node).await.map_err(|e| e.problem()) };
-    ctx.at_podm(&podm.uuid, read).await
+    ctx.at_podm(podm, read).await
 }
 
 fn is_near(reading: &Reading, around: &Surroundings) -> bool {

@@ -40,7 +40,7 @@ async fn ask(ctx: &ReadContext, podm: &Podm) -> Result<Vec<SubscriptionView>, Pr
     let driver = hardware::reader(ctx, podm)?;
     let Some(telemetry) = driver.telemetry() else { return Ok(Vec::new()) };
     let read = async { telemetry.subscriptions().await.map_err(|e| e.problem()) };
-    Ok(ctx.at_podm(&podm.uuid, read).await?.unwrap_or_default())
+    Ok(ctx.at_podm(podm, read).await?.unwrap_or_default())
 }
 
 fn show(ctx: &ReadContext, podm: &Podm, s: &SubscriptionView) -> Value {

@@ -147,7 +147,7 @@ impl Redfish {
 
     pub(super) fn refusal(&self, status: u16, detail: String) -> RedfishError {
         let word = if status == 409 { "Conflict" } else { "Bad Request" };
-        let refusal = Refusal { status, retry_after: None, code: word.into(), title: word.into(), detail };
+        let refusal = Refusal { status, retry_after: None, code: word.into(), title: word.into(), detail, said: true };
         self.client.error("GET", "/redfish/v1/Systems", Cause::Refused(Box::new(refusal)))
     }
 }

@@ -16,7 +16,10 @@ impl Redfish {
         let mut units = match self.composition().await? {
             Some(service) => self.survey_blocks(&service, known).await?,
             None => {
-                let links = self.members(&self.needed("Systems").await?.path).await?;
+                let links = match self.collection("Systems").await? {
+                    Some(systems) => self.members(&systems).await?,
+                    None => Vec::new(),
+                };
                 self.units(&links, known, async |system| self.server_unit(system).await).await?
             }
         };

@@ -123,7 +123,7 @@ impl Rsd {
 
     fn refusal(&self, node: &Resource, status: u16, detail: String) -> RedfishError {
         let word = if status == 409 { "Conflict" } else { "Bad Request" };
-        let refusal = Refusal { status, retry_after: None, code: word.into(), title: word.into(), detail };
+        let refusal = Refusal { status, retry_after: None, code: word.into(), title: word.into(), detail, said: true };
         self.client.error("GET", &node.path, Cause::Refused(Box::new(refusal)))
     }
 }

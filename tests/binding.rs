@@ -1,0 +1,236 @@
+//! Late binding: a node is promised to a Pod Manager only when that has a place for it, so a crowd of nodes is there almost as soon as it
+//! could be, whatever the speeds and widths; who waits is told why, and comes when there is a place.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on should say so")]
+
+mod support;
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use support::saga::Plant;
+use support::wait;
+use valence::ids::TaskId;
+use valence::model::inventory::{Inventory, Shape};
+use valence::model::podm::{Podm, PodmStatus, Policy};
+use valence::model::task::Definition;
+use valence::sim::SimConfig;
+use valence::store::gates::Gatekeeper;
+use valence::store::record::TaskRecord;
+use valence::store::records::{Collection, Writer};
+
+fn shape(free: u32) -> Shape {
+    Shape { cores: 8, memory_mib: 8192, model: None, total: free.max(1), free }
+}
+
+fn quick(podms: usize) -> SimConfig {
+    SimConfig { podms, systems: 30, assemble_time: Duration::from_millis(40), ..SimConfig::default() }
+}
+
+/// How much a Pod Manager does at once.
+async fn set_width(plant: &Plant, podm: usize, at_once: u32) {
+    let id = &plant.lab.uuids[podm];
+    let row: Podm = plant.store.record(Collection::Podm, id).await.unwrap().unwrap();
+    let policy = Policy { max_changes: Some(at_once), ..row.policy.clone() };
+    plant.store.set_limits(id, &policy).await.unwrap();
+    let row = Podm { policy, status: PodmStatus::Online, ..row };
+    let writer = Writer { task: TaskId::mint(plant.store.clock().now_ms(), valence::ids::Bucket(0)), claims: 1 };
+    assert!(plant.store.overwrite_record(Collection::Podm, id, &row, writer).await.unwrap());
+    plant.store.read_candidates(Instant::now()).await.unwrap();
+}
+
+async fn count_hardware(plant: &Plant, podm: usize, free: u32) {
+    let podm_id = plant.lab.uuids[podm].clone();
+    let at_ms = plant.store.clock().now_ms();
+    let inventory = Inventory { podm_id, at_ms, shapes: vec![shape(free)], ..Inventory::default() };
+    plant.store.put_inventory(&inventory).await.unwrap();
+    plant.store.read_candidates(Instant::now()).await.unwrap();
+}
+
+/// Pod Managers of these widths, whose Allocate takes so long.
+async fn mixed(widths_and_latencies: &[(u32, u64)]) -> Plant {
+    let plant = Plant::start(quick(widths_and_latencies.len())).await;
+    let mut faults = Vec::new();
+    for (podm, (width, latency_ms)) in widths_and_latencies.iter().enumerate() {
+        set_width(&plant, podm, *width).await;
+        count_hardware(&plant, podm, 30).await;
+        faults.push(json!({"podm": podm, "method": "POST", "path_prefix": "/redfish/v1/Nodes/Actions/Allocate",
+            "latency_ms": latency_ms}));
+    }
+    plant.lab.faults(Value::Array(faults)).await;
+    plant
+}
+
+async fn crowd(plant: &Plant, n: usize, caller: &str) -> Vec<TaskId> {
+    let mut ids = Vec::new();
+    for n in 0..n {
+        let mut def = Definition::new("node.place", json!({"name": format!("{caller} {n}")}));
+        def.caller = Some(caller.to_owned());
+        ids.push(plant.submit_def(def).await);
+    }
+    ids
+}
+
+async fn first_reason(plant: &Plant, id: TaskId) -> (String, String) {
+    let task = plant.store.task(id).await.unwrap().unwrap();
+    let explained = plant.store.explain(&task, true).await.unwrap();
+    let first = explained.reasons.first().unwrap();
+    (first.code.clone(), first.message.clone())
+}
+
+/// Waits until a task waits for a place, and says in which words.
+async fn waits(plant: &Plant, id: TaskId) -> String {
+    wait::until("it waits for a place", async || {
+        let (code, message) = first_reason(plant, id).await;
+        if code == "no_place" { Ok(message) } else { Err((code, message)) }
+    })
+    .await
+}
+
+fn children(tasks: &[TaskRecord]) -> usize {
+    tasks.iter().filter(|t| t.def.kind == "node.compose").count()
+}
+
+async fn all(plant: &Plant) -> Vec<TaskRecord> {
+    let filter = valence::store::listing::Filter::default();
+    plant.store.list(&filter, 1_000, None).await.unwrap().tasks
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_promised_beyond_the_places_there_are_and_all_come_in_the_order_they_were_asked_for() {
+    let plant = mixed(&[(2, 600)]).await;
+    let ids = crowd(&plant, 8, "a").await;
+    let told = waits(&plant, ids[7]).await;
+    assert!(told.contains("that want the same stand before it"), "{told}");
+    let told = waits(&plant, ids[2]).await;
+    assert!(told.contains("as much at once as it may") && told.contains("lab-0"), "{told}");
+    let last = plant.store.task(ids[7]).await.unwrap().unwrap();
+    assert_eq!(last.state.as_str(), "parked");
+    assert_eq!(last.field("token").unwrap_or_default(), "", "it holds no slot");
+    assert_eq!(children(&all(&plant).await), 2, "two are bound, for two places");
+    plant.store.read_candidates(Instant::now()).await.unwrap();
+    assert_eq!(plant.store.with_candidates(|all| all[0].reservations.len()), 2);
+
+    let mut ends = Vec::new();
+    for id in &ids {
+        let task = plant.done(*id).await;
+        assert_eq!(task.state.as_str(), "completed", "{:?}", task.body);
+        ends.push(task.field("finished").unwrap().parse::<u64>().unwrap());
+    }
+    // Two at once may end in either order.
+    assert!(ends.windows(3).all(|three| three[0] <= three[2]), "{ends:?}");
+    let placement = &plant.done(ids[7]).await.body.result["placement"];
+    assert!(placement["waited_ms"].as_u64().unwrap() > 600, "{placement}");
+    assert!(placement["waits"].as_str().unwrap().contains("none is free"), "{placement}");
+    let lines: i64 = plant.redis.command(&["EXISTS", "vl:{b00}:lines", "vl:{b00}:line-wants"]).await;
+    assert_eq!(lines, 0, "nobody is left in line");
+    plant.assert_agrees(8).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_crowd_on_mixed_speeds_and_widths_is_there_almost_as_soon_as_it_could_be() {
+    const NODES: usize = 48;
+    let plant = mixed(&[(4, 500), (2, 1_000), (1, 1_500), (2, 2_500)]).await;
+    let began = Instant::now();
+    let ids = crowd(&plant, NODES, "a").await;
+    // How long each Pod Manager really took, with all that this machine adds.
+    let mut took: HashMap<String, Vec<u64>> = HashMap::new();
+    for id in ids {
+        let task = wait::within(Duration::from_secs(60), "it is there", async || {
+            let task = plant.store.task(id).await.unwrap().unwrap();
+            if task.state.is_terminal() { Ok(task) } else { Err(first_reason(&plant, id).await) }
+        })
+        .await;
+        assert_eq!(task.state.as_str(), "completed", "{:?}", task.body);
+    }
+    let makespan = began.elapsed();
+    for task in all(&plant).await.iter().filter(|t| t.def.kind == "node.compose") {
+        took.entry(task.def.podm_id.clone().unwrap()).or_default().push(task.ran_ms().unwrap());
+    }
+    let widths = [4, 2, 1, 2];
+    let known: Vec<(u64, u64)> = plant
+        .lab
+        .uuids
+        .iter()
+        .zip(widths)
+        .filter_map(|(id, width)| took.get(id).map(|ms| (ms.iter().sum::<u64>() / ms.len() as u64, width)))
+        .collect();
+    let there = |time: u64| known.iter().map(|(ms, width)| (time / ms * width).min(30)).sum::<u64>();
+    let bound = (1..).map(|n| n * 10).find(|ms| there(*ms) >= NODES as u64).unwrap();
+    let ratio = makespan.as_secs_f64() * 1000.0 / bound as f64;
+    assert!(ratio < 1.5, "{ratio:.2} × the bound of {bound} ms; {took:?}");
+    plant.assert_agrees(NODES).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_callers_first_node_does_not_wait_for_all_of_a_crowds() {
+    let plant = mixed(&[(1, 400)]).await;
+    let crowd_of = crowd(&plant, 12, "crowd").await;
+    waits(&plant, crowd_of[11]).await;
+    let other = crowd(&plant, 1, "other").await[0];
+    assert_eq!(plant.done(other).await.state.as_str(), "completed");
+    let mut left = 0;
+    for id in &crowd_of {
+        left += usize::from(!plant.store.task(*id).await.unwrap().unwrap().state.is_terminal());
+    }
+    assert!(left >= 7, "{left} of the crowd's 12 came after it");
+    for id in crowd_of {
+        assert_eq!(plant.done(id).await.state.as_str(), "completed");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_waits_comes_when_there_is_more_room_wherever_it_comes_from() {
+    let plant = mixed(&[(1, 60_000), (1, 0)]).await;
+    let ids = &plant.lab.uuids;
+    // The second is shut; the first is busy for long.
+    let gates = Gatekeeper::new(&plant.store);
+    gates.report(&ids[1], 0, 1, Some(Duration::from_secs(60)), "answered 503").await.unwrap();
+    plant.store.read_candidates(Instant::now()).await.unwrap();
+    let first = crowd(&plant, 1, "a").await[0];
+    wait::until("the first is bound", async || children(&all(&plant).await) == 1).await;
+    let second = crowd(&plant, 1, "a").await[0];
+    waits(&plant, second).await;
+    let key = format!("vl:{{b00}}:breaker:{}", ids[1]);
+    let _closed: i64 = plant.redis.command(&["DEL", &key]).await;
+    let task = plant.done(second).await;
+    assert_eq!(task.body.result["podm_id"], json!(ids[1]), "{:?}", task.body);
+    plant.store.cancel(first).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_is_cancelled_in_line_ends_at_once_and_takes_nobodys_place() {
+    let plant = mixed(&[(1, 1_500)]).await;
+    let ids = crowd(&plant, 4, "a").await;
+    waits(&plant, ids[3]).await;
+    plant.store.cancel(ids[1]).await.unwrap();
+    plant.store.cancel(ids[2]).await.unwrap();
+    for (n, state) in [(1, "cancelled"), (2, "cancelled"), (0, "completed"), (3, "completed")] {
+        let task = plant.done(ids[n]).await;
+        assert_eq!(task.state.as_str(), state, "{:?}", task.body);
+    }
+    plant.assert_agrees(2).await;
+    wait::until("nobody is in line", async || plant.store.nobody_waits().await.unwrap()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_black_hole_gets_no_further_nodes_before_its_circuit_opens() {
+    let plant = mixed(&[(4, 0), (4, 0)]).await;
+    let ids = &plant.lab.uuids;
+    plant.lab.faults(json!([{"podm": 0, "hang": true}])).await;
+    Gatekeeper::new(&plant.store).silent(&ids[0]).await.unwrap();
+    let circuit = plant.store.circuit(&ids[0]).await.unwrap();
+    assert_eq!(circuit.state, valence::model::circuit::CircuitState::Closed, "{circuit:?}");
+    plant.store.read_candidates(Instant::now()).await.unwrap();
+    for id in crowd(&plant, 8, "a").await {
+        let task = plant.done(id).await;
+        assert_eq!(
+            (task.state.as_str(), &task.body.result["podm_id"]),
+            ("completed", &json!(ids[1])),
+            "{:?}",
+            task.body
+        );
+        assert_eq!(task.body.result["placement"].get("tried"), None, "it was not even tried");
+    }
+    plant.lab.faults(json!([])).await;
+}

@@ -1,0 +1,156 @@
+//! Recorded trees with one field changed, each field of each schema in turn: left out or null it is no error, and of another type it is none
+//! or one that names Pod Manager, resource and field. Nothing panics, and nothing is shown of what was not read.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test that cannot go on should say so"
+)]
+
+mod support;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use support::mutants::{Mutant, Tree, fields, schema};
+use support::trees::{fixtures, rack_scale};
+use valence::podm::{Driver, RedfishError};
+
+/// Everything that is read of a Pod Manager, by name.
+async fn read(driver: &dyn Driver, what: &str) -> Result<(), RedfishError> {
+    match what {
+        "probe" => drop(driver.probe().await?),
+        "systems" => drop(driver.systems(None).await?),
+        "racks" => drop(driver.racks().await?),
+        "survey" => drop(driver.survey(&Default::default()).await?),
+        "nodes" => {
+            for node in driver.nodes().await? {
+                driver.full_node(&node.path).await?;
+            }
+        }
+        "devices" => {
+            let Some(storage) = driver.storage() else { return Ok(()) };
+            storage.devices().await?;
+        }
+        "storages" => {
+            let Some(storages) = driver.storage().and_then(|s| s.storages()) else { return Ok(()) };
+            storages.list(None).await?;
+        }
+        "switches" => {
+            let Some(network) = driver.network() else { return Ok(()) };
+            for switch in network.switches().await? {
+                network.ports(&switch.path).await?;
+            }
+        }
+        "readings" => {
+            let Some(telemetry) = driver.telemetry() else { return Ok(()) };
+            telemetry.readings().await?;
+            telemetry.subscriptions().await?;
+        }
+        other => panic!("{other}"),
+    }
+    Ok(())
+}
+
+const READS: [&str; 9] =
+    ["probe", "systems", "racks", "survey", "nodes", "devices", "storages", "switches", "readings"];
+
+/// What stands in the place of a field; `None`: nothing.
+fn changes() -> Vec<Option<Value>> {
+    let mut all = vec![None];
+    all.extend([json!(null), json!(7), json!("x"), json!([7]), json!({"@odata.id": 7})].map(Some));
+    all
+}
+
+/// What a tree's reads find wrong that is not allowed to be.
+async fn wrong_in(dir: &Path, driver: &str, seen: &mut BTreeSet<(String, String)>) -> (usize, Vec<String>) {
+    let tree = Tree::load(dir);
+    let mutant = Mutant::start(tree.clone(), driver).await;
+    let mut reads_of: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+    for what in READS {
+        mutant.take_log();
+        read(&*mutant.driver(), what).await.unwrap_or_else(|e| panic!("{} {what}: {e}", dir.display()));
+        for path in mutant.take_log().into_iter().collect::<BTreeSet<_>>() {
+            reads_of.entry(path).or_default().push(what);
+        }
+    }
+    let (mut tried, mut wrong) = (0, Vec::new());
+    for (path, reads) in &reads_of {
+        let Some(body) = tree.0.get(path) else { continue };
+        for field in fields(body) {
+            if !seen.insert((schema(path, body), field.clone())) {
+                continue;
+            }
+            for change in changes() {
+                mutant.set(path, &field, change.clone());
+                for what in reads {
+                    tried += 1;
+                    let (driver, of) = (mutant.driver(), (*what).to_owned());
+                    let reading = tokio::spawn(async move { read(&*driver, &of).await });
+                    let fault = match tokio::time::timeout(Duration::from_secs(20), reading).await {
+                        Err(_) => Some("it hangs".to_owned()),
+                        Ok(Err(panicked)) => Some(panicked.to_string()),
+                        Ok(Ok(outcome)) => outcome.err().and_then(|e| fault(path, &field, change.as_ref(), &e)),
+                    };
+                    let to = change.as_ref().map_or("nothing".to_owned(), Value::to_string);
+                    wrong.extend(fault.map(|fault| format!("{what}: {path} {field} = {to}: {fault}")));
+                }
+            }
+        }
+        mutant.reset();
+    }
+    (tried, wrong)
+}
+
+/// What is wrong with an error.
+fn fault(path: &str, field: &str, change: Option<&Value>, error: &RedfishError) -> Option<String> {
+    let text = error.to_string();
+    if change.is_none_or(Value::is_null) {
+        return Some(format!("what is missing is no error: {text}"));
+    }
+    let mut names = field.split('/').filter(|name| name.parse::<usize>().is_err() && *name != "@odata.id");
+    let at_path = text.contains(path) && names.next_back().is_none_or(|name| text.contains(name));
+    // A text where a link should be is one that leads nowhere.
+    let is_named = text.contains("mutant") && (at_path || text.contains("GET /x: answered 404"));
+    (!is_named).then(|| format!("not named: {text}"))
+}
+
+/// Every tree among these, in turn; a field that one has shown is not changed in the next.
+async fn is_understood(trees: Vec<PathBuf>, driver: &str) {
+    let (mut all, mut seen, mut tried) = (Vec::new(), BTreeSet::new(), 0);
+    for dir in trees {
+        let (reads, wrong) = wrong_in(&dir, driver, &mut seen).await;
+        println!("{}: {reads} reads", dir.display());
+        tried += reads;
+        all.extend(wrong);
+    }
+    assert!(all.is_empty(), "{} of {tried}\n{}", all.len(), all.join("\n"));
+    assert!(tried > 1_000 || fixtures().is_none(), "only {tried} reads");
+}
+
+fn below(folder: &str) -> Vec<PathBuf> {
+    let Some(fixtures) = fixtures() else { return Vec::new() };
+    let all = std::fs::read_dir(fixtures.join(folder)).unwrap().map(|e| e.unwrap().path());
+    // Folders of single examples have no root.
+    let mut all: Vec<PathBuf> = all.filter(|path| path.join("index.json").is_file()).collect();
+    all.sort();
+    all
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_rack_scale_a_missing_field_is_no_error_and_a_wrong_one_is_named() {
+    is_understood(rack_scale(), "redfishv1").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_standard_redfish_a_missing_field_is_no_error_and_a_wrong_one_is_named() {
+    is_understood(below("dmtf"), "redfish").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_storage_fabrics_a_missing_field_is_no_error_and_a_wrong_one_is_named() {
+    is_understood(below("sunfish"), "redfish").await;
+}

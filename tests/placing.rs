@@ -1,0 +1,182 @@
+//! What a placement leaves behind and tells, however it ends: counts, reasons, nothing reserved, nothing made twice.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on should say so")]
+
+mod support;
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use support::saga::Plant;
+use support::wait;
+use valence::ids::{Bucket, TaskId};
+use valence::model::inventory::{Inventory, Shape};
+use valence::model::podm::{Podm, PodmStatus, Policy};
+use valence::observe::metrics;
+use valence::sim::SimConfig;
+use valence::store::record::TaskRecord;
+use valence::store::records::{Collection, Writer};
+
+fn quick(podms: usize) -> SimConfig {
+    SimConfig { podms, assemble_time: Duration::from_millis(40), ..SimConfig::default() }
+}
+
+async fn count_hardware(plant: &Plant, podm: usize, free: u32) {
+    let shapes = vec![Shape { cores: 8, memory_mib: 8192, model: None, total: free.max(1), free }];
+    let (podm_id, at_ms) = (plant.lab.uuids[podm].clone(), plant.store.clock().now_ms());
+    plant.store.put_inventory(&Inventory { podm_id, at_ms, shapes, ..Inventory::default() }).await.unwrap();
+    plant.store.read_candidates(Instant::now()).await.unwrap();
+}
+
+async fn set_policy(plant: &Plant, podm: usize, policy: Policy) {
+    let id = &plant.lab.uuids[podm];
+    let row: Podm = plant.store.record(Collection::Podm, id).await.unwrap().unwrap();
+    plant.store.set_limits(id, &policy).await.unwrap();
+    let row = Podm { policy, status: PodmStatus::Online, ..row };
+    let writer = Writer { task: TaskId::mint(plant.store.clock().now_ms(), Bucket(0)), claims: 1 };
+    assert!(plant.store.overwrite_record(Collection::Podm, id, &row, writer).await.unwrap());
+    plant.store.read_candidates(Instant::now()).await.unwrap();
+}
+
+fn places(reason: &str) -> u64 {
+    metrics::get().placement.results.with_label_values(&[reason]).get()
+}
+
+async fn reserved(plant: &Plant) -> usize {
+    plant.store.read_candidates(Instant::now()).await.unwrap();
+    plant
+        .store
+        .with_candidates(|all| all.iter().map(|c| c.reservations.iter().filter(|r| r.done_ms == 0).count()).sum())
+}
+
+async fn place(plant: &Plant) -> TaskRecord {
+    plant.run("node.place", json!({"name": "n"}), None, None).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_placement_is_counted_by_what_became_of_it() {
+    let plant = Plant::start(quick(2)).await;
+    count_hardware(&plant, 0, 2).await;
+    set_policy(&plant, 1, Policy { cordoned: true, ..Policy::default() }).await;
+    assert_eq!(["placed", "refused", "full", "cordoned", "waits"].map(places), [0; 5]);
+    let timed = || metrics::get().placement.duration.with_label_values::<&str>(&[]).get_sample_count();
+    let before = timed();
+    assert_eq!(place(&plant).await.state.as_str(), "completed");
+    assert_eq!((places("placed"), timed() - before), (1, 1));
+
+    // Nothing is free: each reason counts once.
+    count_hardware(&plant, 0, 0).await;
+    assert_eq!(place(&plant).await.state.as_str(), "failed");
+    assert_eq!(["placed", "refused", "full", "cordoned"].map(places), [1, 0, 1, 1]);
+
+    // One that is chosen and refuses.
+    count_hardware(&plant, 0, 5).await;
+    plant
+        .lab
+        .faults(json!([{"podm": 0, "method": "POST", "path_prefix": "/redfish/v1/Nodes/Actions", "status": 409}]))
+        .await;
+    assert_eq!(place(&plant).await.state.as_str(), "failed");
+    assert_eq!(["placed", "refused"].map(places), [1, 1]);
+
+    // One that waits for a place counts as waiting once, and then as placed.
+    plant
+        .lab
+        .faults(json!([{"podm": 0, "method": "POST", "path_prefix": "/redfish/v1/Nodes/Actions", "latency_ms": 700}]))
+        .await;
+    count_hardware(&plant, 0, 5).await;
+    set_policy(&plant, 0, Policy { max_changes: Some(1), ..Policy::default() }).await;
+    let ids = [(); 2].map(|()| plant.submit("node.place", json!({"name": "n"}), None, None));
+    for id in futures_util::future::join_all(ids).await {
+        assert_eq!(plant.done(id).await.state.as_str(), "completed");
+    }
+    assert_eq!(["placed", "waits"].map(places), [3, 1]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_placement_that_is_cancelled_while_it_holds_a_reservation_gives_it_back_and_leaves_no_node() {
+    let plant = Plant::start(SimConfig { assemble_time: Duration::from_secs(30), ..quick(1) }).await;
+    count_hardware(&plant, 0, 1).await;
+    let id = plant.submit("node.place", json!({"name": "n"}), None, None).await;
+    wait::until("its node is there", async || !plant.lab.nodes().await.is_empty()).await;
+    assert_eq!(reserved(&plant).await, 1);
+    plant.store.cancel(id).await.unwrap();
+    assert_eq!(plant.done(id).await.state.as_str(), "cancelled");
+    assert_eq!(reserved(&plant).await, 0);
+    plant.assert_agrees(0).await;
+    // What was reserved is another's at once.
+    count_hardware(&plant, 0, 1).await;
+    let next = plant.submit("node.place", json!({"name": "m"}), None, None).await;
+    wait::until("the next one's is there", async || !plant.lab.nodes().await.is_empty()).await;
+    plant.store.cancel(next).await.unwrap();
+    assert_eq!(plant.done(next).await.state.as_str(), "cancelled");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nodes_are_placed_counted_and_called_alike_however_many_buckets_there_are() {
+    let plant = Plant::start_with(quick(3), |config| config.buckets = 16).await;
+    for podm in 0..3 {
+        set_policy(&plant, podm, Policy { max_changes: Some(1), ..Policy::default() }).await;
+        count_hardware(&plant, podm, 4).await;
+    }
+    plant.lab.faults(json!([{"method": "POST", "path_prefix": "/redfish/v1/Nodes/Actions", "latency_ms": 300}])).await;
+    let ids = [(); 12].map(|()| plant.submit("node.place", json!({"name": "n"}), None, None));
+    let ids = futures_util::future::join_all(ids).await;
+    let buckets: std::collections::HashSet<u8> = ids.iter().map(|id| id.bucket().0).collect();
+    assert!(buckets.len() > 3, "they stand in many buckets: {buckets:?}");
+    let mut at = std::collections::BTreeMap::new();
+    for id in ids {
+        let task = plant.done(id).await;
+        assert_eq!(task.state.as_str(), "completed", "{:?}", task.body);
+        *at.entry(task.body.result["podm_id"].to_string()).or_insert(0) += 1;
+    }
+    assert!(at.values().all(|n| *n <= 4), "no more anywhere than there is: {at:?}");
+    assert!(places("waits") > 0, "some had to wait, and were called across buckets");
+    assert_eq!((reserved(&plant).await, plant.store.nobody_waits().await.unwrap()), (0, true));
+    plant.assert_agrees(12).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pod_manager_that_dies_in_the_middle_and_returns_keeps_no_orphan() {
+    let plant = Plant::start(quick(2)).await;
+    // The second is not counted, so the first is taken.
+    count_hardware(&plant, 0, 4).await;
+    // It allocates, and is not heard of for a while.
+    plant
+        .lab
+        .faults(json!([{"podm": 0, "cut": "before", "method": "GET", "path_prefix": "/redfish/v1/Nodes/"},
+            {"podm": 0, "cut": "before", "method": "DELETE"},
+            {"podm": 0, "cut": "before", "method": "POST", "path_prefix": "/redfish/v1/Nodes/1/"}]))
+        .await;
+    let task = place(&plant).await;
+    assert_eq!((task.state.as_str(), &task.body.result["podm_id"]), ("completed", &json!(plant.lab.uuids[1])));
+    assert_eq!(plant.lab.nodes().await.len(), 2, "the half-made node is still there");
+    assert_eq!(reserved(&plant).await, 0, "and takes nobody's place");
+    plant.lab.faults(json!([])).await;
+    wait::within(Duration::from_secs(30), "it is taken back", async || {
+        let nodes = plant.lab.nodes().await;
+        if nodes.len() == 1 { Ok(()) } else { Err(nodes) }
+    })
+    .await;
+    plant.assert_agrees(1).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_can_be_nowhere_is_explained_by_what_keeps_it_out() {
+    let plant = Plant::start(quick(1)).await;
+    let explained = async |task: &TaskRecord| {
+        let explained = plant.store.explain(task, true).await.unwrap();
+        let codes: Vec<String> = explained.reasons.iter().map(|r| r.code.clone()).collect();
+        assert_eq!(codes, ["ended", "last_error"]);
+        explained.reasons[1].message.clone()
+    };
+    count_hardware(&plant, 0, 0).await;
+    let full = explained(&place(&plant).await).await;
+    assert!(full.starts_with("409") && full.contains("1 with all hardware that fits taken or reserved"), "{full}");
+    count_hardware(&plant, 0, 4).await;
+    set_policy(&plant, 0, Policy { cordoned: true, ..Policy::default() }).await;
+    let cordoned = explained(&place(&plant).await).await;
+    assert!(cordoned.starts_with("409") && cordoned.contains("1 cordoned or being drained"), "{cordoned}");
+    set_policy(&plant, 0, Policy::default()).await;
+    let id: Value = json!(plant.lab.uuids[0]);
+    let named = plant.run("node.place", json!({"name": "n", "hints": {"podm_ids": [id]}}), None, None).await;
+    assert_eq!(named.state.as_str(), "completed", "{:?}", named.body);
+}
