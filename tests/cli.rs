@@ -171,6 +171,15 @@ fn a_failed_task_is_exit_code_1_with_its_reason_and_what_next() {
     );
 }
 
+/// It once said "cancelled" behind the JSON.
+#[test]
+fn a_cancel_that_is_waited_for_is_json_and_nothing_else() {
+    let api = Api::new(vec![("POST /v1/tasks/", 202, task("cancelling")), ("GET /v1/tasks/", 200, task("cancelled"))]);
+    let shown: Value = serde_json::from_str(&api.out(&["task", "cancel", ID, "--wait", "--json"])).unwrap();
+    assert_eq!(shown["state"], "cancelled");
+    assert_eq!(api.out(&["task", "cancel", ID, "--wait"]), "cancelled\ncancelled\n");
+}
+
 #[test]
 fn a_wait_that_is_over_leaves_the_task_alone() {
     let api = Api::new(vec![("GET /v1/tasks/", 200, task("running"))]);

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::Value;
+use tokio::signal::unix::{SignalKind, signal};
 
 use super::client::{Client, read};
 use super::error::CtlError;
@@ -37,6 +38,8 @@ pub(super) async fn to_end(
     limit: Option<Duration>,
 ) -> Result<Task, CtlError> {
     let mut shown = Shown::new(out);
+    // Once for all: a Ctrl-C between two questions is not lost.
+    let mut interrupted = signal(SignalKind::interrupt())?;
     let begun = Instant::now();
     let mut heard = Instant::now();
     loop {
@@ -44,7 +47,7 @@ pub(super) async fn to_end(
         let path = ["v1", "tasks", id];
         let answer = tokio::select! {
             answer = api.get(&path, &query) => answer,
-            Ok(()) = tokio::signal::ctrl_c() => {
+            _ = interrupted.recv() => {
                 shown.clear();
                 return Err(CtlError::Left { id: id.to_owned() });
             }
