@@ -168,7 +168,8 @@ async fn telemetry_is_served_by_the_command_line() {
     let front = Front::over(&plant).await;
     let podm = plant.lab.uuids[0].as_str();
     let tell = async |words: &[&str]| front.command(&[&["telemetry"], words].concat()).await;
-    assert!(tell(&["readings"]).await.contains("no readings yet"));
+    let none = tell(&["readings"]).await;
+    assert!(none.contains("no readings: the first come"), "{none}");
     let collected = tell(&["collect", podm]).await;
     assert!(collected.trim_end().ends_with(&format!(" readings of Pod Manager {podm}")), "{collected}");
     let inlets = tell(&["readings", "--podm", podm, "--kind", "temperature", "--name", "Inlet"]).await;

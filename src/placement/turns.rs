@@ -1,8 +1,10 @@
 //! Who may come when places are free: of those who wait, so many as could be placed now.
 //!
 //! The more urgent come first; callers take turns, whoever came last at the longest ago first, so that nobody's first node stands behind
-//! all of another's; the lines of one caller take turns as well, or those who fit anywhere would have the places that others need.
+//! all of another's; of one caller those who want most come first, since those who fit anywhere would have the places that others need, and
+//! lines that want the same take turns.
 
+use std::cmp::Reverse;
 use std::collections::HashMap;
 
 use super::{Request, decide};
@@ -56,7 +58,10 @@ pub fn called(scene: &mut Scene, turns: &mut Turns, coming: impl Fn(&str) -> u64
     loop {
         let order = |(n, _): &(usize, Request)| {
             let line = scene.lines.get(*n)?;
-            Some((line.first / RANK, turns.of(line), line.first))
+            let (caller, own) = turns.of(line);
+            // Never negative, so its bits are in its order.
+            let most = Reverse(line.cores.to_bits());
+            Some((line.first / RANK, caller, most, own, line.first))
         };
         let Some(at) = (0..open.len()).min_by_key(|at| open.get(*at).and_then(order)) else { break };
         let Some((n, request)) = open.get(at) else { break };
