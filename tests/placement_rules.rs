@@ -226,6 +226,22 @@ fn as_many_are_called_as_there_are_places_and_callers_take_turns() {
 }
 
 #[test]
+fn of_one_caller_large_nodes_come_before_small_ones_that_fit_in_more_places() {
+    let of_one = |name: &str, cores: f64| {
+        let wanted = serde_json::to_string(&Request { cores, ..Request::default() }).unwrap();
+        Line { caller: "one".into(), cores, wanted, ..line(name, 9, RANK + if cores > 8.0 { 900 } else { 1 }) }
+    };
+    // One that can hold either, one for small nodes alone; a place at each.
+    let (mut either, small) = (candidate("either", 5_000, 1, &[]), candidate("small", 5_000, 1, &[]));
+    either.site.policy.weight = Some(5.0);
+    let inventory = Inventory { at_ms: NOW - 5_000, shapes: vec![shape(32, 9)], ..Inventory::default() };
+    let either = either.with_inventory(Some(inventory));
+    let mut scene = scene(vec![either, small], vec![of_one("small", 8.0), of_one("large", 32.0)]);
+    let come = called(&mut scene, &mut Turns::default(), |_| 0);
+    assert_eq!(come, [("small".to_owned(), 1), ("large".to_owned(), 1)]);
+}
+
+#[test]
 fn a_silent_or_failing_pod_manager_is_passed_by_before_its_circuit_opens() {
     for (silent, failing) in [(true, false), (false, true)] {
         let bad = Candidate { silent, failing, ..candidate("bad", 1_000, 4, &[]) };

@@ -3,7 +3,6 @@
 //! Nothing is promised to one that waits. It holds no slot, is called when a place is free for it (`upkeep::places`), and looks by itself
 //! after a while, should the call have been lost.
 
-use std::hash::{Hash, Hasher};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -12,6 +11,7 @@ use crate::model::problem::Problem;
 use crate::placement::Request;
 use crate::service::{Context, Verdict};
 use crate::store::explain::NO_PLACE;
+use crate::store::idempotency::fingerprint;
 
 /// How long the first in line waits for a call before it looks by itself.
 const FALLBACK: Duration = Duration::from_secs(30);
@@ -52,9 +52,9 @@ impl Line {
         let caller = ctx.def().caller.as_deref().unwrap_or_default();
         let wanted = serde_json::to_string(&Wanted { caller, request });
         let wanted = wanted.map_err(|e| Verdict::fail(Problem::internal(e.to_string())))?;
-        let mut hasher = std::hash::DefaultHasher::new();
-        wanted.hash(&mut hasher);
-        Ok(Self { name: format!("{:016x}", hasher.finish()), wanted })
+        // The same in every process, of whichever build.
+        let name = fingerprint(&[&wanted]);
+        Ok(Self { name: name.get(..16).unwrap_or(&name).to_owned(), wanted })
     }
 
     /// Why the node is not the next of its line: others were here before it and have not been called yet.
