@@ -81,7 +81,7 @@ async fn counted(redis: &TestRedis, hardware: &[Vec<Shape>]) -> (Store, Vec<Stri
     for (n, shapes) in hardware.iter().enumerate() {
         let id = new_record_id();
         let row = json!({"uuid": id, "name": format!("podm-{n}"), "url": "https://podm.example", "driver": "redfishv1",
-            "authentication": [], "status": "Online", "created_at": "", "updated_at": ""});
+            "authentication": [], "status": "Online", "max_changes": 8, "created_at": "", "updated_at": ""});
         assert!(store.put_record(Collection::Podm, &id, &row, writer(&store)).await.unwrap());
         count_hardware(&store, &id, shapes.clone()).await;
         ids.push(id);

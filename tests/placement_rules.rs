@@ -48,7 +48,7 @@ fn any_candidate() -> impl Strategy<Value = Candidate> {
                     // Composing; there before the inventory was read; there after it.
                     let done_ms = [0, NOW - 60_000, NOW - 100][usize::try_from(done).unwrap()];
                     let (task, shape, begun_ms) = (format!("{n}{done}"), keys.get(n)?.clone(), NOW - 2_000);
-                    Some(Reservation { task, shape, begun_ms, until_ms, done_ms })
+                    Some(Reservation { task, shape, begun_ms, until_ms, done_ms, own: false })
                 })
                 .collect();
             let known = Candidate { site, in_flight, reservations, shut_ms, compose_ms, ..Candidate::default() };
@@ -154,6 +154,7 @@ fn candidate(name: &str, compose_ms: u64, at_once: u32, begun_ago: &[u64]) -> Ca
         begun_ms: NOW - ago,
         until_ms: NOW + 600_000,
         done_ms: 0,
+        own: false,
     });
     Candidate { reservations: reservations.collect(), ..with }
 }

@@ -112,7 +112,14 @@ impl World {
         let begun_ms = self.scene.now_ms;
         if let Some(candidate) = self.scene.candidates.get_mut(choice.at) {
             let (task, until_ms) = (task.to_string(), u64::MAX);
-            candidate.reservations.push(Reservation { task, shape: choice.shape, begun_ms, until_ms, done_ms: 0 });
+            candidate.reservations.push(Reservation {
+                task,
+                shape: choice.shape,
+                begun_ms,
+                until_ms,
+                done_ms: 0,
+                own: true,
+            });
         }
         self.running.push(Reverse((begun_ms + took, choice.at, task, took)));
         true

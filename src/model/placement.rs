@@ -12,6 +12,8 @@ use super::podm::{PodmStatus, Policy};
 
 /// A node that was there this much before an inventory was read is counted by it, ms: clocks of processes differ a little.
 pub const CLOCKS_MS: u64 = 1_000;
+/// How long a choice stands in the process that made it beside what Redis says, ms: an answer may be from before it.
+pub const PROMISE_MS: u64 = 1_000;
 
 /// Where a node should rather be, or may only be.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -71,6 +73,8 @@ pub struct Reservation {
     pub until_ms: u64,
     /// When the node was there, ms since 1970; 0 while it is composed.
     pub done_ms: u64,
+    /// Whether this process made it, rather than having read of it.
+    pub own: bool,
 }
 
 /// Everything that is known of a Pod Manager when a node is placed.
@@ -104,6 +108,17 @@ impl Candidate {
     pub fn with_inventory(self, inventory: Option<Inventory>) -> Self {
         let keys = inventory.iter().flat_map(|i| &i.shapes).map(shape_key).collect();
         Self { inventory, keys, ..self }
+    }
+
+    /// Keeps what this process promised a moment ago: Redis may not have known it yet when it said what is reserved.
+    pub fn keep_promises(&mut self, before: &[Reservation], now_ms: u64) {
+        let said = self.reservations.len();
+        let recent = |r: &&Reservation| r.own && r.done_ms == 0 && r.begun_ms + PROMISE_MS > now_ms;
+        for promise in before.iter().filter(recent) {
+            if !self.reservations.iter().take(said).any(|r| r.task == promise.task) {
+                self.reservations.push(promise.clone());
+            }
+        }
     }
 }
 

@@ -74,7 +74,8 @@ pub fn called(scene: &mut Scene, turns: &mut Turns, coming: impl Fn(&str) -> u64
             turns.take(line);
             if let Some(candidate) = scene.candidates.get_mut(choice.at) {
                 let (begun_ms, until_ms) = (scene.now_ms, u64::MAX);
-                let pretend = Reservation { task: String::new(), shape: choice.shape, begun_ms, until_ms, done_ms: 0 };
+                let pretend =
+                    Reservation { task: String::new(), shape: choice.shape, begun_ms, until_ms, done_ms: 0, own: true };
                 candidate.reservations.push(pretend);
                 pretended.push(choice.at);
             }

@@ -56,9 +56,17 @@ impl Store {
             return Ok(());
         }
         let began = Instant::now();
-        let (candidates, lines) = (self.all_candidates().await?, self.lines().await?);
-        let scene = Scene { candidates, lines, now_ms: 0 };
-        *cache.held.lock().unwrap_or_else(PoisonError::into_inner) = Held { began: Some(began), scene };
+        let (mut candidates, lines) = (self.all_candidates().await?, self.lines().await?);
+        let now_ms = self.clock().now_ms();
+        let mut held = cache.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let before: HashMap<&str, &Candidate> =
+            held.scene.candidates.iter().map(|c| (c.site.uuid.as_str(), c)).collect();
+        for candidate in &mut candidates {
+            if let Some(before) = before.get(candidate.site.uuid.as_str()) {
+                candidate.keep_promises(&before.reservations, now_ms);
+            }
+        }
+        *held = Held { began: Some(began), scene: Scene { candidates, lines, now_ms: 0 } };
         Ok(())
     }
 

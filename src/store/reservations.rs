@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use super::candidates::FRESH;
 use super::{Store, StoreError};
 use crate::ids::TaskId;
-use crate::model::placement::{CLOCKS_MS, Candidate, Choice, Decision, Reservation, Scene};
+use crate::model::placement::{CLOCKS_MS, Candidate, Choice, Decision, PROMISE_MS, Reservation, Scene};
 
 /// How long a node that is there counts without an inventory that knows it.
 const UNCOUNTED: Duration = Duration::from_secs(3600);
@@ -53,8 +53,9 @@ impl Store {
                     && let Some(candidate) = scene.candidates.get_mut(choice.at)
                 {
                     // Who chooses next in this process sees it already.
-                    let (shape, begun_ms, until_ms) = (choice.shape.clone(), scene.now_ms, scene.now_ms + 1_000);
-                    let promise = Reservation { task: task.to_string(), shape, begun_ms, until_ms, done_ms: 0 };
+                    let (shape, begun_ms, until_ms) = (choice.shape.clone(), scene.now_ms, scene.now_ms + PROMISE_MS);
+                    let promise =
+                        Reservation { task: task.to_string(), shape, begun_ms, until_ms, done_ms: 0, own: true };
                     candidate.reservations.push(promise);
                 }
                 decision
@@ -97,11 +98,14 @@ impl Store {
         let args = ["take", &choice.podm_id, &task, &choice.shape, &most, &at, &lasts, &clocks];
         let (said, fields): (String, HashMap<String, String>) =
             self.call(&self.scripts().reserve, self.bucket_of(&choice.podm_id), &args[..]).await?;
-        let reservations = parse(&fields);
-        self.with_candidates(|candidates| {
-            let known = candidates.get_mut(choice.at).filter(|c| c.site.uuid == choice.podm_id);
+        let mut reservations = parse(&fields);
+        reservations.iter_mut().filter(|r| r.task == task).for_each(|r| r.own = true);
+        self.with_scene(|scene| {
+            let known = scene.candidates.get_mut(choice.at).filter(|c| c.site.uuid == choice.podm_id);
             if let Some(candidate) = known {
-                candidate.reservations = reservations;
+                let mut before = std::mem::replace(&mut candidate.reservations, reservations);
+                before.retain(|r| r.task != task);
+                candidate.keep_promises(&before, scene.now_ms);
             }
         });
         Ok(match said.as_str() {
@@ -211,7 +215,14 @@ pub(super) fn parse(fields: &HashMap<String, String>) -> Vec<Reservation> {
         let mut parts = value.splitn(4, ' ');
         let mut number = || parts.next()?.parse().ok();
         let (done_ms, until_ms, begun_ms) = (number()?, number()?, number()?);
-        Some(Reservation { task: task.clone(), shape: parts.next()?.to_owned(), begun_ms, until_ms, done_ms })
+        Some(Reservation {
+            task: task.clone(),
+            shape: parts.next()?.to_owned(),
+            begun_ms,
+            until_ms,
+            done_ms,
+            own: false,
+        })
     };
     fields.iter().filter(|(task, _)| !task.starts_with('!')).filter_map(one).collect()
 }
