@@ -149,6 +149,7 @@ async fn stage(case: &Case, fault: &str) -> (Stage, String) {
     let stage = Stage { plant, ironic };
     let subject = (case.prepare)(&stage).await;
     stage.quiet().await;
+    stage.cancel_scheduled().await;
     (stage, subject)
 }
 
