@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde_json::json;
 use support::engine::Engine;
+use support::process::free_port;
 use support::redis::TestRedis;
 use valence::ids::{Bucket, TaskId};
 use valence::model::problem::Problem;
@@ -57,7 +58,9 @@ async fn a_task_goes_from_queued_to_completed_and_leaves_nothing_behind_but_itse
 
 #[tokio::test]
 async fn the_engine_runs_on_a_cluster_node_where_a_key_of_another_slot_is_an_error() {
-    let server = TestRedis::start_with(&["--cluster-enabled", "yes"]).await;
+    // Without a port of its own its bus would be at 10000.
+    let bus = free_port().to_string();
+    let server = TestRedis::start_with(&["--cluster-enabled", "yes", "--cluster-port", &bus]).await;
     let client = redis::Client::open(server.url()).unwrap();
     let mut con = client.get_multiplexed_async_connection().await.unwrap();
     let () = redis::cmd("CLUSTER").arg("ADDSLOTSRANGE").arg(0).arg(16383).query_async(&mut con).await.unwrap();
