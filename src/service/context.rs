@@ -20,7 +20,7 @@ use crate::ironic::Ironic;
 use crate::lease::Lease;
 use crate::model::kind::{self};
 use crate::model::problem::Problem;
-use crate::model::task::{Definition, Progress};
+use crate::model::task::{CLIENT_PATIENCE, Definition, Progress};
 use crate::podm::Pool;
 use crate::store::Store;
 use crate::store::claims::{Claimed, Hold, Mode};
@@ -158,6 +158,25 @@ impl Context {
         latest.and_then(|c| serde_json::from_value(c).ok())
     }
 
+    /// Whether nothing is saved, as before anything was begun.
+    #[must_use]
+    pub fn is_untouched(&self) -> bool {
+        self.latest.lock().unwrap_or_else(PoisonError::into_inner).is_none()
+    }
+
+    /// Whether a client waits for the end, and has waited long enough for a Pod Manager that is away, or will have after `wait`.
+    #[must_use]
+    pub fn is_client_out_of_patience(&self, wait: Duration) -> bool {
+        let waited = Duration::from_millis(self.now_ms().saturating_sub(self.id().created_ms()));
+        self.answers_client() && self.mode() == Mode::Run && waited + wait >= CLIENT_PATIENCE
+    }
+
+    /// Whether a client waits for the end; nobody does after a redrive.
+    #[must_use]
+    pub fn answers_client(&self) -> bool {
+        self.def.podm_errors_final && self.claimed.generation == 1
+    }
+
     /// Saves a step whose answer was seen. [`Verdict::Stop`] when a cancel was asked for (the step is saved) or the claim is lost.
     ///
     /// # Errors
@@ -176,12 +195,21 @@ impl Context {
         if self.lease.is_valid() { Ok(()) } else { Err(Verdict::Stop) }
     }
 
+    /// Forgets what is saved: what was announced has not come about, and nothing was begun before it.
+    ///
+    /// # Errors
+    /// As [`Context::checkpoint`].
+    pub async fn forget(&self) -> Result<(), Verdict> {
+        self.save(&serde_json::Value::Null, false).await
+    }
+
     async fn save<T: Serialize + Sync>(&self, step: &T, outstanding: bool) -> Result<(), Verdict> {
         let data = serde_json::to_value(step).map_err(|e| Verdict::fail(Problem::internal(e.to_string())))?;
         let c = &self.claimed;
         let hold = self.store.checkpoint(c.id, &c.token, &data, outstanding).await?;
         if hold != Hold::Lost {
-            *self.latest.lock().unwrap_or_else(PoisonError::into_inner) = Some(data.clone());
+            let latest = (!data.is_null()).then(|| data.clone());
+            *self.latest.lock().unwrap_or_else(PoisonError::into_inner) = latest;
         }
         match hold {
             Hold::Held => {

@@ -149,10 +149,11 @@ impl Saga<'_> {
         let reserved = self.nothing_asked();
         let announced = Saved { asked: true, asked_ms: self.ctx.now_ms(), ..reserved.clone() };
         let call = self.driver.allocate(&wanted);
-        let answer = hardware::change(self.ctx, &announced, &reserved, call).await?;
+        let before = (!self.ctx.is_untouched()).then_some(&reserved);
+        let answer = hardware::change(self.ctx, &announced, before, call).await?;
         self.saved = announced;
         match answer.map_err(|e| self.refused(&e))? {
-            Begun::Done(Some(node)) => self.keep(node).await,
+            Begun::Done(Some(node)) => self.named(node).await,
             // It stays outstanding until it is found: nobody may ask again before the quarantine is over.
             Begun::Done(None) => self.by_tag_or_fail().await,
             Begun::Monitor { path, after } => {
@@ -232,6 +233,17 @@ impl Saga<'_> {
         Ok(found.map(|n| n.path))
     }
 
+    /// The node that an answer names, unless that is something else: it would be assembled, and deleted by an undo.
+    async fn named(&mut self, node: String) -> Result<String, Verdict> {
+        if !self.driver.makes_nodes() {
+            return self.keep(node).await;
+        }
+        let view = self.driver.node(&node).await.map_err(|e| self.verdict(&e))?;
+        // Not every Pod Manager keeps tags.
+        let is_own = |view: &NodeView| view.composed && view.tag.as_ref().is_none_or(|tag| *tag == self.ctx.tag());
+        if view.as_ref().is_some_and(is_own) { self.keep(node).await } else { self.by_tag_or_fail().await }
+    }
+
     async fn by_tag_or_fail(&mut self) -> Result<String, Verdict> {
         let found = self.driver.find(&self.ctx.tag(), &self.saved.parts).await.map_err(|e| self.verdict(&e))?;
         match found {
@@ -251,7 +263,7 @@ impl Saga<'_> {
             let Some(monitor) = self.saved.monitor.clone() else { return self.by_tag_or_fail().await };
             match self.driver.monitor(&monitor).await {
                 Ok(MonitorState::Running { after }) => asked = after.or(asked),
-                Ok(MonitorState::Ended { location: Some(node) }) => return self.keep(node).await,
+                Ok(MonitorState::Ended { location: Some(node) }) => return self.named(node).await,
                 // It may have ended well or badly: what is there tells.
                 Ok(MonitorState::Ended { location: None } | MonitorState::Gone) => {
                     self.saved.monitor = None;
@@ -260,6 +272,11 @@ impl Saga<'_> {
                 }
                 Err(error) if error.is_away() => return Err(self.verdict(&error)),
                 Err(error) => {
+                    // Monitors are met that fail while what they follow does not.
+                    let found = self.driver.find(&self.ctx.tag(), &self.saved.parts).await;
+                    if let Some(node) = found.map_err(|e| self.verdict(&e))? {
+                        return self.keep(node.path).await;
+                    }
                     self.saved = self.nothing_asked();
                     self.ctx.checkpoint(&self.saved).await?;
                     return Err(self.refused(&error));
