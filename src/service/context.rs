@@ -1,6 +1,7 @@
 //! What a handler may touch: its task, its checkpoint, its records, Pod Managers, children. Nothing else of the store.
 
 mod children;
+mod client;
 mod inventory;
 mod places;
 mod podms;
@@ -20,7 +21,7 @@ use crate::ironic::Ironic;
 use crate::lease::Lease;
 use crate::model::kind::{self};
 use crate::model::problem::Problem;
-use crate::model::task::{CLIENT_PATIENCE, Definition, Progress};
+use crate::model::task::{Definition, Progress};
 use crate::podm::Pool;
 use crate::store::Store;
 use crate::store::claims::{Claimed, Hold, Mode};
@@ -162,19 +163,6 @@ impl Context {
     #[must_use]
     pub fn is_untouched(&self) -> bool {
         self.latest.lock().unwrap_or_else(PoisonError::into_inner).is_none()
-    }
-
-    /// Whether a client waits for the end, and has waited long enough for a Pod Manager that is away, or will have after `wait`.
-    #[must_use]
-    pub fn is_client_out_of_patience(&self, wait: Duration) -> bool {
-        let waited = Duration::from_millis(self.now_ms().saturating_sub(self.id().created_ms()));
-        self.answers_client() && self.mode() == Mode::Run && waited + wait >= CLIENT_PATIENCE
-    }
-
-    /// Whether a client waits for the end; nobody does after a redrive.
-    #[must_use]
-    pub fn answers_client(&self) -> bool {
-        self.def.podm_errors_final && self.claimed.generation == 1
     }
 
     /// Saves a step whose answer was seen. [`Verdict::Stop`] when a cancel was asked for (the step is saved) or the claim is lost.
