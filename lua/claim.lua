@@ -45,6 +45,24 @@ local function add_definitions()
   end
 end
 
+-- Until when (ms) a client waits for a Pod Manager that is away; nil when nobody does, or something was begun already.
+local function patience_of(t)
+  local within = match(t.gates, 'within:(%d+)')
+  return within and not (t.ckpt or t.cancel or t.ending) and created(t.id) + within or nil
+end
+
+-- That nobody was let in to its Pod Manager in time, unless an attempt has met an error.
+local function away_body(t, gate, shut)
+  if t.err then return nil end
+  local podm = podm_of(gate)
+  local why = call('HGET', breaker_key(podm), 'why') or 'it has answered nothing for a while'
+  return cjson.encode({ error = {
+    code = 'Service Unavailable', title = 'Connection Error', status = 503, retryable = true, podm_id = podm,
+    detail = 'Pod Manager ' .. podm .. ' is not asked now: ' .. why,
+    retry_after_s = shut and math.ceil((shut - NOW) / 1000) or nil,
+  } })
+end
+
 local function take(lane, entry, id)
   examined = examined + 1
   local t = load(id)
@@ -66,14 +84,21 @@ local function take(lane, entry, id)
     t.ending = 'timeout'
     call('HSET', t.key, 'ending', 'timeout')
   end
-  local gate, shut
-  if t.gates then gate, shut = blocked_by(t) end
+  local gate, shut, silent, patience
+  if t.gates then
+    gate, shut, silent = blocked_by(t)
+    patience = patience_of(t)
+  end
   if gate then
     drop(lane, entry)
+    if patience and ((shut or 0) >= patience or (NOW >= patience and (shut or silent))) then
+      return finish(t, 'failed', away_body(t, gate, shut))
+    end
     call('ZADD', wait_key(gate), 'NX', created(id) * 1000, id)
     local ahead = call('ZCARD', wait_key(gate))
     local due = NOW + math.min(30000 + 5 * ahead, 600000)
     if shut then due = ahead == 1 and shut or math.max(due, shut) end
+    if patience and patience > NOW then due = math.min(due, patience) end
     local elsewhere = last_line(t) ~= gate
     delay(t, t.state == 'cancelling' and 'cancelling' or 'waiting', due, 'gate ' .. gate)
     if elsewhere then pass_on(t) end

@@ -254,7 +254,8 @@ local function end_probe(name, holder)
   end
 end
 
--- How many places are free; those of holders that are gone are cleared on the way. Then what the breaker said.
+-- How many places are free; those of holders that are gone are cleared on the way. Then what the breaker said: at most so many, shut until,
+-- one at a time.
 local function room(name, limit)
   local most, shut, single = breaker_of(name)
   if most == 0 then return 0, most, shut end
@@ -271,7 +272,7 @@ local function room(name, limit)
     end
     free = limit - call('ZCARD', gate)
   end
-  return most and math.min(most, free) or free, most
+  return most and math.min(most, free) or free, most, nil, single
 end
 
 local function first_in_line(name)
@@ -288,14 +289,15 @@ local function kept_out(t, podm)
   return limit_of('podm:' .. podm .. ':drain')
 end
 
--- The first line that the task has to stand in, or nil; then until when nobody gets in there (ms), when that is known.
+-- The first line that the task has to stand in, or nil; then until when nobody gets in there (ms), when that is known; then whether its Pod
+-- Manager has answered nothing for a while.
 local function blocked_by(t)
   for name, limit in each_gate(t) do
     if not call('ZSCORE', gate_key(name), t.id) then
       local podm = podm_of(name)
       if podm and kept_out(t, podm) then return 'podm:' .. podm .. ':drain' end
-      local free, most, shut = room(name, limit)
-      if free <= 0 then return name, shut end
+      local free, most, shut, silent = room(name, limit)
+      if free <= 0 then return name, shut, silent end
       if most then t.probes = podm end
       if is_fifo(name) then
         local head = first_in_line(name)

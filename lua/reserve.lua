@@ -16,7 +16,7 @@
 -- Callers   store::reservations
 --
 -- The hash: task → '<done ms, 0 while composing> <end ms> <begun ms> <shape>'; '!at' the newest inventory used, '!freed' when hardware was last
--- given back, '!took' ms that a compose takes of late.
+-- given back, '!back' how much was since an inventory that was used can tell, '!took' ms that a compose takes of late.
 local KEPT = 7 * 86400000
 local key, what, task = P .. 'reserved:' .. ARGV[3], ARGV[2], ARGV[4]
 
@@ -31,6 +31,7 @@ end
 
 if what == 'freed' then
   call('HSET', key, '!freed', text(NOW))
+  call('HINCRBY', key, '!back', 1)
 elseif what == 'drop' then
   call('HDEL', key, task)
   return { 'ok' }
@@ -46,10 +47,11 @@ elseif what == 'done' then
   end
 else
   local at, flat = tonumber(ARGV[7]), call('HGETALL', key)
-  local seen, count, mine, gone = 0, 0, false, {}
+  local known, count, mine, gone = {}, 0, false, {}
   for i = 1, #flat, 2 do
-    if flat[i] == '!at' then seen = tonumber(flat[i + 1]) end
+    if sub(flat[i], 1, 1) == '!' then known[flat[i]] = tonumber(flat[i + 1]) end
   end
+  local seen = known['!at'] or 0
   if at < seen then return { 'stale', flat } end
   for i = 1, #flat, 2 do
     if sub(flat[i], 1, 1) ~= '!' then
@@ -63,6 +65,7 @@ else
       end
     end
   end
+  if known['!back'] and known['!freed'] + ARGV[9] <= at then gone[#gone + 1] = '!back' end
   if #gone > 0 then call('HDEL', key, unpack(gone)) end
   if at > seen then call('HSET', key, '!at', text(at)) end
   local full = not mine and ARGV[6] ~= '' and count >= tonumber(ARGV[6])

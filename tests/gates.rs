@@ -12,7 +12,7 @@ use valence::model::circuit::CircuitState;
 use valence::model::podm::Policy;
 use valence::store::claims::{Claimed, Outcome};
 use valence::store::gates::{Entry, Gatekeeper};
-use valence::store::tasks::NewTask;
+use valence::store::tasks::{NewTask, Redrive};
 
 const GATE: &str = "podm:p1:w=4";
 
@@ -459,4 +459,58 @@ async fn every_other_reason_is_told_as_it_is() {
     e.settle(&held, Outcome::Retry(Duration::from_secs(30))).await;
     let reason = told(placed, true).await;
     assert!(reason.code == "no_capacity" && reason.message.contains("because"), "{reason:?}");
+}
+
+/// What a client waits for, as v1's do.
+const WAITED_FOR: &str = "podm:p1:w=4 within:30000";
+
+async fn body(e: &Engine, id: TaskId) -> (u16, String, Option<u64>) {
+    let problem = e.task(id).await.body.error.expect("an error").problem;
+    (problem.status, problem.detail, problem.retry_after_s)
+}
+
+#[tokio::test]
+async fn what_a_client_waits_for_is_refused_at_once_where_nobody_is_let_in_soon_and_waits_where_it_may_pass() {
+    let e = Engine::start(1).await;
+    open(&e).await;
+    let soon = put(&e, 2, WAITED_FOR).await;
+    assert!(e.claim_n("w1", 10).await.is_empty());
+    for id in &soon {
+        assert_eq!(e.state(*id).await, "waiting", "five seconds may pass");
+        assert!(due_in(&e, *id).await <= Duration::from_secs(30), "none waits past its client's patience");
+    }
+    report(&e, 0, 1, Some(Duration::from_secs(50))).await;
+    let (now, other) = (put(&e, 1, WAITED_FOR).await[0], put(&e, 1, GATE).await[0]);
+    assert!(e.claim_n("w1", 10).await.is_empty());
+    assert_eq!((e.state(now).await, e.state(other).await), ("failed".into(), "waiting".into()));
+    let (status, detail, after) = body(&e, now).await;
+    assert_eq!((status, detail.as_str()), (503, "Pod Manager p1 is not asked now: answered 503"));
+    assert!(after.is_some_and(|s| (30..=50).contains(&s)), "{after:?}");
+    // Redriven, nobody waits for its end any more.
+    assert_eq!(e.store.redrive(now).await.unwrap(), Redrive::Queued);
+    assert!(e.claim_n("w1", 10).await.is_empty());
+    assert_eq!(e.state(now).await, "waiting");
+}
+
+#[tokio::test]
+async fn what_has_begun_for_a_client_waits_for_its_pod_manager_as_any_other() {
+    let e = Engine::start(1).await;
+    let id = put(&e, 1, WAITED_FOR).await[0];
+    let claimed = e.claim("w1").await;
+    let step = serde_json::json!({ "asked": true });
+    e.store.checkpoint(id, &claimed.token, &step, false).await.unwrap();
+    e.settle(&claimed, Outcome::Retry(Duration::ZERO)).await;
+    report(&e, 0, 1, Some(Duration::from_secs(50))).await;
+    assert!(e.claim_n("w1", 10).await.is_empty());
+    assert_eq!(e.state(id).await, "waiting");
+    // One whose step came to nothing has begun nothing.
+    let e = Engine::start(1).await;
+    let id = put(&e, 1, WAITED_FOR).await[0];
+    let claimed = e.claim("w1").await;
+    e.store.checkpoint(id, &claimed.token, &step, true).await.unwrap();
+    e.store.checkpoint(id, &claimed.token, &serde_json::Value::Null, false).await.unwrap();
+    e.settle(&claimed, Outcome::Retry(Duration::ZERO)).await;
+    report(&e, 0, 1, Some(Duration::from_secs(50))).await;
+    assert!(e.claim_n("w1", 10).await.is_empty());
+    assert_eq!(e.state(id).await, "failed");
 }

@@ -81,8 +81,10 @@ async fn what_cannot_be_understood_is_told_with_its_sort_its_sender_and_its_addr
         (answer("307 Moved\r\nLocation: /here\r\n", b""), 502, "and redirects are not followed"),
         (answer("500 Oops\r\nContent-Type: text/html\r\n", page), 500, "answered 500: <html>hello</html>"),
         (answer("403 Forbidden\r\n", b"{}"), 403, "answered 403: Forbidden"),
-        (answer("200 OK\r\nTransfer-Encoding: chunked\r\n", b"zz\r\n"), 504, "did not answer"),
-        (b"SSH-2.0-OpenSSH\r\n".to_vec(), 504, "did not answer"),
+        (answer("200 OK\r\nTransfer-Encoding: chunked\r\n", b"zz\r\n"), 502, "no HTTP"),
+        (b"SSH-2.0-OpenSSH\r\n".to_vec(), 502, "answered what is no HTTP"),
+        (b"HTTP/1.1 abc\r\n\r\n".to_vec(), 502, "answered what is no HTTP"),
+        (b"HTTP/1.1 200 OK\r\nno colon\r\n\r\n".to_vec(), 502, "answered what is no HTTP"),
         (b"".to_vec(), 504, "did not answer"),
     ] {
         let problem = systems(&lab, said).await.unwrap_err().problem();

@@ -3,15 +3,21 @@
 
 mod support;
 
+use std::time::Duration;
+
 use reqwest::Method;
 use serde_json::{Value, json};
 use support::front::Front;
-use support::saga::Plant;
+use support::saga::{Plant, accepted_ago};
 use support::wait;
+use valence::ids::TaskId;
+use valence::model::kind::Kind;
+use valence::model::topic::{Lane, Priority, Topic};
 use valence::sim::SimConfig;
+use valence::store::tasks::NewTask;
 
 fn two() -> SimConfig {
-    SimConfig { podms: 2, assemble_time: std::time::Duration::ZERO, ..SimConfig::default() }
+    SimConfig { podms: 2, assemble_time: Duration::ZERO, ..SimConfig::default() }
 }
 
 async fn one() -> (Plant, Front) {
@@ -173,4 +179,45 @@ async fn the_openstack_client_lists_creates_shows_and_deletes_pod_managers() {
     assert!(steps["incomplete"].as_str().unwrap().starts_with("400 "), "{steps}");
     assert_eq!(steps["gone"], format!("404 Pod Manager {id} not found in database."));
     assert!(steps["nobody"].as_str().unwrap().starts_with("404 Pod Manager "), "{steps}");
+}
+
+#[tokio::test]
+async fn a_change_at_a_dead_pod_manager_is_refused_in_the_time_of_a_read_and_nothing_is_left_of_it() {
+    let plant = Plant::bare(SimConfig { podms: 1, ..two() }, true).await;
+    let front = Front::over(&plant).await;
+    // Nobody listens there.
+    plant.register(0, "dead", "http://127.0.0.1:1").await;
+    let podm = plant.lab.uuids[0].clone();
+    let wanted = json!({"name": "n", "podm_id": podm});
+    // One that was accepted as long ago as a client waits is tried once.
+    let mut def = valence::model::task::Definition::new("node.compose", json!({"name": "n"}));
+    (def.podm_id, def.node_id) = (Some(podm.clone()), Some(valence::ids::new_record_id()));
+    def.podm_errors_final = true;
+    let id = accepted_ago(&plant.store, Duration::from_secs(31), &podm);
+    let lane = Lane { topic: Topic::Compute, priority: Priority::Normal };
+    let gates = Kind::find("node.compose").unwrap().gates_of(&def);
+    let task = NewTask { id, lane, def, delay_ms: None, gates, idempotent: false };
+    plant.store.enqueue(task).await.unwrap();
+    let task = plant.done(id).await;
+    let error = task.body.error.clone().unwrap();
+    assert_eq!((task.state.as_str(), error.problem.status), ("failed", 503), "{error:?}");
+    assert!(error.problem.detail.contains("Pod Manager dead"), "{error:?}");
+    assert_eq!(task.field("attempt"), Some("1"), "{:?}", task.history());
+    // Once it is known that nobody is let in, at once.
+    let gates = valence::store::gates::Gatekeeper::new(&plant.store);
+    gates.report(&podm, 0, 1, Some(Duration::from_secs(500)), "cannot be reached").await.unwrap();
+    let answer = front.request(Method::POST, "/v1/nodes").json(&wanted).send().await.unwrap();
+    assert_eq!(answer.status().as_u16(), 503);
+    let after: u64 = answer.headers()["retry-after"].to_str().unwrap().parse().unwrap();
+    assert!((400..=500).contains(&after), "{after}");
+    assert_eq!(front.get("/v1/nodes").await.1, json!([]));
+    // Whoever does not wait has a task that does.
+    let asked = front.request(Method::POST, "/v1/nodes").header("Prefer", "respond-async").json(&wanted);
+    let task: Value = asked.send().await.unwrap().json().await.unwrap();
+    let id: TaskId = task["id"].as_str().unwrap().parse().unwrap();
+    wait::until("it waits", async || {
+        let task = plant.store.task(id).await.unwrap().unwrap();
+        if task.state.as_str() == "waiting" { Ok(()) } else { Err(task.state) }
+    })
+    .await;
 }

@@ -92,6 +92,8 @@ pub struct Candidate {
     pub reservations: Vec<Reservation>,
     /// When hardware was last given back there, ms since 1970: an inventory from before does not know of it. 0: never.
     pub freed_ms: u64,
+    /// How much was given back since the newest inventory that was used.
+    pub freed: u32,
     /// Until when its circuit lets nobody in, ms since 1970; 0 while it is closed.
     pub shut_ms: u64,
     /// How long a compose takes there of late, ms.

@@ -1,6 +1,7 @@
 //! A task: the immutable [`Definition`] a client gave, and the [`Task`] as it is read back, which is also its JSON.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -20,6 +21,8 @@ pub const ANONYMOUS: &str = "anonymous";
 pub const DEFAULT_MAX_ATTEMPTS: u32 = 5;
 /// Seconds from acceptance (or `run_at`) to the end unless the task says otherwise.
 pub const DEFAULT_TIMEOUT_S: u64 = 3_600;
+/// How long a task whose client waits for the end tries to begin where its Pod Manager is away: as long as a read is waited for.
+pub const CLIENT_PATIENCE: Duration = Duration::from_secs(30);
 /// Largest definition that is stored, bytes of JSON.
 pub const MAX_PARAMS_BYTES: usize = 256 * 1024;
 /// Version of the payload's shape that this build writes and reads.
@@ -57,7 +60,8 @@ pub struct Definition {
     pub timeout_s: u64,
     /// Not before this time, ms since 1970.
     pub run_at_ms: Option<u64>,
-    /// An error the PODM reported ends it at once: a v1 client is waiting for the answer.
+    /// A v1 client is waiting for the answer: an error the PODM reported ends it at once, and what has begun nothing waits for a PODM that is
+    /// away no longer than [`CLIENT_PATIENCE`].
     #[serde(default, skip_serializing_if = "is_default")]
     pub podm_errors_final: bool,
     /// W3C trace context of the request.

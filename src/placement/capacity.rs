@@ -2,8 +2,8 @@
 //!
 //! A reservation counts from when it is made until its lease is over, or until an inventory was read after its node was there: that
 //! inventory counts the node itself. A node that is being composed when an inventory is read may be counted twice for a while, never not at
-//! all. An inventory that says "none left" and is old, or from before hardware was given back, may be asked for one: the Pod Manager
-//! itself has the last word.
+//! all. Where an old inventory says "none left", one may be asked for; where hardware was given back that an inventory may not know of, as
+//! much as was given back, and nodes that were there before may be those which gave it back: the Pod Manager itself has the last word.
 
 use super::request::Request;
 use crate::model::inventory::{Inventory, Shape};
@@ -25,7 +25,7 @@ pub enum Room {
         most: u32,
         /// How many of those are left.
         left: u32,
-        /// Whether the inventory says that none is left, and may be wrong.
+        /// Whether none is left as far as is known, and that may be wrong.
         doubtful: bool,
         /// How large it is.
         size: f64,
@@ -39,17 +39,18 @@ pub enum Room {
 pub(super) fn room(request: &Request, candidate: &Candidate, blocks: bool, now_ms: u64) -> Result<Room, &'static str> {
     let Some(inventory) = &candidate.inventory else { return Ok(Room::Unknown) };
     let together = blocks && is_met_together(request, inventory);
-    let old = now_ms.saturating_sub(inventory.at_ms) > OLD_MS || candidate.freed_ms >= inventory.at_ms;
+    let unsure = Unsure::of(candidate, inventory, now_ms);
     let (mut best, mut why): (Option<Room>, _) = (None, "too_small");
     for (n, shape) in inventory.shapes.iter().enumerate() {
         if shape.total == 0 || !(fits(request, shape) || together) {
             continue;
         }
         why = "full";
-        let doubtful = shape.free == 0 && old;
-        let most = if doubtful { 1 } else { shape.free };
-        let taken = reserved(candidate, n, inventory.at_ms, now_ms);
-        let left = most.saturating_sub(taken);
+        let reserved = reserved(candidate, n, inventory.at_ms, now_ms);
+        let sure = shape.free.saturating_sub(count(reserved.clone()));
+        let left = if sure > 0 { sure } else { unsure.left(shape, reserved.clone()) };
+        let doubtful = sure == 0;
+        let most = if doubtful { left + count(reserved) } else { shape.free };
         let this = Room::Shape { n, most, left, doubtful, size: size(shape) };
         if left > 0 && best.is_none_or(|best| rank(&this) < rank(&best)) {
             best = Some(this);
@@ -81,11 +82,43 @@ fn is_met_together(request: &Request, inventory: &Inventory) -> bool {
     cores >= request.cores && (memory == 0.0 || memory >= request.memory_mib)
 }
 
-/// How many of a shape are reserved and not yet in the inventory.
-fn reserved(candidate: &Candidate, n: usize, inventory_ms: u64, now_ms: u64) -> u32 {
-    let Some(key) = candidate.keys.get(n) else { return 0 };
-    let mine = candidate.reservations.iter().filter(|r| r.shape == *key && counts(r, inventory_ms, now_ms));
-    u32::try_from(mine.count()).unwrap_or(u32::MAX)
+/// Those of a shape that are reserved and not yet in the inventory.
+fn reserved(
+    candidate: &Candidate,
+    n: usize,
+    inventory_ms: u64,
+    now_ms: u64,
+) -> impl Iterator<Item = &Reservation> + Clone {
+    let key = candidate.keys.get(n);
+    candidate.reservations.iter().filter(move |r| Some(&r.shape) == key && counts(r, inventory_ms, now_ms))
+}
+
+fn count<'a>(reservations: impl Iterator<Item = &'a Reservation>) -> u32 {
+    u32::try_from(reservations.count()).unwrap_or(u32::MAX)
+}
+
+/// What there may be beyond what is known.
+struct Unsure {
+    /// The inventory is old.
+    old: bool,
+    /// How much was given back that it may not know of, and when the last of it.
+    back: u32,
+    freed_ms: u64,
+}
+
+impl Unsure {
+    fn of(candidate: &Candidate, inventory: &Inventory, now_ms: u64) -> Self {
+        let news = candidate.freed_ms > 0 && candidate.freed_ms + CLOCKS_MS > inventory.at_ms;
+        let (back, freed_ms) = if news { (candidate.freed.max(1), candidate.freed_ms) } else { (0, 0) };
+        Self { old: now_ms.saturating_sub(inventory.at_ms) > OLD_MS, back, freed_ms }
+    }
+
+    /// How many of a shape may be left where none is for sure.
+    fn left<'a>(&self, shape: &Shape, reserved: impl Iterator<Item = &'a Reservation>) -> u32 {
+        let back = if self.old && shape.free == 0 { self.back.max(1) } else { self.back };
+        let gone = |r: &&Reservation| r.done_ms > 0 && r.done_ms <= self.freed_ms;
+        (shape.free + back).saturating_sub(count(reserved.filter(|r| !gone(r))))
+    }
 }
 
 /// Whether a reservation stands beside an inventory.

@@ -202,7 +202,7 @@ impl Asking {
         self.done = true;
         let cut = matches!(cause, Cause::Unanswered(why) if why == CUT);
         let given_up_soon = cut && self.began.elapsed() < GIVEN_UP;
-        if matches!(cause, Cause::Unreachable(_) | Cause::Unanswered(_)) && !given_up_soon {
+        if matches!(cause, Cause::Unreachable(_) | Cause::Unanswered(_) | Cause::Garbled(_)) && !given_up_soon {
             self.watch.circuits.tell(&self.watch.podm, 1, None, &cause.to_string()).await;
         }
     }

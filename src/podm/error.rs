@@ -34,6 +34,9 @@ pub enum Cause {
     /// It may have been sent, and no answer was seen.
     #[error("did not answer: {0}")]
     Unanswered(String),
+    /// It may have been sent, and what came back is no HTTP.
+    #[error("answered what is no HTTP: {0}")]
+    Garbled(String),
     /// The answer is larger than what is read, bytes.
     #[error("the answer is larger than {0} bytes")]
     TooLarge(u64),
@@ -80,7 +83,7 @@ impl RedfishError {
     #[must_use]
     pub fn answer_unseen(&self) -> bool {
         // A gateway in front of the Pod Manager answers 502 and 504 for a request that may have gone through.
-        let is_unseen = matches!(&self.cause, Cause::Unanswered(_))
+        let is_unseen = matches!(&self.cause, Cause::Unanswered(_) | Cause::Garbled(_))
             || matches!(&self.cause, Cause::Refused(r) if matches!(r.status, 502 | 504));
         self.method != "GET" && is_unseen
     }
@@ -109,7 +112,7 @@ impl RedfishError {
                 500.. => Advice::ServerError,
                 _ => Advice::Final,
             },
-            Cause::Unreachable(_) | Cause::Unanswered(_) => Advice::Retry { after: None },
+            Cause::Unreachable(_) | Cause::Unanswered(_) | Cause::Garbled(_) => Advice::Retry { after: None },
             Cause::NotNow(left) => Advice::Retry { after: Some(*left) },
             Cause::LeaseOver => Advice::Stop,
             Cause::Impossible(_)
@@ -140,7 +143,7 @@ impl RedfishError {
             Cause::NotNow(left) => Problem::unavailable(text).again_after(*left),
             Cause::Unreachable(_) | Cause::LeaseOver => Problem::unavailable(text),
             Cause::Unanswered(_) => Problem::timeout(text),
-            Cause::TooLarge(_) | Cause::Malformed(_) => Problem::bad_gateway(text),
+            Cause::Garbled(_) | Cause::TooLarge(_) | Cause::Malformed(_) => Problem::bad_gateway(text),
             Cause::Forbidden(why) => Problem::bad_request(why.clone()),
             Cause::Credentials(_) => Problem::unavailable(text),
             Cause::Driver(name) => {
@@ -167,6 +170,7 @@ mod tests {
     fn only_a_change_without_an_answer_must_be_looked_for() {
         assert_eq!(error("POST", Cause::Unanswered("cut".into())).verdict(), Advice::Look);
         assert_eq!(error("GET", Cause::Unanswered("cut".into())).verdict(), Advice::Retry { after: None });
+        assert_eq!(error("POST", Cause::Garbled("SSH".into())).verdict(), Advice::Look);
         assert_eq!(error("POST", Cause::Unreachable("refused".into())).verdict(), Advice::Retry { after: None });
     }
 

@@ -30,8 +30,8 @@ pub const ROOT: &str = "/redfish/v1";
 
 /// Carries a session's token.
 const TOKEN: HeaderName = HeaderName::from_static("x-auth-token");
-/// Most time for a login, which everybody else waits for.
-const LOGIN_LIMIT: Duration = Duration::from_secs(10);
+/// Most time for each request of a login, which everybody else waits for.
+pub(super) const LOGIN_LIMIT: Duration = Duration::from_secs(10);
 
 /// Credentials, unsealed.
 #[derive(Clone)]

@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::circuit::Watch;
 use super::error::{Cause, RedfishError};
-use super::http::{Client, ROOT};
+use super::http::{Client, LOGIN_LIMIT, ROOT};
 use super::session::{Login, Session};
 
 /// The service root, with the slash as the specification has it.
@@ -42,11 +42,13 @@ impl Door {
 /// Only credentials that the Pod Manager refuses.
 pub(super) async fn log_in(door: &Door) -> Result<Login, RedfishError> {
     let client = &door.0;
-    let root = match client.get(SERVICE_ROOT).await {
-        Ok(root) => root,
-        // A root that is closed to strangers, or not there: no Redfish login.
-        Err(e) if matches!(e.status(), Some(401 | 403 | 404)) => return Ok(Login::Without(e.to_string())),
+    let looked = tokio::time::timeout(LOGIN_LIMIT, client.get(SERVICE_ROOT)).await;
+    let root = match looked {
         Err(_) => return Ok(Login::Unknown),
+        Ok(Ok(root)) => root,
+        // A root that is closed to strangers, or not there: no Redfish login.
+        Ok(Err(e)) if matches!(e.status(), Some(401 | 403 | 404)) => return Ok(Login::Without(e.to_string())),
+        Ok(Err(_)) => return Ok(Login::Unknown),
     };
     let Ok(Some(link)) = root.link("Links/Sessions") else {
         return Ok(Login::Without("the service root links no sessions".into()));

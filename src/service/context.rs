@@ -1,6 +1,7 @@
 //! What a handler may touch: its task, its checkpoint, its records, Pod Managers, children. Nothing else of the store.
 
 mod children;
+mod client;
 mod inventory;
 mod places;
 mod podms;
@@ -158,6 +159,12 @@ impl Context {
         latest.and_then(|c| serde_json::from_value(c).ok())
     }
 
+    /// Whether nothing is saved, as before anything was begun.
+    #[must_use]
+    pub fn is_untouched(&self) -> bool {
+        self.latest.lock().unwrap_or_else(PoisonError::into_inner).is_none()
+    }
+
     /// Saves a step whose answer was seen. [`Verdict::Stop`] when a cancel was asked for (the step is saved) or the claim is lost.
     ///
     /// # Errors
@@ -176,12 +183,21 @@ impl Context {
         if self.lease.is_valid() { Ok(()) } else { Err(Verdict::Stop) }
     }
 
+    /// Forgets what is saved: what was announced has not come about, and nothing was begun before it.
+    ///
+    /// # Errors
+    /// As [`Context::checkpoint`].
+    pub async fn forget(&self) -> Result<(), Verdict> {
+        self.save(&serde_json::Value::Null, false).await
+    }
+
     async fn save<T: Serialize + Sync>(&self, step: &T, outstanding: bool) -> Result<(), Verdict> {
         let data = serde_json::to_value(step).map_err(|e| Verdict::fail(Problem::internal(e.to_string())))?;
         let c = &self.claimed;
         let hold = self.store.checkpoint(c.id, &c.token, &data, outstanding).await?;
         if hold != Hold::Lost {
-            *self.latest.lock().unwrap_or_else(PoisonError::into_inner) = Some(data.clone());
+            let latest = (!data.is_null()).then(|| data.clone());
+            *self.latest.lock().unwrap_or_else(PoisonError::into_inner) = latest;
         }
         match hold {
             Hold::Held => {

@@ -65,8 +65,9 @@ pub async fn bring_about<S: Serialize + Sync>(
         let mut asked_to_wait = None;
         if !at.accepted {
             at = Step { asked: true, since_ms: ctx.now_ms(), ..Step::default() };
-            let (announced, refused) = (saved(at.clone()), saved(Step::default()));
-            match hardware::change(ctx, &announced, &refused, (effect.ask)()).await?.map_err(verdict)? {
+            let refused = (!ctx.is_untouched()).then(|| saved(Step::default()));
+            let announced = saved(at.clone());
+            match hardware::change(ctx, &announced, refused.as_ref(), (effect.ask)()).await?.map_err(verdict)? {
                 Begun::Done(made) => at.made = made,
                 Begun::Monitor { path, after } => (at.monitor, asked_to_wait) = (Some(path), after),
             }
@@ -86,6 +87,10 @@ pub async fn bring_about<S: Serialize + Sync>(
                 Ok(MonitorState::Gone) => at.monitor = None,
                 Err(error) if error.is_away() => return Err(verdict(error)),
                 Err(error) => {
+                    // Monitors are met that fail while what they follow does not.
+                    if (effect.shows)(at.made.clone()).await.map_err(verdict)? {
+                        return Ok(at);
+                    }
                     // The operation itself has failed: a later attempt may ask again.
                     ctx.checkpoint(&saved(Step::default())).await?;
                     return Err(verdict(error));

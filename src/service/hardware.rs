@@ -37,8 +37,10 @@ pub fn verdict(ctx: &Context, error: &RedfishError) -> Verdict {
     let advice = error.verdict();
     let is_final = match advice {
         Advice::Final => true,
-        Advice::ServerError => ctx.def().podm_errors_final,
-        Advice::Retry { .. } | Advice::Look | Advice::Stop => false,
+        Advice::ServerError => ctx.answers_client(),
+        // What has begun is brought to its end.
+        Advice::Retry { after } => ctx.is_untouched() && ctx.is_client_out_of_patience(after.unwrap_or_default()),
+        Advice::Look | Advice::Stop => false,
     };
     let podm_id = ctx.def().podm_id.clone();
     let task_error = TaskError { podm_id, retryable: !is_final, ..error.problem().into() };
@@ -53,14 +55,14 @@ pub fn verdict(ctx: &Context, error: &RedfishError) -> Verdict {
 /// Announces a change, sends it, and hands back what was answered, for the caller to save. A change whose answer was not seen stays
 /// outstanding: the attempt ends, and the next one looks after the quarantine.
 ///
-/// `announced` is saved before anything is sent, `refused` after a definite error.
+/// `announced` is saved before anything is sent, `refused` after a definite error; `None` when nothing was saved before.
 ///
 /// # Errors
 /// [`Verdict::Retry`] when the answer was not seen; [`Verdict::Stop`] when nothing could be sent or saved. The inner error is definite.
 pub async fn change<S: Serialize + Sync, T>(
     ctx: &Context,
     announced: &S,
-    refused: &S,
+    refused: Option<&S>,
     call: impl Future<Output = Result<T, RedfishError>>,
 ) -> Result<Result<T, RedfishError>, Verdict> {
     ctx.about_to_change(announced).await?;
@@ -68,7 +70,10 @@ pub async fn change<S: Serialize + Sync, T>(
         Ok(answer) => Ok(Ok(answer)),
         Err(error) if matches!(error.verdict(), Advice::Look | Advice::Stop) => Err(verdict(ctx, &error)),
         Err(error) => {
-            ctx.checkpoint(refused).await?;
+            match refused {
+                Some(refused) => ctx.checkpoint(refused).await?,
+                None => ctx.forget().await?,
+            }
             Ok(Err(error))
         }
     }

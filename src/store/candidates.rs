@@ -115,6 +115,7 @@ impl Store {
                 in_flight: held + waiting,
                 reservations: parse(&fields),
                 freed_ms: number("!freed").unwrap_or(0),
+                freed: number("!back").and_then(|n| n.try_into().ok()).unwrap_or(0),
                 shut_ms: until.max(later).unwrap_or(0),
                 compose_ms: number("!took"),
                 // Half-open it lets in one as well.

@@ -253,7 +253,8 @@ impl Store {
         outstanding: bool,
     ) -> Result<Hold, StoreError> {
         let out = if outstanding { "1" } else { "" };
-        let args = [id.to_string(), token.to_owned(), data.to_string(), out.to_owned()];
+        let data = if data.is_null() { String::new() } else { data.to_string() };
+        let args = [id.to_string(), token.to_owned(), data, out.to_owned()];
         let reply: String = self.call(&self.scripts().checkpoint, id.bucket(), &args[..]).await?;
         Ok(Hold::read(&reply))
     }

@@ -42,6 +42,7 @@ pub mod sushy;
 pub mod transcripts;
 pub mod trees;
 pub mod tty;
+pub mod twister;
 pub mod up;
 pub mod wait;
 pub mod worker;

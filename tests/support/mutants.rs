@@ -11,7 +11,9 @@ use valence::podm::{Driver, Pool};
 use valence::secret::SecretKey;
 use warp::Filter;
 
-/// Resources by their path, without a slash at the end.
+use super::podm::{Lab, PASSWORD};
+
+/// Resources by their path, without a slash at the end, and with their query where they have one.
 #[derive(Clone, Default)]
 pub struct Tree(pub BTreeMap<String, Value>);
 
@@ -36,6 +38,17 @@ impl Tree {
         all.entry("/redfish/v1".to_owned()).or_insert_with(|| {
             tops.iter().map(|top| (top.clone(), json!({"@odata.id": format!("/redfish/v1/{top}")}))).collect()
         });
+        Self(all)
+    }
+
+    /// What a simulated Pod Manager shows at some addresses.
+    pub async fn of(lab: &Lab, addresses: &[String]) -> Self {
+        let mut all = BTreeMap::new();
+        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        for address in addresses {
+            let asked = client.get(format!("{}{address}", lab.url)).basic_auth("admin", Some(PASSWORD));
+            all.insert(address.clone(), asked.send().await.unwrap().json().await.unwrap());
+        }
         Self(all)
     }
 }
@@ -64,9 +77,12 @@ impl Mutant {
     pub async fn start(tree: Tree, driver: &str) -> Self {
         let state = Arc::new(Mutex::new(State { tree, changed: None, log: Vec::new() }));
         let served = Arc::clone(&state);
-        let answer = warp::path::full().map(move |path: warp::path::FullPath| {
+        let query = warp::query::raw().or(warp::any().map(String::new)).unify();
+        let answer = warp::path::full().and(query).map(move |path: warp::path::FullPath, query: String| {
             let path = path.as_str().trim_end_matches('/').to_owned();
             let mut state = served.lock().unwrap();
+            let whole = format!("{path}?{query}");
+            let path = if state.tree.0.contains_key(&whole) { whole } else { path };
             state.log.push(path.clone());
             let changed = state.changed.as_ref().filter(|(at, _)| *at == path).map(|(_, body)| body);
             match changed.or_else(|| state.tree.0.get(&path)) {
@@ -145,5 +161,8 @@ pub fn fields(body: &Value) -> Vec<String> {
 /// What a resource is, for which one of a sort stands.
 pub fn schema(path: &str, body: &Value) -> String {
     let kind = body["@odata.type"].as_str().map(|k| k.trim_start_matches('#').split('.').next().unwrap().to_owned());
+    if path.contains('?') {
+        return path.to_owned();
+    }
     kind.unwrap_or_else(|| path.rsplit('/').nth(1).unwrap_or_default().to_owned())
 }

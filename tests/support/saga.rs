@@ -309,6 +309,14 @@ impl Plant {
     }
 }
 
+/// An id of a task that was accepted so long ago.
+pub fn accepted_ago(store: &Store, ago: Duration, podm: &str) -> TaskId {
+    let now_ms = store.clock().now_ms();
+    let fresh = TaskId::mint(now_ms, store.options().buckets.of_name(podm)).to_string();
+    let at = format!("{:012x}", u128::from(now_ms) - ago.as_millis());
+    format!("{}-{}{}", &at[..8], &at[8..], &fresh[13..]).parse().unwrap()
+}
+
 async fn or_died<T>(work: impl Future<Output = T>, died: impl Future<Output = ()>) -> Result<T, ()> {
     tokio::select! {
         done = work => Ok(done),

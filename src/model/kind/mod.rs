@@ -17,7 +17,7 @@ use serde_json::Value;
 
 use super::params;
 use super::problem::Problem;
-use super::task::Definition;
+use super::task::{CLIENT_PATIENCE, Definition};
 use super::topic::{Priority, Topic};
 pub use read::{no_nulls, read};
 use schema::{any, schema};
@@ -100,7 +100,8 @@ impl Kind {
         all().find(|k| k.name == name)
     }
 
-    /// The gates of a task, `name=limit …`, as the scripts read them; `out` at the end: a drained Pod Manager does not keep it out.
+    /// The gates of a task, `name=limit …`, as the scripts read them. `within:ms`: so long it waits at most for a Pod Manager that is away,
+    /// unless it has begun; `out` at the end: a drained Pod Manager does not keep it out.
     #[must_use]
     pub fn gates_of(&self, def: &Definition) -> String {
         let mut gates = Vec::new();
@@ -109,6 +110,9 @@ impl Kind {
         }
         if let (Gates::Node | Gates::Podm, Some(podm)) = (self.gates, &def.podm_id) {
             gates.push(format!("{}={PODM_CHANGES}", podm_gate(podm, true)));
+            if def.podm_errors_final {
+                gates.push(format!("within:{}", CLIENT_PATIENCE.as_millis()));
+            }
             if self.drains {
                 gates.push("out".to_owned());
             }

@@ -135,18 +135,27 @@ impl Client {
 /// What a transport error means: not sent, not allowed, or nobody knows. The URL is left out; the call names it.
 fn cause_of(error: reqwest::Error) -> Cause {
     let error = error.without_url();
-    let mut text = error.to_string();
+    let (mut text, mut garbled) = (error.to_string(), false);
     let mut source = std::error::Error::source(&error);
     while let Some(inner) = source {
         if let Some(refusal) = inner.downcast_ref::<crate::podm::guard::NotAllowed>() {
             return Cause::Forbidden(refusal.0.clone());
         }
+        garbled |= is_garbled(inner);
         text = inner.to_string();
         source = inner.source();
     }
     match (error.is_connect(), error.is_timeout()) {
         (true, _) => Cause::Unreachable(text),
         (false, true) => Cause::Unanswered("no answer in time".into()),
+        (false, false) if garbled => Cause::Garbled(text),
         (false, false) => Cause::Unanswered(text),
     }
+}
+
+/// Whether something came that breaks HTTP: its head, or the length of a chunk.
+fn is_garbled(error: &(dyn std::error::Error + 'static)) -> bool {
+    use std::io::ErrorKind::{InvalidData, InvalidInput};
+    error.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_parse)
+        || error.downcast_ref::<std::io::Error>().is_some_and(|e| matches!(e.kind(), InvalidData | InvalidInput))
 }

@@ -98,7 +98,7 @@ async fn ask(ctx: &Context, driver: &dyn Driver, path: &str, goal: &Goal) -> Res
         Goal::Power(kind) => driver.reset(path, *kind),
         Goal::Boot(boot) => driver.set_boot(path, boot),
     };
-    let answer = hardware::change(ctx, &announced, &Saved::default(), call).await?;
+    let answer = hardware::change(ctx, &announced, None, call).await?;
     let monitor = match answer.map_err(|e| hardware::verdict(ctx, &e))? {
         Begun::Done(()) => None,
         Begun::Monitor { path, .. } => Some(path),

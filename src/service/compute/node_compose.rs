@@ -2,17 +2,17 @@
 //!
 //! What is about to be done is saved before it is done. A later attempt first looks for the tag at the Pod Manager: a node that carries it
 //! is adopted, whatever became of the request that made it. Nothing is believed because it was accepted; the node's state is read. The
-//! undo deletes the node and waits until it is gone. PCI devices are `devices`' part.
+//! undo deletes the node and waits until it is gone. Which node is this task's is `found`'s part, PCI devices are `devices`'.
 
 mod assembly;
 mod devices;
+mod found;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::removal::{self, Removal};
 use super::reservation;
-use crate::controls;
 use crate::model::flavor::{Flavor, Requirements};
 use crate::model::node::{BriefNode, Node};
 use crate::model::params::Compose;
@@ -20,10 +20,9 @@ use crate::model::podm::Podm;
 use crate::model::problem::Problem;
 use crate::model::task::TaskError;
 use crate::model::v1time::v1;
-use crate::podm::{Begun, Driver, MonitorState, NodeView, Offer, RedfishError, Wanted, tag};
+use crate::podm::{Begun, Driver, NodeView, Offer, RedfishError, Wanted, tag};
 use crate::service::effect::Step;
-use crate::service::hardware::{self, Patience};
-use crate::service::{Context, Verdict};
+use crate::service::{Context, Verdict, hardware};
 use crate::store::records::Collection;
 
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -149,10 +148,11 @@ impl Saga<'_> {
         let reserved = self.nothing_asked();
         let announced = Saved { asked: true, asked_ms: self.ctx.now_ms(), ..reserved.clone() };
         let call = self.driver.allocate(&wanted);
-        let answer = hardware::change(self.ctx, &announced, &reserved, call).await?;
+        let before = (!self.ctx.is_untouched()).then_some(&reserved);
+        let answer = hardware::change(self.ctx, &announced, before, call).await?;
         self.saved = announced;
         match answer.map_err(|e| self.refused(&e))? {
-            Begun::Done(Some(node)) => self.keep(node).await,
+            Begun::Done(Some(node)) => self.named(node).await,
             // It stays outstanding until it is found: nobody may ask again before the quarantine is over.
             Begun::Done(None) => self.by_tag_or_fail().await,
             Begun::Monitor { path, after } => {
@@ -210,71 +210,6 @@ impl Saga<'_> {
         }
         let detail = format!("the Pod Manager made the node {} of parts that another node has", view.path);
         Err(Verdict::fail(Problem::bad_gateway(detail)))
-    }
-
-    /// A node of this task that is there already.
-    async fn find(&mut self) -> Result<Option<String>, Verdict> {
-        if let Some(node) = &self.saved.node {
-            return Ok(Some(node.clone()));
-        }
-        if self.saved.monitor.is_some() {
-            return self.follow(None).await.map(Some);
-        }
-        if controls::is_off("adoption") {
-            return Ok(None);
-        }
-        // Parts that were saved and not asked for may be another node's.
-        let parts = if self.saved.asked { self.saved.parts.as_slice() } else { &[] };
-        let found = self.driver.find(&self.ctx.tag(), parts).await.map_err(|e| self.verdict(&e))?;
-        if let Some(node) = &found {
-            tracing::info!(task_id = %self.ctx.id(), node = %node.path, "found by its tag");
-        }
-        Ok(found.map(|n| n.path))
-    }
-
-    async fn by_tag_or_fail(&mut self) -> Result<String, Verdict> {
-        let found = self.driver.find(&self.ctx.tag(), &self.saved.parts).await.map_err(|e| self.verdict(&e))?;
-        match found {
-            Some(node) => self.keep(node.path).await,
-            None => {
-                let detail = "the Pod Manager said that it has allocated a node, and shows none";
-                Err(Verdict::retry(Problem::bad_gateway(detail)))
-            }
-        }
-    }
-
-    /// Follows the task monitor of the Allocate to its end.
-    async fn follow(&mut self, first: Option<std::time::Duration>) -> Result<String, Verdict> {
-        let mut patience = Patience::since(self.saved.asked_ms);
-        let mut asked = first;
-        loop {
-            let Some(monitor) = self.saved.monitor.clone() else { return self.by_tag_or_fail().await };
-            match self.driver.monitor(&monitor).await {
-                Ok(MonitorState::Running { after }) => asked = after.or(asked),
-                Ok(MonitorState::Ended { location: Some(node) }) => return self.keep(node).await,
-                // It may have ended well or badly: what is there tells.
-                Ok(MonitorState::Ended { location: None } | MonitorState::Gone) => {
-                    self.saved.monitor = None;
-                    self.ctx.checkpoint(&self.saved).await?;
-                    continue;
-                }
-                Err(error) if error.is_away() => return Err(self.verdict(&error)),
-                Err(error) => {
-                    self.saved = self.nothing_asked();
-                    self.ctx.checkpoint(&self.saved).await?;
-                    return Err(self.refused(&error));
-                }
-            }
-            patience.wait(self.ctx, asked.take(), "waiting for the Pod Manager to allocate the node").await?;
-        }
-    }
-
-    async fn keep(&mut self, node: String) -> Result<String, Verdict> {
-        if self.saved.node.as_ref() != Some(&node) {
-            self.saved = Saved { asked: true, node: Some(node.clone()), monitor: None, ..self.saved.clone() };
-            self.ctx.checkpoint(&self.saved).await?;
-        }
-        Ok(node)
     }
 
     async fn record(&mut self, node_id: &str, podm: &Podm, name: &str, view: &NodeView) -> Result<Value, Verdict> {

@@ -169,6 +169,6 @@ fn asked<T>(ctx: &Context, answer: Result<T, IronicError>) -> Result<T, Verdict>
 
 /// What an error means for the attempt: as with a Pod Manager, a server error is final for a client that waits.
 fn verdict(ctx: &Context, error: &IronicError) -> Verdict {
-    let server = error.status().is_some_and(|status| status >= 500) && !ctx.def().podm_errors_final;
+    let server = error.status().is_some_and(|status| status >= 500) && !ctx.answers_client();
     if error.may_pass() || server { Verdict::retry(error.problem()) } else { Verdict::fail(error.problem()) }
 }

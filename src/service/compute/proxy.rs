@@ -36,7 +36,7 @@ pub async fn run(ctx: &Context) -> Result<Value, Verdict> {
     let call = client.raw(asked.method, &path, body.as_ref());
     // It stays sent, whatever comes: a worker that dies before the task has ended must not send it twice.
     let sent = Saved { sent: true };
-    match hardware::change(ctx, &sent, &sent, call).await {
+    match hardware::change(ctx, &sent, Some(&sent), call).await {
         Ok(Ok(answer)) => {
             ctx.checkpoint(&sent).await?;
             serde_json::to_value(answer).map_err(|e| Verdict::fail(Problem::internal(e.to_string())))

@@ -34,7 +34,7 @@ impl Context {
         let kind = Kind::find(&def.kind).ok_or_else(unknown)?;
         def.parent_id = Some(self.claimed.id);
         def.traceparent = trace::traceparent();
-        def.podm_errors_final = self.def.podm_errors_final;
+        def.podm_errors_final = self.answers_client();
         let bucket = self.bucket_of(def.podm_id.as_deref());
         let proposed = TaskId::mint(self.store.clock().now_ms(), bucket);
         let key = format!("{}:{}:{step}", self.claimed.id, self.claimed.generation);

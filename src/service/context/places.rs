@@ -19,6 +19,14 @@ impl Context {
         Ok(self.store.place(self.claimed.id, lasts, decide).await?)
     }
 
+    /// Chooses a Pod Manager without reserving anything.
+    ///
+    /// # Errors
+    /// A retry when Redis is away.
+    pub async fn preview(&self, decide: impl Fn(&Scene) -> Decision) -> Result<Decision, Verdict> {
+        Ok(self.store.preview(decide).await?)
+    }
+
     /// Whether others wait in a line, as far as is known without asking.
     #[must_use]
     pub fn is_line_known(&self, line: &str) -> bool {

@@ -7,7 +7,7 @@
 //! hardware counts as taken until an inventory tells.
 
 use std::hash::{Hash, Hasher};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -195,6 +195,15 @@ async fn choose(ctx: &Context, saved: &mut Saved) -> Result<Choice, Verdict> {
     request.excluded = saved.tried.iter().map(|t| t.podm_id.clone()).collect();
     request.seed = seed(ctx.id());
     let line = line::Line::of(ctx, &request)?;
+    let is_tired = ctx.is_client_out_of_patience(Duration::ZERO);
+    if is_tired {
+        let placement = ctx.preview(|scene| placement::decide(&request, scene)).await?.placement;
+        if placement.waits.is_some() && placement.chosen.is_none() {
+            // Whoever might take it lets nobody in.
+            line.leave(ctx).await?;
+            return Err(Verdict::fail(wish::nowhere(&placement, &saved.tried)));
+        }
+    }
     if let Some(why) = line.is_not_next(ctx, saved.waiting.as_ref()).await? {
         return Err(wait(ctx, saved, &line, why).await);
     }
@@ -216,7 +225,7 @@ async fn choose(ctx: &Context, saved: &mut Saved) -> Result<Choice, Verdict> {
         _ => {
             placement.filtered.keys().filter(|reason| *reason != "excluded").for_each(|reason| count(reason));
             // That those which might do it are away at once may pass; that each is full or refused does not.
-            let passes = saved.tried.is_empty() && wish::only_away(&placement.filtered);
+            let passes = saved.tried.is_empty() && wish::only_away(&placement.filtered) && !is_tired;
             let problem = wish::nowhere(&placement, &saved.tried);
             Err(if passes { Verdict::retry(problem) } else { Verdict::fail(problem) })
         }

@@ -34,9 +34,10 @@ pub(super) fn nowhere(placement: &Placement, tried: &[Tried]) -> Problem {
     if refused { Problem::conflict(detail) } else { Problem::unavailable(detail) }
 }
 
-/// Whether those that did not answer are the only ones that might have done it: that may pass.
+/// Whether those that do not answer are the only ones that might have done it: that may pass.
 pub(super) fn only_away(filtered: &BTreeMap<String, u32>) -> bool {
-    filtered.contains_key("offline") && !filtered.contains_key("full")
+    let away = |reason: &&str| filtered.contains_key(*reason);
+    ["offline", "circuit_open"].iter().any(away) && !filtered.contains_key("full")
 }
 
 /// A filter's reason for people; what was tried is told by its own words.
@@ -92,6 +93,7 @@ mod tests {
     fn away_is_unavailable_and_full_is_a_conflict() {
         assert_eq!(nowhere(&placement(0, &[]), &[]).status, 503);
         assert_eq!(nowhere(&placement(3, &[("offline", 3)]), &[]).status, 503);
+        assert_eq!(nowhere(&placement(3, &[("offline", 2), ("circuit_open", 1)]), &[]).status, 503);
         assert_eq!(nowhere(&placement(3, &[("offline", 1), ("full", 2)]), &[]).status, 409);
         assert_eq!(nowhere(&placement(1, &[("excluded", 1)]), &[tried("lab-1", 503)]).status, 503);
         assert_eq!(nowhere(&placement(2, &[("too_small", 2)]), &[]).status, 409);

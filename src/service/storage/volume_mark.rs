@@ -50,11 +50,25 @@ pub(super) async fn found(
     mark: &Mark<'_>,
     made: Option<String>,
 ) -> Result<Option<VolumeView>, RedfishError> {
-    if let Some(made) = made {
-        return storages.volume(&made).await;
+    if let Some(made) = made
+        && let Some(volume) = storages.volume(&made).await?
+        && may_be(&volume, mark)
+    {
+        return Ok(Some(volume));
     }
     let volumes = storages.volumes(collection).await?;
     Ok(pick(volumes, mark))
+}
+
+/// Whether a volume can be the task's at all, whatever an answer says: else another's would be shown as made, and deleted by an undo.
+fn may_be(volume: &VolumeView, mark: &Mark<'_>) -> bool {
+    match &volume.tag {
+        Some(tag) => *tag == mark.tag,
+        None => {
+            !mark.before.contains(&volume.path)
+                && mark.claimed.get(&volume.path).is_none_or(|owner| *owner == mark.task)
+        }
+    }
 }
 
 fn pick(mut volumes: Vec<VolumeView>, mark: &Mark<'_>) -> Option<VolumeView> {
@@ -66,8 +80,7 @@ fn pick(mut volumes: Vec<VolumeView>, mark: &Mark<'_>) -> Option<VolumeView> {
     volumes.retain(|v| {
         let more = v.capacity_gib.map(|has| has - mark.wanted.capacity_gib);
         v.tag.is_none()
-            && !mark.before.contains(&v.path)
-            && mark.claimed.get(&v.path).is_none_or(|owner| *owner == mark.task)
+            && may_be(v, mark)
             && (!mark.strict || v.name.as_deref() == Some(&mark.wanted.name) || common(&v.name) || is_given(v))
             && more.is_none_or(|more| (-SMALLER_BY_GIB..=LARGER_BY_GIB).contains(&more))
     });

@@ -49,7 +49,7 @@ pub async fn remove<S: Serialize + Sync>(
     path: &str,
     saved: &S,
 ) -> Result<(), Verdict> {
-    let gone = hardware::change(ctx, saved, saved, telemetry.unsubscribe(path)).await?;
+    let gone = hardware::change(ctx, saved, Some(saved), telemetry.unsubscribe(path)).await?;
     match gone {
         Ok(Begun::Done(()) | Begun::Monitor { .. }) => ctx.checkpoint(saved).await,
         Err(error) => Err(hardware::verdict(ctx, &error)),

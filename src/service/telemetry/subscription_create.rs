@@ -52,7 +52,7 @@ pub async fn run(ctx: &Context) -> Result<Value, Verdict> {
             let before = saved.clone();
             saved.making = true;
             let wanted = NewSubscription { destination: destination.clone(), context: context.clone() };
-            match hardware::change(ctx, &saved, &before, telemetry.subscribe(&wanted)).await? {
+            match hardware::change(ctx, &saved, Some(&before), telemetry.subscribe(&wanted)).await? {
                 Ok(Begun::Done(path)) => {
                     ctx.checkpoint(&saved).await?;
                     path

@@ -44,7 +44,7 @@ impl Saga<'_> {
     async fn ask_to_assemble(&mut self, node: &str) -> Result<(), Verdict> {
         self.ctx.progress(40, "assembling", node).await;
         let call = self.driver.assemble(node);
-        let answer = hardware::change(self.ctx, &self.saved, &self.saved, call).await?;
+        let answer = hardware::change(self.ctx, &self.saved, Some(&self.saved), call).await?;
         match answer {
             // A monitor is not needed: the node's own state tells.
             Ok(_) => {
