@@ -5,6 +5,7 @@
 
 pub mod audit;
 pub mod batch;
+pub mod calls;
 pub mod candidates;
 pub mod claims;
 pub mod connect;
@@ -80,7 +81,7 @@ struct Inner {
     scripts: Scripts,
     batchers: Batchers,
     candidates: candidates::Cache,
-    calls: lines::Calls,
+    calls: calls::Calls,
 }
 
 impl Store {
@@ -115,7 +116,7 @@ impl Store {
         let clock = ServerClock::new(redis.time_ms().await?);
         let scripts = Scripts::new(&options);
         let batchers = Batchers::new(options.buckets);
-        let (candidates, calls) = (candidates::Cache::default(), lines::Calls::default());
+        let (candidates, calls) = (candidates::Cache::default(), calls::Calls::default());
         Ok(Self(Arc::new(Inner { redis, reads, options, clock, scripts, batchers, candidates, calls })))
     }
 
@@ -160,7 +161,7 @@ impl Store {
         &self.0.candidates
     }
 
-    fn calls(&self) -> &lines::Calls {
+    fn calls(&self) -> &calls::Calls {
         &self.0.calls
     }
 
