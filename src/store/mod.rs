@@ -13,6 +13,7 @@ pub mod error;
 pub mod events;
 pub mod explain;
 pub mod gates;
+pub mod homes;
 pub mod idempotency;
 pub mod inventory;
 pub mod keys;
@@ -82,6 +83,7 @@ struct Inner {
     batchers: Batchers,
     candidates: candidates::Cache,
     calls: calls::Calls,
+    homes: homes::Homes,
 }
 
 impl Store {
@@ -116,8 +118,9 @@ impl Store {
         let clock = ServerClock::new(redis.time_ms().await?);
         let scripts = Scripts::new(&options);
         let batchers = Batchers::new(options.buckets);
-        let (candidates, calls) = (candidates::Cache::default(), calls::Calls::default());
-        Ok(Self(Arc::new(Inner { redis, reads, options, clock, scripts, batchers, candidates, calls })))
+        let (candidates, calls, homes) =
+            (candidates::Cache::default(), calls::Calls::default(), homes::Homes::default());
+        Ok(Self(Arc::new(Inner { redis, reads, options, clock, scripts, batchers, candidates, calls, homes })))
     }
 
     /// The connections.
@@ -159,6 +162,10 @@ impl Store {
 
     fn candidates_cache(&self) -> &candidates::Cache {
         &self.0.candidates
+    }
+
+    fn homes(&self) -> &homes::Homes {
+        &self.0.homes
     }
 
     fn calls(&self) -> &calls::Calls {
