@@ -8,10 +8,11 @@
 -- ARGV[5]   join: where it stands, less is earlier
 -- ARGV[6]   join: what the line wants, JSON
 -- Returns   join: how many stand before the task; leave: 1 when it stood there; call: those that may come, taken out, the first of them first; look: per line,
---           the first of them first, { name, where its first stands, how many, what it wants }
--- Keeps     a line is in the index exactly while somebody stands in it
--- Cost      3 keys; look: 2 a line
--- Callers   store::lines
+--           the first of them first, { name, where its first stands, how many, what it wants }; then all that are called
+-- Keeps     a line is in the index exactly while somebody stands in it; who was taken out is in `called` (task → '<since ms> <line>') until it
+--           stands in a line again, or leaves
+-- Cost      4 keys; look: 2 a line
+-- Callers   store::lines, store::calls
 local what, name = ARGV[2], ARGV[3]
 
 if what == 'look' then
@@ -21,7 +22,7 @@ if what == 'look' then
     local n = call('ZCARD', P .. 'line:' .. flat[i])
     lines[#lines + 1] = { flat[i], flat[i + 1], n, call('HGET', P .. 'line-wants', flat[i]) or '' }
   end
-  return lines
+  return { lines, call('HGETALL', P .. 'called') }
 end
 
 local function keep_index()
@@ -38,12 +39,17 @@ local reply
 if what == 'call' then
   reply = {}
   local flat = call('ZPOPMIN', P .. 'line:' .. name, ARGV[4])
-  for i = 1, #flat, 2 do reply[#reply + 1] = flat[i] end
+  for i = 1, #flat, 2 do
+    reply[#reply + 1] = flat[i]
+    call('HSET', P .. 'called', flat[i], NOW_TEXT .. ' ' .. name)
+  end
 elseif what == 'join' then
+  call('HDEL', P .. 'called', ARGV[4])
   call('ZADD', P .. 'line:' .. name, ARGV[5], ARGV[4])
   call('HSET', P .. 'line-wants', name, ARGV[6])
   reply = call('ZRANK', P .. 'line:' .. name, ARGV[4])
 else
+  call('HDEL', P .. 'called', ARGV[4])
   reply = call('ZREM', P .. 'line:' .. name, ARGV[4])
 end
 keep_index()

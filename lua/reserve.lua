@@ -10,9 +10,11 @@
 -- ARGV[7]   take: when the inventory that says so was read, ms; 0 without one
 -- ARGV[8]   ms: take: how long it lasts; done: how long it lasts without an inventory that counts the node
 -- ARGV[9]   ms by which an inventory must be younger than a node to count it
--- Returns   take: 'ok' (also when the task has one here), 'full', or 'stale' when a newer inventory was used before; then all fields of
---           the reservations, which are what stands now. Else 'ok'.
--- Cost      1 key, one field a reservation of this Pod Manager
+-- ARGV[10]  take: how many changes may begin there at once
+-- Returns   take: 'ok' (also when the task has one here), 'full', 'busy' when it does as much at once as it may, or 'stale' when a newer
+--           inventory was used before; then all fields of the reservations, which are what stands now; then how many changes run or wait there.
+--           Else 'ok'.
+-- Cost      3 keys, one field a reservation of this Pod Manager
 -- Callers   store::reservations
 --
 -- The hash: task → '<done ms, 0 while composing> <end ms> <begun ms> <shape>'; '!at' the newest inventory used, '!freed' when hardware was last
@@ -47,12 +49,14 @@ elseif what == 'done' then
   end
 else
   local at, flat = tonumber(ARGV[7]), call('HGETALL', key)
-  local known, count, mine, gone = {}, 0, false, {}
+  local gate = 'podm:' .. ARGV[3] .. ':w'
+  local in_flight = call('ZCOUNT', gate_key(gate), '(' .. text(NOW), '+inf') + call('ZCARD', wait_key(gate))
+  local known, count, begun, mine, gone = {}, 0, 0, false, {}
   for i = 1, #flat, 2 do
     if sub(flat[i], 1, 1) == '!' then known[flat[i]] = tonumber(flat[i + 1]) end
   end
   local seen = known['!at'] or 0
-  if at < seen then return { 'stale', flat } end
+  if at < seen then return { 'stale', flat, in_flight } end
   for i = 1, #flat, 2 do
     if sub(flat[i], 1, 1) ~= '!' then
       local done, ends, shape = parse(flat[i + 1])
@@ -60,18 +64,24 @@ else
         gone[#gone + 1] = flat[i]
       elseif flat[i] == task then
         mine = true
-      elseif shape == ARGV[5] then
-        count = count + 1
+      else
+        if done == 0 then begun = begun + 1 end
+        if shape == ARGV[5] then count = count + 1 end
       end
     end
   end
   if known['!back'] and known['!freed'] + ARGV[9] <= at then gone[#gone + 1] = '!back' end
   if #gone > 0 then call('HDEL', key, unpack(gone)) end
   if at > seen then call('HSET', key, '!at', text(at)) end
-  local full = not mine and ARGV[6] ~= '' and count >= tonumber(ARGV[6])
-  if not mine and not full then call('HSET', key, task, '0 ' .. text(NOW + ARGV[8]) .. ' ' .. text(NOW) .. ' ' .. ARGV[5]) end
+  local said = 'ok'
+  if not mine and ARGV[6] ~= '' and count >= tonumber(ARGV[6]) then
+    said = 'full'
+  elseif not mine and math.max(begun, in_flight) >= tonumber(ARGV[10]) then
+    said = 'busy'
+  end
+  if not mine and said == 'ok' then call('HSET', key, task, '0 ' .. text(NOW + ARGV[8]) .. ' ' .. text(NOW) .. ' ' .. ARGV[5]) end
   call('PEXPIRE', key, KEPT)
-  return { full and 'full' or 'ok', call('HGETALL', key) }
+  return { said, call('HGETALL', key), in_flight }
 end
 call('PEXPIRE', key, KEPT)
 return { 'ok' }

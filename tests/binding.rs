@@ -97,6 +97,12 @@ async fn waits(plant: &Plant, id: TaskId) -> String {
     .await
 }
 
+/// The key of the one line that there is.
+async fn line_of(plant: &Plant) -> String {
+    let lines: Vec<String> = plant.redis.command(&["ZRANGE", "vl:{b00}:lines", "0", "-1"]).await;
+    format!("vl:{{b00}}:line:{}", lines.first().cloned().unwrap_or_default())
+}
+
 fn children(tasks: &[TaskRecord]) -> usize {
     tasks.iter().filter(|t| t.def.kind == "node.compose").count()
 }
@@ -234,6 +240,74 @@ async fn a_node_that_is_cancelled_in_line_ends_at_once_and_takes_nobodys_place()
     }
     plant.assert_agrees(2).await;
     wait::until("nobody is in line", async || plant.store.nobody_waits().await.unwrap()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn those_who_were_called_by_a_process_that_died_before_it_told_them_come_within_seconds() {
+    let plant = mixed(&[(2, 0)]).await;
+    hold(&plant).await;
+    let ids = crowd(&plant, 8, "a").await;
+    wait::until("two are bound, and six wait", async || {
+        let waiting: usize = plant.redis.command(&["ZCARD", &line_of(&plant).await]).await;
+        if (children(&all(&plant).await), waiting) == (2, 6) { Ok(()) } else { Err(waiting) }
+    })
+    .await;
+    // Another scheduler takes all out of the line, and is no more.
+    let other = plant.redis.open(plant.store.options().clone()).await;
+    let line = line_of(&plant).await;
+    let line = line.rsplit(':').next().unwrap();
+    assert_eq!(other.take_from_line(line, 100).await.unwrap().len(), 6);
+    drop(other);
+    let began = Instant::now();
+    go_on(&plant).await;
+    for id in ids {
+        assert_eq!(plant.done(id).await.state.as_str(), "completed");
+    }
+    assert!(began.elapsed() < Duration::from_secs(25), "not by their own looking, after 30 s: {:?}", began.elapsed());
+    wait::until("nobody is on the way", async || plant.store.nobody_waits().await.unwrap()).await;
+    plant.assert_agrees(8).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn six_hundred_who_wait_for_one_pod_manager_do_not_keep_others_from_another() {
+    const LINES: usize = 600;
+    let plant = mixed(&[(1, 0), (1, 0)]).await;
+    let only_at = async |podm: usize, caller: usize| {
+        let params = json!({"name": "n", "hints": {"podm_ids": [plant.lab.uuids[podm]]}});
+        let mut def = Definition::new("node.place", params);
+        def.caller = Some(format!("caller-{podm}-{caller}"));
+        plant.submit_def(def).await
+    };
+    // The first has its one place taken for good.
+    let gate = format!("vl:{{b00}}:gate:podm:{}:w", plant.lab.uuids[0]);
+    let _new: i64 = plant.redis.command(&["ZADD", &gate, "9999999999999", "sync:somebody"]).await;
+    plant.store.read_candidates(Instant::now()).await.unwrap();
+    hold(&plant).await;
+    let mut stuck = Vec::new();
+    for n in 0..LINES {
+        stuck.push(only_at(0, n).await);
+    }
+    let mut others = Vec::new();
+    for n in 0..6 {
+        others.push(only_at(1, n).await);
+    }
+    wait::until("all stand in line but one", async || {
+        let lines: usize = plant.redis.command(&["ZCARD", "vl:{b00}:lines"]).await;
+        if lines == LINES + others.len() - 1 { Ok(()) } else { Err(lines) }
+    })
+    .await;
+    let began = Instant::now();
+    go_on(&plant).await;
+    for id in others {
+        assert_eq!(plant.done(id).await.state.as_str(), "completed");
+    }
+    assert!(began.elapsed() < Duration::from_secs(25), "not by their own looking, after 30 s: {:?}", began.elapsed());
+    // Those come as well, once there is a place.
+    assert_eq!(children(&all(&plant).await), 6);
+    let _gone: i64 = plant.redis.command(&["DEL", &gate]).await;
+    for id in stuck.iter().take(3) {
+        plant.done(*id).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

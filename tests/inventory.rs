@@ -8,9 +8,11 @@ use std::time::{Duration, Instant};
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 use support::podm::Lab;
+use support::redis::TestRedis;
 use support::saga::Plant;
 use support::wait;
 use valence::config::InventoryConfig;
+use valence::ids::{Bucket, TaskId, new_record_id};
 use valence::model::inventory::Inventory;
 use valence::model::podm::{Podm, PodmStatus};
 use valence::model::task::Definition;
@@ -244,4 +246,44 @@ async fn roots(lab: &Lab) -> usize {
     let root = |e: &&Value| e["path"] == "/redfish/v1/Nodes";
     assert_eq!(podms.len(), 30);
     log.as_array().unwrap().iter().filter(root).count()
+}
+
+#[tokio::test]
+async fn reading_what_one_pod_manager_has_costs_the_same_however_much_others_have() {
+    let redis = TestRedis::start().await;
+    let [writer, reader] = [(); 2].map(|()| redis.open(valence::config::Config::default().store_options()));
+    let (writer, reader) = (writer.await, reader.await);
+    let (mine, others) = (new_record_id(), new_record_id());
+    let by = Writer { task: TaskId::mint(writer.clock().now_ms(), Bucket(0)), claims: 1 };
+    let device = async |podm: &str| {
+        let id = new_record_id();
+        let row = json!({"uuid": id, "podm_id": podm});
+        assert!(writer.put_record(Collection::Device, &id, &row, by).await.unwrap());
+        id
+    };
+    let found = async || {
+        let rows: Vec<Value> = reader.records_of(&mine, Collection::Device).await.unwrap();
+        let mut ids: Vec<String> = rows.iter().map(|row| row["uuid"].as_str().unwrap().to_owned()).collect();
+        ids.sort();
+        ids
+    };
+    let sorted = |ids: &[&String]| {
+        let mut ids: Vec<String> = ids.iter().map(|id| (*id).clone()).collect();
+        ids.sort();
+        ids
+    };
+    for _ in 0..300 {
+        device(&others).await;
+    }
+    let (first, second) = (device(&mine).await, device(&mine).await);
+    assert_eq!(found().await, sorted(&[&first, &second]));
+    // What has come since is seen, and what has gone.
+    let third = device(&mine).await;
+    device(&others).await;
+    assert!(writer.delete_record(Collection::Device, &first, by).await.unwrap());
+    let _reset: String = redis.command(&["CONFIG", "RESETSTAT"]).await;
+    assert_eq!(found().await, sorted(&[&second, &third]));
+    let stats: String = redis.command(&["INFO", "commandstats"]).await;
+    let reads = stats.lines().find_map(|l| l.strip_prefix("cmdstat_hmget:calls=")?.split(',').next()).unwrap();
+    assert_eq!(reads, "3", "its own two, and the one that nobody has seen");
 }

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use support::front::Front;
 use support::redis::TestRedis;
 use support::saga::Plant;
+use support::wait;
 use valence::config::Config;
 use valence::ids::{Bucket, TaskId, new_record_id};
 use valence::model::inventory::{Inventory, Shape};
@@ -140,6 +141,7 @@ async fn a_reservation_counts_until_an_inventory_knows_its_node_or_it_is_given_b
         shape: shape_key(&shape(8, 1)),
         most: Some(1),
         inventory_ms,
+        places: 8,
     };
     let now = store.clock().now_ms();
     let [a, b, c, d] = [0; 4].map(|_| mint(&store));
@@ -158,9 +160,46 @@ async fn a_reservation_counts_until_an_inventory_knows_its_node_or_it_is_given_b
     store.drop_reservation(&ids[0], c).await.unwrap();
     let short = store.reserve(c, &at(later), Duration::from_millis(1)).await.unwrap();
     assert_eq!(short, Reserved::Ok);
-    support::wait::until("its lease is over", async || take(d, later).await == Reserved::Ok).await;
+    wait::until("its lease is over", async || take(d, later).await == Reserved::Ok).await;
     store.read_candidates(Instant::now()).await.unwrap();
     assert_eq!(store.with_candidates(|all| all[0].compose_ms), Some(700));
+}
+
+#[tokio::test]
+async fn a_place_is_promised_once_whichever_process_asks_and_what_others_do_there_counts() {
+    let redis = TestRedis::start().await;
+    let (first, ids) = counted(&redis, &[vec![shape(8, 30)]]).await;
+    let second = redis.open(Config::default().store_options()).await;
+    let wanted = Request { cores: 8.0, ..Request::default() };
+    let place = async |store: &Store| store.place(mint(store), LASTS, |scene| decide(&wanted, scene)).await.unwrap();
+    let mut choice = place(&first).await.choice.unwrap();
+    for _ in 1..8 {
+        choice = place(&first).await.choice.unwrap();
+    }
+    assert_eq!(choice.places, 8);
+    // A choice that was made before the others' were known.
+    let task = mint(&second);
+    assert_eq!(second.reserve(task, &choice, LASTS).await.unwrap(), Reserved::Busy);
+    let decision = place(&second).await;
+    assert!(decision.choice.is_none() && decision.placement.waits.is_some(), "{decision:?}");
+    // What others do there themselves has no reservation; who died there has no place.
+    let narrow = Choice { places: 7, ..choice.clone() };
+    let gate = format!("podm:{}:w", ids[0]);
+    let later = (first.clock().now_ms() + 60_000).to_string();
+    let lapsed = (first.clock().now_ms() - 1).to_string();
+    let ours: Vec<String> = first.with_candidates(|all| all[0].reservations.iter().map(|r| r.task.clone()).collect());
+    for task in &ours {
+        first.drop_reservation(&ids[0], task.parse().unwrap()).await.unwrap();
+    }
+    for n in 0..6 {
+        let _new: i64 =
+            redis.command(&["ZADD", &format!("vl:{{b00}}:gate:{gate}"), &later, &format!("direct-{n}")]).await;
+    }
+    let _new: i64 = redis.command(&["ZADD", &format!("vl:{{b00}}:gate:{gate}"), &lapsed, "dead"]).await;
+    assert_eq!(second.reserve(task, &narrow, LASTS).await.unwrap(), Reserved::Ok);
+    second.drop_reservation(&ids[0], task).await.unwrap();
+    let _new: i64 = redis.command(&["ZADD", &format!("vl:{{b00}}:gatewait:{gate}"), "1", "direct-7"]).await;
+    assert_eq!(second.reserve(task, &narrow, LASTS).await.unwrap(), Reserved::Busy);
 }
 
 #[tokio::test]
@@ -229,7 +268,7 @@ async fn a_node_is_placed_past_an_open_circuit_and_waits_only_where_no_other_is_
     assert_eq!(task.body.result["placement"]["filtered"], json!({"circuit_open": 1}));
     let only_first = json!({"name": "n", "hints": {"podm_ids": [ids[0]]}});
     let id = plant.submit("node.place", only_first, None, None).await;
-    support::wait::until("it waits for the circuit", async || {
+    wait::until("it waits for the circuit", async || {
         let task = plant.store.task(id).await.unwrap().unwrap();
         let why = task.field("why").unwrap_or_default().to_owned();
         if why.contains("open circuit") { Ok(()) } else { Err((task.state, why)) }
@@ -262,7 +301,7 @@ async fn a_pod_manager_that_dies_in_the_middle_of_a_compose_is_left_for_another(
     def.podm_id = Some(ids[0].clone());
     def.max_attempts = 1;
     let id = plant.submit_def(def).await;
-    let given_up = support::wait::until("it has given up", async || {
+    let given_up = wait::until("it has given up", async || {
         let task = plant.store.task(id).await.unwrap().unwrap();
         (task.has_given_up() || task.state.is_terminal()).then_some(task)
     });

@@ -226,6 +226,67 @@ fn as_many_are_called_as_there_are_places_and_callers_take_turns() {
     assert_eq!(called(&mut one, &mut turns, |_| 0), [("late".to_owned(), 1)]);
 }
 
+/// A line of its own caller, of nodes that may be at one Pod Manager only.
+fn only_at(podm: &str, n: usize) -> Line {
+    let hints = Hints { podm_ids: vec![podm.into()], ..Hints::default() };
+    let wanted = serde_json::to_string(&Request { cores: 8.0, hints, ..Request::default() }).unwrap();
+    Line { wanted, ..line(&format!("{podm} {n}"), 1, RANK + n as u64) }
+}
+
+#[test]
+fn a_free_place_is_given_away_however_many_lines_wait_for_others() {
+    let podms = vec![candidate("busy", 5_000, 1, &[100]), candidate("idle", 5_000, 1, &[])];
+    let mut lines: Vec<Line> = (0..600).map(|n| only_at("busy", n)).collect();
+    lines.push(only_at("idle", 600));
+    let come = called(&mut scene(podms, lines), &mut Turns::default(), |_| 0);
+    assert_eq!(come, [("idle 600".to_owned(), 1)]);
+}
+
+#[test]
+fn of_more_lines_than_one_pass_looks_at_each_comes_in_its_turn() {
+    const LINES: usize = 300;
+    let mut scene = scene(vec![candidate("one", 5_000, 1, &[])], (0..LINES).map(|n| only_at("one", n)).collect());
+    let (mut turns, mut served) = (Turns::default(), Vec::new());
+    while !scene.lines.is_empty() {
+        let come = called(&mut scene, &mut turns, |_| 0);
+        assert_eq!(come.len(), 1, "one place, one call");
+        scene.lines.retain(|line| line.name != come[0].0);
+        served.push(come[0].0.clone());
+    }
+    assert_eq!(served.len(), LINES);
+    // Those whose nodes have nowhere to go any more are told, in some passes.
+    let mut gone: Vec<Line> = (0..LINES).map(|n| only_at("removed", n)).collect();
+    let mut scene = Scene { lines: std::mem::take(&mut gone), ..scene };
+    for _ in 0..5 {
+        let come = called(&mut scene, &mut turns, |_| 0);
+        assert!(!come.is_empty(), "{} are left", scene.lines.len());
+        scene.lines.retain(|line| come.iter().all(|(name, _)| *name != line.name));
+    }
+    assert_eq!(scene.lines, []);
+}
+
+#[test]
+fn what_a_process_did_itself_a_moment_ago_stands_beside_a_read_that_began_before() {
+    let reserved = |task: &str, done_ms| Reservation {
+        task: task.into(),
+        shape: String::new(),
+        begun_ms: NOW - 100,
+        until_ms: NOW + 60_000,
+        done_ms,
+        own: true,
+    };
+    let before = [reserved("promised", 0), reserved("ended", NOW - 50)];
+    let read = || Candidate { reservations: vec![reserved("ended", 0)], ..candidate("one", 5_000, 2, &[]) };
+    let mut known = read();
+    assert_eq!(known.keep_own(&before, NOW), 1);
+    let begun: Vec<&str> = known.begun(NOW).map(|r| r.task.as_str()).collect();
+    assert_eq!(begun, ["promised"]);
+    // A second later Redis knows better.
+    let mut later = read();
+    assert_eq!(later.keep_own(&before, NOW + 1_000), 0);
+    assert_eq!(later.reservations, read().reservations);
+}
+
 #[test]
 fn of_one_caller_large_nodes_come_before_small_ones_that_fit_in_more_places() {
     let of_one = |name: &str, cores: f64| {

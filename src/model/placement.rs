@@ -7,13 +7,14 @@ use serde_with::skip_serializing_none;
 use utoipa::ToSchema;
 
 use super::inventory::{Inventory, Shape};
+use super::kind::PODM_CHANGES;
 use super::node::BriefNode;
 use super::podm::{PodmStatus, Policy};
 
 /// A node that was there this much before an inventory was read is counted by it, ms: clocks of processes differ a little.
 pub const CLOCKS_MS: u64 = 1_000;
-/// How long a choice stands in the process that made it beside what Redis says, ms: an answer may be from before it.
-pub const PROMISE_MS: u64 = 1_000;
+/// How long what a process did itself stands there beside what Redis says, ms: an answer may be from before it.
+pub const OWN_MS: u64 = 1_000;
 
 /// Where a node should rather be, or may only be.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -112,15 +113,43 @@ impl Candidate {
         Self { inventory, keys, ..self }
     }
 
-    /// Keeps what this process promised a moment ago: Redis may not have known it yet when it said what is reserved.
-    pub fn keep_promises(&mut self, before: &[Reservation], now_ms: u64) {
+    /// How many changes it lets begin at once; one while it is silent.
+    #[must_use]
+    pub fn places(&self) -> u32 {
+        if self.silent { 1 } else { self.site.policy.max_changes.unwrap_or(PODM_CHANGES).max(1) }
+    }
+
+    /// What is composed there by what is reserved: its task may be queued still, or it is in flight as well.
+    pub fn begun(&self, now_ms: u64) -> impl Iterator<Item = &Reservation> {
+        self.reservations.iter().filter(move |r| r.done_ms == 0 && r.until_ms > now_ms)
+    }
+
+    /// Whether another change could begin there now.
+    #[must_use]
+    pub fn has_place(&self, now_ms: u64) -> bool {
+        let begun = u64::try_from(self.begun(now_ms).count()).unwrap_or(u64::MAX);
+        self.in_flight.max(begun) < u64::from(self.places())
+    }
+
+    /// Keeps what this process did a moment ago: Redis may not have known it yet when it said what is reserved. Says how many composes have
+    /// ended that it did not know of.
+    pub fn keep_own(&mut self, before: &[Reservation], now_ms: u64) -> u64 {
         let said = self.reservations.len();
-        let recent = |r: &&Reservation| r.own && r.done_ms == 0 && r.begun_ms + PROMISE_MS > now_ms;
-        for promise in before.iter().filter(recent) {
-            if !self.reservations.iter().take(said).any(|r| r.task == promise.task) {
-                self.reservations.push(promise.clone());
+        let is_news = |since_ms: u64| since_ms + OWN_MS > now_ms;
+        let mut ended = 0;
+        for known in before {
+            match self.reservations.iter_mut().take(said).find(|r| r.task == known.task) {
+                Some(said) if said.done_ms == 0 && is_news(known.done_ms) => {
+                    said.done_ms = known.done_ms;
+                    ended += 1;
+                }
+                None if known.own && known.done_ms == 0 && is_news(known.begun_ms) => {
+                    self.reservations.push(known.clone());
+                }
+                _ => {}
             }
         }
+        ended
     }
 }
 
@@ -173,6 +202,8 @@ pub struct Choice {
     pub most: Option<u32>,
     /// When the inventory that says so was read, ms since 1970; 0 without one.
     pub inventory_ms: u64,
+    /// How many changes may begin there at once.
+    pub places: u32,
 }
 
 /// A decision and its reasons.

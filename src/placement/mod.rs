@@ -113,7 +113,8 @@ fn why_it_waits(best: &Ranked<'_>, field: &Field) -> String {
     let free = field.paces.iter().filter(|pace| pace.has_place()).count();
     let first = &best.fit.candidate.site.name;
     if free == 0 {
-        format!("{all} Pod Managers could take the node, and each does as much at once as it may; first comes {first}")
+        let who = if all == 1 { "one Pod Manager".to_owned() } else { format!("{all} Pod Managers") };
+        format!("{who} could take the node, and each does as much at once as it may; first comes {first}")
     } else {
         format!(
             "a place at {first} is worth waiting for: {free} of {all} Pod Managers have one free now, and are slower or wanted less"
@@ -140,8 +141,8 @@ fn chosen(fit: &Fit<'_>) -> Choice {
         Room::Unknown => (String::new(), None),
         Room::Shape { n, most, .. } => (keys.get(*n).cloned().unwrap_or_default(), Some(*most)),
     };
-    let inventory_ms = inventory.as_ref().map_or(0, |i| i.at_ms);
-    Choice { at: fit.at, podm_id: site.uuid.clone(), shape, most, inventory_ms }
+    let (inventory_ms, places) = (inventory.as_ref().map_or(0, |i| i.at_ms), fit.candidate.places());
+    Choice { at: fit.at, podm_id: site.uuid.clone(), shape, most, inventory_ms, places }
 }
 
 /// Whose turn it is among equals.

@@ -5,7 +5,6 @@
 
 use super::Fit;
 use super::capacity::Room;
-use crate::model::kind::PODM_CHANGES;
 
 /// No line is reckoned to last longer, ms.
 const LONGEST_MS: f64 = 1e10;
@@ -31,10 +30,8 @@ impl Pace {
     pub(super) fn of(fit: &Fit<'_>, average: f64, now_ms: u64) -> Self {
         let candidate = fit.candidate;
         let takes = candidate.compose_ms.map_or(average, ms).max(1.0);
-        let limit = if candidate.silent { 1 } else { candidate.site.policy.max_changes.unwrap_or(PODM_CHANGES).max(1) };
-        let at_once = usize::try_from(limit).unwrap_or(usize::MAX);
-        // A reservation whose task is queued is not seen in flight yet; one whose task runs is both.
-        let begun = candidate.reservations.iter().filter(|r| r.done_ms == 0 && r.until_ms > now_ms);
+        let at_once = usize::try_from(candidate.places()).unwrap_or(usize::MAX);
+        let begun = candidate.begun(now_ms);
         let mut taken: Vec<f64> = begun.map(|r| (takes - ms(now_ms.saturating_sub(r.begun_ms))).abs()).collect();
         let standing = usize::try_from(candidate.in_flight).unwrap_or(usize::MAX).max(taken.len());
         // When other changes have begun nobody knows.

@@ -5,13 +5,17 @@
 //! lines that want the same take turns.
 
 use std::cmp::Reverse;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
-use super::{Request, decide};
+use super::{Request, decide, filters};
 use crate::model::placement::{Line, Reservation, Scene};
 
 /// Most of one line that are called at once: keeps a pass short.
 pub const MOST: u64 = 200;
+/// Most lines that could have a place and are looked at in one pass; where there are more, in turn.
+const SERVED: usize = 256;
+/// Most lines that could have none now and are looked at all the same: a node of theirs may have nowhere to go any more.
+const TOLD: usize = 64;
 /// What a line's place says of its priority: the rest is when its first was accepted, ms.
 pub const RANK: u64 = 100_000_000_000_000;
 
@@ -20,6 +24,8 @@ pub const RANK: u64 = 100_000_000_000_000;
 pub struct Turns {
     callers: HashMap<String, u64>,
     lines: HashMap<String, u64>,
+    /// When each line was looked at.
+    looked: HashMap<String, u64>,
     now: u64,
 }
 
@@ -38,8 +44,25 @@ impl Turns {
 
     /// Forgets who does not wait any more.
     fn forget(&mut self, lines: &[Line]) {
-        self.callers.retain(|caller, _| lines.iter().any(|line| line.caller == *caller));
-        self.lines.retain(|name, _| lines.iter().any(|line| line.name == *name));
+        let callers: HashSet<&str> = lines.iter().map(|line| line.caller.as_str()).collect();
+        let names: HashSet<&str> = lines.iter().map(|line| line.name.as_str()).collect();
+        self.callers.retain(|caller, _| callers.contains(caller.as_str()));
+        self.lines.retain(|name, _| names.contains(name.as_str()));
+        self.looked.retain(|name, _| names.contains(name.as_str()));
+    }
+
+    /// Of some lines, those that were looked at longest ago; they are looked at now.
+    fn longest_ago(&mut self, lines: &[Line], mut some: Vec<usize>, most: usize) -> Vec<usize> {
+        if some.len() > most {
+            let looked = |name: &str| self.looked.get(name).copied().unwrap_or(0);
+            some.sort_by_key(|n| lines.get(*n).map(|line| (looked(&line.name), line.first)));
+            some.truncate(most);
+        }
+        self.now += 1;
+        for line in some.iter().filter_map(|n| lines.get(*n)) {
+            self.looked.insert(line.name.clone(), self.now);
+        }
+        some
     }
 }
 
@@ -47,13 +70,12 @@ impl Turns {
 /// of a line could be nowhere any more, those who wait in it are called to be told.
 pub fn called(scene: &mut Scene, turns: &mut Turns, coming: impl Fn(&str) -> u64) -> Vec<(String, u64)> {
     turns.forget(&scene.lines);
+    // Who is on the way has a place before those who are still in line.
+    let coming: Vec<u64> = scene.lines.iter().map(|line| coming(&line.name)).collect();
+    scene.lines.iter_mut().zip(&coming).for_each(|(line, coming)| line.count += coming);
     let mut called: Vec<u64> = vec![0; scene.lines.len()];
-    let mut open: Vec<(usize, Request)> = Vec::new();
-    for (n, line) in scene.lines.iter().enumerate() {
-        if let Ok(request) = serde_json::from_str(&line.wanted) {
-            open.push((n, request));
-        }
-    }
+    let mut free: Vec<usize> = (0..scene.candidates.len()).filter(|at| has_place(scene, *at)).collect();
+    let (mut open, told) = looked_at(scene, turns, &free);
     let mut pretended = Vec::new();
     loop {
         let order = |(n, _): &(usize, Request)| {
@@ -79,6 +101,7 @@ pub fn called(scene: &mut Scene, turns: &mut Turns, coming: impl Fn(&str) -> u64
                 candidate.reservations.push(pretend);
                 pretended.push(choice.at);
             }
+            free.retain(|at| *at != choice.at || has_place(scene, *at));
         } else if decision.placement.waits.is_some() {
             *count -= 1;
             line.count += 1;
@@ -87,6 +110,9 @@ pub fn called(scene: &mut Scene, turns: &mut Turns, coming: impl Fn(&str) -> u64
         if is_over {
             open.swap_remove(at);
         }
+        if free.is_empty() {
+            open.retain(|(n, _)| told.contains(n));
+        }
     }
     for at in pretended {
         if let Some(candidate) = scene.candidates.get_mut(at) {
@@ -94,12 +120,38 @@ pub fn called(scene: &mut Scene, turns: &mut Turns, coming: impl Fn(&str) -> u64
         }
     }
     let mut result = Vec::new();
-    for (line, count) in scene.lines.iter_mut().zip(called) {
-        line.count += count;
-        let count = count.saturating_sub(coming(&line.name));
+    for ((line, count), coming) in scene.lines.iter_mut().zip(called).zip(coming) {
+        line.count = (line.count + count).saturating_sub(coming);
+        let count = count.saturating_sub(coming);
         if count > 0 {
             result.push((line.name.clone(), count));
         }
     }
     result
+}
+
+/// The lines that a pass looks at, with what is wanted: those that could have one of the free places, and some that could have none, which
+/// are named again.
+fn looked_at(scene: &Scene, turns: &mut Turns, free: &[usize]) -> (Vec<(usize, Request)>, Vec<usize>) {
+    let mut requests: HashMap<usize, Request> = HashMap::new();
+    let (mut served, mut told) = (Vec::new(), Vec::new());
+    for (n, line) in scene.lines.iter().enumerate() {
+        let Ok(request) = serde_json::from_str(&line.wanted) else { continue };
+        let mut free = free.iter().filter_map(|at| scene.candidates.get(*at));
+        let is_served = free.any(|candidate| filters::pass(&request, candidate, scene.now_ms).is_ok());
+        if is_served {
+            served.push(n)
+        } else {
+            told.push(n)
+        }
+        requests.insert(n, request);
+    }
+    let served = turns.longest_ago(&scene.lines, served, SERVED);
+    let told = turns.longest_ago(&scene.lines, told, TOLD);
+    let open = told.iter().chain(&served).filter_map(|n| Some((*n, requests.remove(n)?))).collect();
+    (open, told)
+}
+
+fn has_place(scene: &Scene, at: usize) -> bool {
+    scene.candidates.get(at).is_some_and(|candidate| candidate.has_place(scene.now_ms))
 }

@@ -63,7 +63,8 @@ impl Store {
             held.scene.candidates.iter().map(|c| (c.site.uuid.as_str(), c)).collect();
         for candidate in &mut candidates {
             if let Some(before) = before.get(candidate.site.uuid.as_str()) {
-                candidate.keep_promises(&before.reservations, now_ms);
+                let ended = candidate.keep_own(&before.reservations, now_ms);
+                candidate.in_flight = candidate.in_flight.saturating_sub(ended);
             }
         }
         *held = Held { began: Some(began), scene: Scene { candidates, lines, now_ms: 0 } };
@@ -90,18 +91,18 @@ impl Store {
         }
         let ids: Vec<String> = sites.iter().map(|s| s.uuid.clone()).collect();
         let inventories = self.inventories(&ids).await?;
+        let now_ms = self.clock().now_ms();
         let mut pipe = redis::pipe();
         for id in &ids {
             let (bucket, gate) = (self.bucket_of(id), podm_gate(id, true));
             pipe.hgetall(keys::of(bucket, &format!("reserved:{id}")));
-            pipe.zcard(keys::of(bucket, &format!("gate:{gate}")));
+            pipe.zcount(keys::of(bucket, &format!("gate:{gate}")), format!("({now_ms}"), "+inf");
             pipe.zcard(keys::of(bucket, &format!("gatewait:{gate}")));
             pipe.cmd("HMGET")
                 .arg(keys::of(bucket, &format!("breaker:{id}")))
                 .arg(&["until", "later", "silent", "row", "since"]);
         }
         let replies: Vec<redis::Value> = pipe.query_async(&mut self.redis().shared()).await?;
-        let now_ms = self.clock().now_ms();
         let corrupt = |e: redis::ParsingError| StoreError::corrupt("a reservation", e);
         let mut candidates = Vec::with_capacity(sites.len());
         for ((site, inventory), reply) in sites.into_iter().zip(inventories).zip(replies.chunks(4)) {

@@ -5,6 +5,7 @@
 
 pub mod audit;
 pub mod batch;
+pub mod calls;
 pub mod candidates;
 pub mod claims;
 pub mod connect;
@@ -12,6 +13,7 @@ pub mod error;
 pub mod events;
 pub mod explain;
 pub mod gates;
+pub mod homes;
 pub mod idempotency;
 pub mod inventory;
 pub mod keys;
@@ -80,7 +82,8 @@ struct Inner {
     scripts: Scripts,
     batchers: Batchers,
     candidates: candidates::Cache,
-    calls: lines::Calls,
+    calls: calls::Calls,
+    homes: homes::Homes,
 }
 
 impl Store {
@@ -115,8 +118,9 @@ impl Store {
         let clock = ServerClock::new(redis.time_ms().await?);
         let scripts = Scripts::new(&options);
         let batchers = Batchers::new(options.buckets);
-        let (candidates, calls) = (candidates::Cache::default(), lines::Calls::default());
-        Ok(Self(Arc::new(Inner { redis, reads, options, clock, scripts, batchers, candidates, calls })))
+        let (candidates, calls, homes) =
+            (candidates::Cache::default(), calls::Calls::default(), homes::Homes::default());
+        Ok(Self(Arc::new(Inner { redis, reads, options, clock, scripts, batchers, candidates, calls, homes })))
     }
 
     /// The connections.
@@ -160,7 +164,11 @@ impl Store {
         &self.0.candidates
     }
 
-    fn calls(&self) -> &lines::Calls {
+    fn homes(&self) -> &homes::Homes {
+        &self.0.homes
+    }
+
+    fn calls(&self) -> &calls::Calls {
         &self.0.calls
     }
 

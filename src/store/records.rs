@@ -78,10 +78,25 @@ impl Store {
     /// # Errors
     /// When Redis is away. A row that cannot be read is left out and logged.
     pub async fn records<T: DeserializeOwned>(&self, of: Collection) -> Result<Vec<T>, StoreError> {
-        let mut shared = self.redis().shared();
-        let mut ids: Vec<String> =
-            redis::cmd("SMEMBERS").arg(keys::index(of.as_str())).query_async(&mut shared).await?;
+        let ids = self.record_ids(of).await?;
+        self.records_with(of, &ids).await
+    }
+
+    /// The ids of a collection, in their order.
+    pub(super) async fn record_ids(&self, of: Collection) -> Result<Vec<String>, StoreError> {
+        let index = keys::index(of.as_str());
+        let mut ids: Vec<String> = redis::cmd("SMEMBERS").arg(index).query_async(&mut self.redis().shared()).await?;
         ids.sort_unstable();
+        Ok(ids)
+    }
+
+    /// The records with these ids.
+    pub(super) async fn records_with<T: DeserializeOwned>(
+        &self,
+        of: Collection,
+        ids: &[String],
+    ) -> Result<Vec<T>, StoreError> {
+        let mut shared = self.redis().shared();
         let mut all = Vec::with_capacity(ids.len());
         for chunk in ids.chunks(500) {
             let mut pipe = redis::pipe();
@@ -242,8 +257,9 @@ type Fields = (Option<String>, Option<String>);
 fn read<T: DeserializeOwned>(of: Collection, id: &str, (row, live): Fields) -> Result<Option<T>, StoreError> {
     let Some(row) = row.filter(|r| !r.is_empty()) else { return Ok(None) };
     let corrupt = |e: serde_json::Error| StoreError::corrupt(format!("{} {id}", of.as_str()), e);
+    let Some(live) = live else { return serde_json::from_str(&row).map(Some).map_err(corrupt) };
     let mut row: serde_json::Value = serde_json::from_str(&row).map_err(corrupt)?;
-    if let (Some(row), Some(live)) = (row.as_object_mut(), live) {
+    if let Some(row) = row.as_object_mut() {
         let live: serde_json::Map<String, serde_json::Value> = serde_json::from_str(&live).map_err(corrupt)?;
         row.extend(live);
     }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use super::candidates::FRESH;
 use super::{Store, StoreError};
 use crate::ids::TaskId;
-use crate::model::placement::{CLOCKS_MS, Candidate, Choice, Decision, PROMISE_MS, Reservation, Scene};
+use crate::model::placement::{CLOCKS_MS, Candidate, Choice, Decision, OWN_MS, Placement, Reservation, Scene};
 
 /// How long a node that is there counts without an inventory that knows it.
 const UNCOUNTED: Duration = Duration::from_secs(3600);
@@ -23,6 +23,8 @@ pub enum Reserved {
     Ok,
     /// Others have all there is.
     Full,
+    /// It does as much at once as it may: others were quicker.
+    Busy,
     /// A newer inventory was used by somebody: the candidates must be read again.
     Stale,
 }
@@ -49,11 +51,12 @@ impl Store {
             self.read_candidates(not_before).await?;
             let decision = self.with_scene(|scene| {
                 let decision = decide(scene);
+                self.has_come(task);
                 if let Some(choice) = &decision.choice
                     && let Some(candidate) = scene.candidates.get_mut(choice.at)
                 {
                     // Who chooses next in this process sees it already.
-                    let (shape, begun_ms, until_ms) = (choice.shape.clone(), scene.now_ms, scene.now_ms + PROMISE_MS);
+                    let (shape, begun_ms, until_ms) = (choice.shape.clone(), scene.now_ms, scene.now_ms + OWN_MS);
                     let promise =
                         Reservation { task: task.to_string(), shape, begun_ms, until_ms, done_ms: 0, own: true };
                     candidate.reservations.push(promise);
@@ -70,12 +73,14 @@ impl Store {
             };
             match self.reserve(task, choice, lasts).await? {
                 Reserved::Ok => return Ok(decision),
-                Reserved::Full => {}
+                Reserved::Full | Reserved::Busy => {}
                 Reserved::Stale => not_before = Instant::now(),
             }
             last = decision;
         }
-        Ok(Decision { choice: None, ..last })
+        // It stands in line then, and is called.
+        let waits = Some("others were quicker wherever there was a place".to_owned());
+        Ok(Decision { choice: None, placement: Placement { waits, ..last.placement } })
     }
 
     /// Chooses without reserving anything.
@@ -95,8 +100,9 @@ impl Store {
         let most = choice.most.map(|n| n.to_string()).unwrap_or_default();
         let (at, lasts) = (choice.inventory_ms.to_string(), lasts.as_millis().to_string());
         let (task, clocks) = (task.to_string(), CLOCKS_MS.to_string());
-        let args = ["take", &choice.podm_id, &task, &choice.shape, &most, &at, &lasts, &clocks];
-        let (said, fields): (String, HashMap<String, String>) =
+        let places = choice.places.to_string();
+        let args = ["take", &choice.podm_id, &task, &choice.shape, &most, &at, &lasts, &clocks, &places];
+        let (said, fields, in_flight): (String, HashMap<String, String>, u64) =
             self.call(&self.scripts().reserve, self.bucket_of(&choice.podm_id), &args[..]).await?;
         let mut reservations = parse(&fields);
         reservations.iter_mut().filter(|r| r.task == task).for_each(|r| r.own = true);
@@ -105,12 +111,14 @@ impl Store {
             if let Some(candidate) = known {
                 let mut before = std::mem::replace(&mut candidate.reservations, reservations);
                 before.retain(|r| r.task != task);
-                candidate.keep_promises(&before, scene.now_ms);
+                candidate.in_flight = in_flight;
+                candidate.keep_own(&before, scene.now_ms);
             }
         });
         Ok(match said.as_str() {
             "ok" => Reserved::Ok,
             "stale" => Reserved::Stale,
+            "busy" => Reserved::Busy,
             _ => Reserved::Full,
         })
     }

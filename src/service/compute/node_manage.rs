@@ -34,8 +34,8 @@ pub async fn run(ctx: &Context) -> Result<Value, Verdict> {
         return Err(Problem::bad_request(detail).into());
     }
     let managed = || Problem::exists(format!("Node '{}' already managed by Valence", params.node_index));
-    let nodes: Vec<Node> = ctx.records(Collection::Node).await?;
-    let same = |n: &&Node| n.podm_id == podm.uuid && n.index == view.index && n.uuid != id;
+    let nodes: Vec<Node> = ctx.records_of(&podm.uuid, Collection::Node).await?;
+    let same = |n: &&Node| n.index == view.index && n.uuid != id;
     if nodes.iter().find(same).is_some() {
         return Err(managed().into());
     }

@@ -27,9 +27,8 @@ struct Saved {
 pub async fn run(ctx: &Context) -> Result<Value, Verdict> {
     let params: Return = ctx.params()?;
     let (podm_id, node_id) = (ctx.podm_id()?.to_owned(), ctx.node_id()?.to_owned());
-    let nodes: Vec<Node> = ctx.records(Collection::Node).await?;
-    let is_its =
-        |n: &&Node| n.uuid == node_id || (n.podm_id == podm_id && Some(&n.resource_uri) == params.node.as_ref());
+    let nodes: Vec<Node> = ctx.records_of(&podm_id, Collection::Node).await?;
+    let is_its = |n: &&Node| n.uuid == node_id || Some(&n.resource_uri) == params.node.as_ref();
     if nodes.iter().find(is_its).is_some() {
         return Ok(left("the node is on record"));
     }

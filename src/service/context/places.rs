@@ -7,6 +7,7 @@ use crate::model::placement::{Decision, Scene};
 use crate::model::topic::Priority;
 use crate::placement::RANK;
 use crate::service::Verdict;
+use crate::store::lines::MOST_LINES;
 
 impl Context {
     /// Chooses a Pod Manager and reserves hardware there for this task, until it ends.
@@ -15,7 +16,6 @@ impl Context {
     /// A retry when Redis is away.
     pub async fn place(&self, decide: impl Fn(&Scene) -> Decision) -> Result<Decision, Verdict> {
         let lasts = Duration::from_secs(self.def.timeout_s) + UNDO_TIME;
-        self.store.has_come(self.claimed.id);
         Ok(self.store.place(self.claimed.id, lasts, decide).await?)
     }
 
@@ -30,7 +30,10 @@ impl Context {
     /// Whether others wait in a line, as far as is known without asking.
     #[must_use]
     pub fn is_line_known(&self, line: &str) -> bool {
-        self.store.with_scene(|scene| scene.lines.iter().any(|known| known.name == line && known.count > 0))
+        self.store.with_scene(|scene| {
+            let is_all = scene.lines.len() < MOST_LINES;
+            !is_all || scene.lines.iter().any(|known| known.name == line && known.count > 0)
+        })
     }
 
     /// How many stand in a line before this task: by priority and by when each was accepted.

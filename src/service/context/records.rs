@@ -29,6 +29,14 @@ impl Context {
         Ok(self.store.records(of).await?)
     }
 
+    /// Reads the records of a collection that are of one Pod Manager.
+    ///
+    /// # Errors
+    /// A retry when Redis is away.
+    pub async fn records_of<T: DeserializeOwned>(&self, podm_id: &str, of: Collection) -> Result<Vec<T>, Verdict> {
+        Ok(self.store.records_of(podm_id, of).await?)
+    }
+
     /// The Pod Manager's record.
     ///
     /// # Errors

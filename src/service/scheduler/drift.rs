@@ -24,8 +24,7 @@ pub(super) struct Recorded {
 
 /// The nodes of a Pod Manager that are on record.
 pub(super) async fn records(ctx: &Context, podm_id: &str) -> Result<Vec<Recorded>, Verdict> {
-    let all: Vec<Recorded> = ctx.records(Collection::Node).await?;
-    Ok(all.into_iter().filter(|r| r.node.podm_id == podm_id).collect())
+    ctx.records_of(podm_id, Collection::Node).await
 }
 
 /// Looks. `before` are the records as they were before the hardware was looked at, `owners` are the reserved parts and whose they are.

@@ -146,8 +146,8 @@ fn waiting(after: Duration) -> Verdict {
 /// A retry when Redis is away.
 pub(in crate::service) async fn free_all(ctx: &Context, node: &Node) -> Result<(), Verdict> {
     let owners = reservation::owners(ctx, &node.podm_id).await?;
-    let rows: Vec<Device> = ctx.records(Collection::Device).await?;
-    for device in rows.into_iter().filter(|d| d.podm_id == node.podm_id && d.node_id.as_ref() == Some(&node.index)) {
+    let rows: Vec<Device> = ctx.records_of(&node.podm_id, Collection::Device).await?;
+    for device in rows.into_iter().filter(|d| d.node_id.as_ref() == Some(&node.index)) {
         // Pod Managers give the index of a node to the next one: what that one has reserved is its own.
         if owners.get(&device.resource_uri).is_none_or(|owner| *owner == node.uuid) {
             let free = Device {
@@ -169,8 +169,8 @@ pub(in crate::service) async fn free_all(ctx: &Context, node: &Node) -> Result<(
 /// # Errors
 /// What the Pod Manager answers; a retry when Redis is away.
 pub(in crate::service) async fn record_all(ctx: &Context, driver: &dyn Driver, node: &Node) -> Result<(), Verdict> {
-    let rows: Vec<Device> = ctx.records(Collection::Device).await?;
-    for row in rows.iter().filter(|d| d.podm_id == node.podm_id && d.node_id.as_ref() == Some(&node.index)) {
+    let rows: Vec<Device> = ctx.records_of(&node.podm_id, Collection::Device).await?;
+    for row in rows.iter().filter(|d| d.node_id.as_ref() == Some(&node.index)) {
         let link = Link { driver, node: &node.resource_uri, index: &node.index, device: &row.resource_uri };
         if !link.record(ctx, &node.podm_id).await? {
             reservation::release(ctx, &node.podm_id, &node.uuid, std::slice::from_ref(&row.resource_uri)).await?;

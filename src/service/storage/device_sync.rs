@@ -188,6 +188,6 @@ pub(super) fn row(ctx: &Context, podm_id: &str, id: &str, view: DeviceView, old:
 }
 
 async fn rows_of(ctx: &Context, podm_id: &str) -> Result<HashMap<String, Device>, Verdict> {
-    let all: Vec<Device> = ctx.records(Collection::Device).await?;
-    Ok(all.into_iter().filter(|d| d.podm_id == podm_id).map(|d| (d.uuid.clone(), d)).collect())
+    let all: Vec<Device> = ctx.records_of(podm_id, Collection::Device).await?;
+    Ok(all.into_iter().map(|d| (d.uuid.clone(), d)).collect())
 }

@@ -97,8 +97,8 @@ impl Saga<'_> {
         if self.saved.parts.is_empty() {
             return Ok(());
         }
-        let rows: Vec<Device> = self.ctx.records(Collection::Device).await?;
-        let is_part = |row: &Device| row.podm_id == podm_id && self.saved.parts.contains(&row.resource_uri);
+        let rows: Vec<Device> = self.ctx.records_of(podm_id, Collection::Device).await?;
+        let is_part = |row: &Device| self.saved.parts.contains(&row.resource_uri);
         for row in rows.into_iter().filter(|row| is_part(row) && row.node_id.as_deref() != Some(index)) {
             let updated_at = v1(self.ctx.now_ms());
             let row = Device { node_id: Some(index.to_owned()), state: DeviceState::Allocated, updated_at, ..row };
