@@ -14,7 +14,7 @@ use crate::store::explain::WAITS_FOR;
 /// How soon a parent looks at its child by itself, should it not have been told: after half as long again as the child has lived, so that
 /// a lost word costs in proportion, and many that wait for long cost little.
 const SOONEST: Duration = Duration::from_secs(2);
-const LATEST: Duration = Duration::from_secs(15);
+const LATEST: Duration = Duration::from_secs(120);
 
 /// How a child ended.
 #[derive(Debug, Clone, PartialEq)]
