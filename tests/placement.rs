@@ -18,6 +18,7 @@ use valence::model::inventory::{Inventory, Shape};
 use valence::model::placement::{Choice, shape_key};
 
 use valence::model::podm::{Podm, PodmStatus, Policy};
+use valence::model::topic::Topic;
 use valence::placement::{Request, decide};
 use valence::sim::SimConfig;
 use valence::store::Store;
@@ -200,6 +201,27 @@ async fn a_place_is_promised_once_whichever_process_asks_and_what_others_do_ther
     second.drop_reservation(&ids[0], task).await.unwrap();
     let _new: i64 = redis.command(&["ZADD", &format!("vl:{{b00}}:gatewait:{gate}"), "1", "direct-7"]).await;
     assert_eq!(second.reserve(task, &narrow, LASTS).await.unwrap(), Reserved::Busy);
+}
+
+#[tokio::test]
+async fn a_node_that_waits_for_its_compose_is_explained_by_what_holds_that_up() {
+    let plant = Plant::start(quick(1)).await;
+    let front = Front::over(&plant).await;
+    plant.store.pause(Topic::Compute, true).await.unwrap();
+    let id = plant.submit("node.place", json!({"name": "n"}), None, None).await;
+    let explained = wait::until("its compose is explained", async || {
+        let (_, explained) = front.get(&format!("/v1/tasks/{id}/explain")).await;
+        let codes: Vec<&Value> = (0..2).map(|n| &explained["reasons"][n]["code"]).collect();
+        if codes == ["parked", "paused"] { Ok(explained) } else { Err(explained) }
+    })
+    .await;
+    let summary = explained["summary"].as_str().unwrap();
+    assert!(
+        summary.starts_with("it waits for the task ") && summary.ends_with(": topic compute is paused"),
+        "{summary}"
+    );
+    plant.store.pause(Topic::Compute, false).await.unwrap();
+    assert_eq!(plant.done(id).await.state.as_str(), "completed");
 }
 
 #[tokio::test]

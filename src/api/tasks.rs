@@ -186,8 +186,16 @@ async fn known(call: &Call) -> Result<TaskRecord, Failure> {
 
 async fn explain(call: Call) -> Answer {
     let record = known(&call).await?;
-    let served = call.app.roster.serves(record.lane.topic).await?;
-    Ok(answer::ok(&call.app.store.explain(&record, served).await?))
+    let (roster, store) = (&call.app.roster, &call.app.store);
+    let explained = store.explain(&record, roster.serves(record.lane.topic).await?).await?;
+    let child = match record.waits_for() {
+        Some(child) => store.task(child).await?,
+        None => None,
+    };
+    Ok(answer::ok(&match child {
+        Some(child) => explained.with_child(&store.explain(&child, roster.serves(child.lane.topic).await?).await?),
+        None => explained,
+    }))
 }
 
 /// Whether the same request, by its Idempotency-Key, was carried out before.

@@ -308,7 +308,7 @@ fn budgets(found: &mut Found, counts: &Value, crowd: Crowd, time: Duration) {
 }
 
 /// The nodes there are; each system has at most one.
-fn nodes(podms: &Value) -> anyhow::Result<usize> {
+pub(super) fn nodes(podms: &Value) -> anyhow::Result<usize> {
     let mut nodes = 0;
     for podm in podms.as_array().context("no list of Pod Managers")? {
         ensure!(podm["max_nodes_per_system_ever"].as_u64() <= Some(1), "a system was in two nodes: {podm}");

@@ -4,6 +4,7 @@
 pub mod bare;
 pub mod bulkhead;
 pub mod cluster;
+pub mod crowd;
 pub mod depth;
 pub mod drain;
 pub mod enqueue;
@@ -48,6 +49,8 @@ pub enum Scenario {
     Inventory,
     /// Composes at healthy Pod Managers while others hang, are slow or answer 503, beside the same without those; only when it is named.
     Bulkhead,
+    /// Nodes that are asked for at once (--tasks), many more than 1,000 Pod Managers let begin; only when it is named.
+    Crowd,
     /// Claim to settle of no-op tasks on three primaries of a Redis Cluster, beside one; only when it is named.
     Cluster,
 }
@@ -60,13 +63,13 @@ pub enum Scenario {
     about = "Measures Valence against its yardsticks, with processes of its own"
 )]
 pub struct BenchArgs {
-    /// Scenarios; all of them but inventory, io, depth, parked, bulkhead and cluster when none is given
+    /// Scenarios; all of them but inventory, io, depth, parked, bulkhead, crowd and cluster when none is given
     #[arg(value_enum)]
     pub scenarios: Vec<Scenario>,
     /// Runs of each, of which the median counts
     #[arg(long, default_value_t = 5)]
     pub runs: usize,
-    /// Tasks in a run of drain, memory and batch
+    /// Tasks in a run of drain, memory and batch, nodes in one of crowd: 12,000 at most with 1,000 Pod Managers
     #[arg(long, default_value_t = 20_000)]
     pub tasks: usize,
     /// appendfsync of the private redis-server: always, everysec, or no for none at all
@@ -78,7 +81,7 @@ pub struct BenchArgs {
     /// Worker processes
     #[arg(long, default_value_t = 1)]
     pub workers: usize,
-    /// Pod Managers of bulkhead: one in 20 hangs, one in 50 is slow, one in 50 answers 503
+    /// Pod Managers of bulkhead and crowd; of bulkhead one in 20 hangs, one in 50 is slow, one in 50 answers 503
     #[arg(long, default_value_t = 1_000)]
     pub podms: usize,
     /// Seconds that the load of bulkhead lasts
@@ -138,6 +141,7 @@ pub async fn run(args: &BenchArgs) -> anyhow::Result<Report> {
             Scenario::Parked => parked::parked(args, &mut report).await?,
             Scenario::Inventory => inventory::sweep(args, &mut report).await?,
             Scenario::Bulkhead => bulkhead::bulkhead(args, &mut report).await?,
+            Scenario::Crowd => crowd::crowd(args, &mut report).await?,
             Scenario::Cluster => cluster::cluster(args, &mut report).await?,
         }
     }

@@ -106,7 +106,7 @@ impl Rig {
         let child = Command::new(&path)
             .args(["--redis", &self.url(), "--enable-test-kinds"])
             .args(args)
-            .env("VALENCE_LOG", "warn")
+            .env("VALENCE_LOG", std::env::var("VALENCE_LOG").unwrap_or_else(|_| "warn".into()))
             .stdout(Stdio::null())
             .spawn()
             .with_context(|| format!("{} must be built", path.display()))?;
@@ -220,7 +220,9 @@ impl Rig {
             let line = status.lines().find_map(|l| l.strip_prefix("VmRSS:"))?;
             line.split_whitespace().next()?.parse::<f64>().ok()
         };
-        let kib = self.processes.iter().filter(|(name, _)| name == program).filter_map(|(_, child)| of(child.id()));
+        let redis = self.redis.iter().map(|child| ("redis-server", child));
+        let all = self.processes.iter().map(|(name, child)| (name.as_str(), child)).chain(redis);
+        let kib = all.filter(|(name, _)| *name == program).filter_map(|(_, child)| of(child.id()));
         kib.sum::<f64>() / 1024.0
     }
 
@@ -238,6 +240,7 @@ impl Rig {
             match program.as_str() {
                 "valence-api" => cpu.api += s,
                 "valence-worker" => cpu.workers += s,
+                "valence-scheduler" => cpu.schedulers += s,
                 _ => {}
             }
         }
@@ -254,13 +257,20 @@ pub struct Cpu {
     pub api: f64,
     /// Workers.
     pub workers: f64,
+    /// Schedulers.
+    pub schedulers: f64,
 }
 
 impl Cpu {
     /// What was used since an earlier reading.
     #[must_use]
     pub fn since(self, before: Self) -> Self {
-        Self { redis: self.redis - before.redis, api: self.api - before.api, workers: self.workers - before.workers }
+        Self {
+            redis: self.redis - before.redis,
+            api: self.api - before.api,
+            workers: self.workers - before.workers,
+            schedulers: self.schedulers - before.schedulers,
+        }
     }
 }
 

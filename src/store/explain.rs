@@ -5,12 +5,16 @@ use utoipa::ToSchema;
 
 use super::record::TaskRecord;
 use super::{Store, StoreError, keys};
+use crate::ids::TaskId;
 use crate::model::circuit::{Circuit, CircuitState};
 use crate::model::state::State;
 use crate::model::v1time::rfc3339;
 
 /// How the reason of a node begins that waits for a place at a Pod Manager.
 pub const NO_PLACE: &str = "waits for a place: ";
+
+/// How the reason of a task begins that waits for the task it names to end.
+pub const WAITS_FOR: &str = "waiting for the task ";
 
 /// One reason.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -41,6 +45,31 @@ pub struct Explanation {
     pub holders: Vec<String>,
     /// When it ends as `timeout` at the latest (RFC 3339 UTC).
     pub deadline_at: String,
+}
+
+impl Explanation {
+    /// The same, with what holds up the task that it waits for.
+    #[must_use]
+    pub fn with_child(mut self, child: &Self) -> Self {
+        let told = child.reasons.iter().map(|reason| {
+            let message = format!("the task {} that it waits for: {}", child.id, reason.message);
+            Reason { message, ..reason.clone() }
+        });
+        self.reasons.extend(told);
+        // That it waits is no news; why that takes so long is.
+        if let Some(first) = child.reasons.first() {
+            self.summary = format!("it waits for the task {}: {}", child.id, first.message);
+        }
+        self
+    }
+}
+
+impl TaskRecord {
+    /// The task that this one waits for.
+    #[must_use]
+    pub fn waits_for(&self) -> Option<TaskId> {
+        self.field("why").filter(|_| self.state == State::Parked)?.strip_prefix(WAITS_FOR)?.parse().ok()
+    }
 }
 
 impl Store {

@@ -19,6 +19,9 @@ pub(super) const BUCKET: Bucket = Bucket(0);
 pub const MOST_LINES: usize = 4_096;
 /// Members of a line that are looked at once.
 const LOOKED_AT: isize = 64;
+/// A line as the script shows it: its name, where its first stands, how many stand in it, what it wants.
+type Shown = (String, u64, u64, String);
+
 /// What of a wish decides how large it is.
 #[derive(Deserialize)]
 struct Wanted {
@@ -102,14 +105,14 @@ impl Store {
     /// Who waits, line by line, those first whose first has waited longest. Who was called by then is known as well.
     pub(super) async fn lines(&self) -> Result<Vec<Line>, StoreError> {
         let (began, most) = (Instant::now(), MOST_LINES.to_string());
-        let (found, called): (Vec<(String, u64, u64, String)>, HashMap<String, String>) =
+        let (found, called): (Vec<Shown>, HashMap<String, String>) =
             self.call(&self.scripts().line, BUCKET, &["look", &most][..]).await?;
         self.calls().learn(&called, began);
         Ok(found.into_iter().filter_map(read_line).collect())
     }
 }
 
-fn read_line((name, first, count, wanted): (String, u64, u64, String)) -> Option<Line> {
+fn read_line((name, first, count, wanted): Shown) -> Option<Line> {
     let Wanted { caller, cores, memory_mib } = serde_json::from_str(&wanted).ok()?;
     Some(Line { name, caller, wanted, cores, memory_mib, count, first })
 }

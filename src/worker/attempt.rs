@@ -191,7 +191,7 @@ impl Attempt<'_> {
         let error = error.map(|e| self.dated(e));
         if ctx.is_outstanding() {
             let detail = "a request to the Pod Manager may still be running".to_owned();
-            return self.later(Outcome::Park(Duration::ZERO), mode, body(error), detail).await;
+            return self.later(Outcome::Park(Duration::ZERO), mode, body(error), detail, def).await;
         }
         let patience = tokio::time::Instant::now() + Duration::from_secs(600);
         let stop = CancellationToken::new();
@@ -200,7 +200,7 @@ impl Attempt<'_> {
             End::Returned(undone) => undone,
             End::Lost => return self.give_up(),
             End::Drained => {
-                return self.later(Outcome::Release, mode, body(error), "released at shutdown".into()).await;
+                return self.later(Outcome::Release, mode, body(error), "released at shutdown".into(), def).await;
             }
             End::Overdue => Err(Verdict::retry(Problem::timeout("the undo did not end in time"))),
         };
@@ -211,16 +211,16 @@ impl Attempt<'_> {
                 self.finish(end, body(error), String::new(), def).await;
             }
             Err(Verdict::Park { after, why }) => {
-                self.later(Outcome::Park(after), mode, body(error), why).await;
+                self.later(Outcome::Park(after), mode, body(error), why, def).await;
             }
             Err(Verdict::Stop) if !self.lease.is_valid() => self.give_up(),
             Err(Verdict::Stop) => {
-                self.later(Outcome::Release, mode, body(error), "undo interrupted".into()).await;
+                self.later(Outcome::Release, mode, body(error), "undo interrupted".into(), def).await;
             }
             Err(Verdict::Retry { after, error: cause }) if self.claimed.attempt < max_attempts + UNDO_TRIES => {
                 let delay = backoff::delay(self.claimed.attempt.min(6), after);
                 let detail = format!("undo: {}", cause.problem.detail);
-                self.later(Outcome::Retry(delay), mode, body(error), detail).await;
+                self.later(Outcome::Retry(delay), mode, body(error), detail, def).await;
             }
             Err(Verdict::Retry { error: cause, .. } | Verdict::Fail(cause)) => {
                 let mut problem = Problem::internal(format!("its undo failed: {}", cause.problem.detail));
@@ -296,9 +296,11 @@ impl Attempt<'_> {
         self.settle_for_sure(outcome, None, body, detail).await;
     }
 
-    /// The undo goes on later.
-    async fn later(&self, outcome: Outcome, mode: Mode, body: Option<Body>, detail: String) {
-        self.settle_for_sure(outcome, Some(mode), body, detail).await;
+    /// The undo goes on later. That the task has given up is news: its parent need not wait for what is left to undo.
+    async fn later(&self, outcome: Outcome, mode: Mode, body: Option<Body>, detail: String, def: &Definition) {
+        if self.settle_for_sure(outcome, Some(mode), body, detail).await == Some(Settled::Ok) {
+            self.tell_parent(def).await;
+        }
     }
 
     /// Settles, again and again while Redis is away: the claim token makes a repeat safe, and a late one harmless.

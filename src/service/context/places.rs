@@ -1,12 +1,13 @@
 //! What a handler may do to find a place for its node: choose and reserve, or stand in a line until there is one.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::{Context, UNDO_TIME};
 use crate::model::placement::{Decision, Scene};
 use crate::model::topic::Priority;
 use crate::placement::RANK;
 use crate::service::Verdict;
+use crate::store::candidates::FRESH;
 use crate::store::lines::MOST_LINES;
 
 impl Context {
@@ -27,13 +28,17 @@ impl Context {
         Ok(self.store.preview(decide).await?)
     }
 
-    /// Whether others wait in a line, as far as is known without asking.
-    #[must_use]
-    pub fn is_line_known(&self, line: &str) -> bool {
-        self.store.with_scene(|scene| {
+    /// Whether others wait in a line, by what was read a moment ago.
+    ///
+    /// # Errors
+    /// A retry when Redis is away.
+    pub async fn is_line_known(&self, line: &str) -> Result<bool, Verdict> {
+        let now = Instant::now();
+        self.store.read_candidates(now.checked_sub(FRESH).unwrap_or(now)).await?;
+        Ok(self.store.with_scene(|scene| {
             let is_all = scene.lines.len() < MOST_LINES;
             !is_all || scene.lines.iter().any(|known| known.name == line && known.count > 0)
-        })
+        }))
     }
 
     /// How many stand in a line before this task: by priority and by when each was accepted.

@@ -9,9 +9,12 @@ use crate::model::problem::Problem;
 use crate::model::state::State;
 use crate::model::task::TaskError;
 use crate::service::{Context, Verdict};
+use crate::store::explain::WAITS_FOR;
 
-/// Longest time until a parent looks at its children by itself.
-const FALLBACK: Duration = Duration::from_secs(2);
+/// How soon a parent looks at its child by itself, should it not have been told: after half as long again as the child has lived, so that
+/// a lost word costs in proportion, and many that wait for long cost little.
+const SOONEST: Duration = Duration::from_secs(2);
+const LATEST: Duration = Duration::from_secs(120);
 
 /// How a child ended.
 #[derive(Debug, Clone, PartialEq)]
@@ -58,8 +61,9 @@ pub async fn ended_or_given_up(ctx: &Context, child: TaskId) -> Result<Option<En
 
 /// Parks until a child may have ended.
 #[must_use]
-pub fn park(child: TaskId) -> Verdict {
-    Verdict::Park { after: FALLBACK, why: format!("waiting for the task {child}") }
+pub fn park(ctx: &Context, child: TaskId) -> Verdict {
+    let age = Duration::from_millis(ctx.now_ms().saturating_sub(child.created_ms()));
+    Verdict::Park { after: (age / 2).clamp(SOONEST, LATEST), why: format!("{WAITS_FOR}{child}") }
 }
 
 /// Cancels a child and waits until it has ended, which it may have done well.
@@ -71,5 +75,5 @@ pub async fn cancel(ctx: &Context, child: TaskId) -> Result<Ended, Verdict> {
         return Ok(end);
     }
     ctx.cancel_task(child).await?;
-    ended(ctx, child).await?.ok_or_else(|| park(child))
+    ended(ctx, child).await?.ok_or_else(|| park(ctx, child))
 }

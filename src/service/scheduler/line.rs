@@ -67,7 +67,7 @@ impl Line {
         waiting: Option<&Waiting>,
     ) -> Result<Option<String>, Verdict> {
         // Who was called is not in the line any more, and who is in it was told why.
-        if !ctx.is_line_known(&self.name) {
+        if !ctx.is_line_known(&self.name).await? {
             return Ok(None);
         }
         let before = ctx.before_in_line(&self.name).await?;

@@ -75,7 +75,7 @@ pub async fn run(ctx: &Context) -> Result<Value, Verdict> {
         match children::ended_or_given_up(ctx, child).await? {
             None => {
                 ctx.progress(30, "composing", format!("at {}, by task {child}", choice.name)).await;
-                return Err(children::park(child));
+                return Err(children::park(ctx, child));
             }
             Some(Ended::Completed(node)) => {
                 let took_ms = ctx.task(child).await?.and_then(|task| task.ran_ms()).unwrap_or(0);
@@ -144,7 +144,7 @@ pub async fn undo(ctx: &Context) -> Result<(), Verdict> {
             }
         };
         match children::ended(ctx, removal).await? {
-            None => return Err(children::park(removal)),
+            None => return Err(children::park(ctx, removal)),
             Some(Ended::Failed(error)) => {
                 tracing::warn!(task_id = %ctx.id(), ?error, "a placed node could not be taken back")
             }

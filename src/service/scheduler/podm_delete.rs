@@ -72,8 +72,8 @@ pub async fn undo(ctx: &Context) -> Result<(), Verdict> {
 }
 
 async fn remove_nodes(ctx: &Context, podm_id: &str, saved: &mut Saved) -> Result<(), Verdict> {
-    let nodes: Vec<Node> = ctx.records(Collection::Node).await?;
-    for node in nodes.into_iter().filter(|n| n.podm_id == podm_id) {
+    let nodes: Vec<Node> = ctx.records_of(podm_id, Collection::Node).await?;
+    for node in nodes {
         let mut def = Definition::new("node.delete", Value::Null);
         def.podm_id = Some(node.podm_id);
         def.node_id = Some(node.uuid.clone());
@@ -85,7 +85,7 @@ async fn remove_nodes(ctx: &Context, podm_id: &str, saved: &mut Saved) -> Result
     ctx.checkpoint(&*saved).await?;
     for child in &saved.children {
         match children::ended(ctx, *child).await? {
-            None => return Err(children::park(*child)),
+            None => return Err(children::park(ctx, *child)),
             Some(Ended::Completed(_)) => {}
             // Somebody else's delete was faster.
             Some(Ended::Failed(error)) if error.problem.status == 404 => {}
