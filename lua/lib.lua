@@ -23,7 +23,7 @@ local ENDED = { completed = true, failed = true, cancelled = true }
 -- A caller, or a Pod Manager, with so many tasks queued of a topic queues further ones in the lane below: some rounds of one worker's 64
 -- slots, so that nobody's first task stands behind more of anybody's.
 local FAIR_SHARE = 200
--- From so many entries on it pays to look whether they stand at their stream's head.
+-- From so many entries on it pays to look for the first at their stream's head that is not done.
 local CUT_FROM = 8
 -- Retries of one Pod Manager's tasks: so many at once, then one every so often (ms), all workers together.
 local RETRY_BURST, RETRY_EVERY = 10, 500
@@ -425,16 +425,30 @@ local function timeout_body(t)
   } })
 end
 
--- Deletes entries that this group has read. XDEL walks through a node of the stream for each of them; when all of them stand at its head
--- (tasks mostly end in the order they came), one cut takes them: before the first entry that is not of them.
+-- The newest entry that a lane's group has read, or nil. Read once a call.
+local delivered = {}
+local function last_delivered(lane)
+  if delivered[lane] == nil then
+    delivered[lane] = false
+    local groups = redis.pcall('XINFO', 'GROUPS', stream_of(lane))
+    for _, g in ipairs(groups.err and {} or groups) do
+      local info = {}
+      for i = 1, #g, 2 do info[g[i]] = g[i + 1] end
+      if info.name == GROUP then delivered[lane] = info['last-delivered-id'] end
+    end
+  end
+  return delivered[lane] or nil
+end
+
+-- Deletes entries that were read and acknowledged. XDEL walks through a node of the stream for each of them. But whatever was read and is
+-- pending for nobody is done; tasks mostly end in the order they came, so one cut before the first that is not done takes all of it.
 local function clear(lane, entries)
-  local n = #entries
-  if n >= CUT_FROM then
-    local head, ours = call('XRANGE', stream_of(lane), '-', '+', 'COUNT', n + 1), {}
-    for i = 1, n do ours[entries[i]] = true end
-    local first = 1
-    while first <= n and head[first] and ours[head[first][1]] do first = first + 1 end
-    if first > n and head[first] then return call('XTRIM', stream_of(lane), 'MINID', '=', head[first][1]) end
+  local last = #entries >= CUT_FROM and last_delivered(lane)
+  if last then
+    local pending = call('XPENDING', stream_of(lane), GROUP, '-', last, 1)[1]
+    local ms, seq = match(last, '^(%d+)-(%d+)$')
+    local first = pending and pending[1] or ms .. '-' .. int(seq + 1)
+    if call('XTRIM', stream_of(lane), 'MINID', '=', first) == #entries then return end
   end
   call('XDEL', stream_of(lane), unpack(entries))
 end

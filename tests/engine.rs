@@ -5,6 +5,7 @@ mod support;
 
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use serde_json::json;
 use support::engine::Engine;
 use support::redis::TestRedis;
@@ -628,6 +629,27 @@ async fn a_stream_deleted_under_a_running_task_gets_its_entry_back_and_a_dead_on
     for c in &rest {
         e.settle(c, Outcome::Completed).await;
     }
+    e.assert_at_rest().await;
+}
+
+/// What has ended is cut off its stream's head at one go. These tasks' entries were made anew behind one that nobody has read.
+#[tokio::test]
+async fn tasks_that_end_together_take_no_entry_with_them_that_is_not_theirs() {
+    let e = Engine::start(1).await;
+    for _ in 0..20 {
+        e.queued().await;
+    }
+    let claimed = e.claim_n("w1", 20).await;
+    let mut con = e.store.redis().shared();
+    let _n: u32 = redis::cmd("DEL").arg("vl:{b00}:s:compute:normal").query_async(&mut con).await.unwrap();
+    let unread = e.queued().await;
+    let running: Vec<_> = claimed.iter().map(|c| (c.id, c.token.clone())).collect();
+    e.store.extend(Bucket(0), "w1", &running).await.unwrap();
+    let settled = join_all(claimed.iter().map(|c| e.settle(c, Outcome::Completed))).await;
+    assert_eq!(settled, [Settled::Ok; 20]);
+    let last = e.claim("w2").await;
+    assert_eq!(last.id, unread);
+    e.settle(&last, Outcome::Completed).await;
     e.assert_at_rest().await;
 }
 
