@@ -12,7 +12,7 @@
 --   gates     'name=limit …', or ''
 --   idem      '1' when an Idempotency-Key stands for it: its deletion leaves a tombstone
 --   by        short name of who asked, or ''
--- Returns   per task 'new' or 'exists' (it stands already, or stood and was deleted)
+-- Returns   a letter per task: 'n' it is new, 'e' it exists (it stands already, or stood and was deleted)
 -- Cost      about 4 keys a task. No allow-oom: a full Redis takes no new work.
 -- Callers   store::tasks
 local replies, live, stands = {}, {}, {}
@@ -40,7 +40,7 @@ for i = 3, 2 + ARGV[2] * 9, 9 do
   local t = { id = ARGV[i], key = P .. 't:' .. ARGV[i], lane = ARGV[i + 1] }
   -- The definition stands as long as its task. Only what an Idempotency-Key stands for leaves a tombstone.
   if (ARGV[i + 7] ~= '' and call('EXISTS', t.key .. ':x') > 0) or not call('SET', t.key .. ':d', ARGV[i + 2], 'NX') then
-    replies[#replies + 1] = 'exists'
+    replies[#replies + 1] = 'e'
   else
     local due = tonumber(ARGV[i + 3]) or (ARGV[i + 4] ~= '' and NOW + ARGV[i + 4]) or NOW
     if ARGV[i + 6] ~= '' then t.gates = ARGV[i + 6] end
@@ -74,9 +74,9 @@ for i = 3, 2 + ARGV[2] * 9, 9 do
     bump(t.lane, 'enqueued', 1)
     live[#live + 1] = int(created(t.id))
     live[#live + 1] = t.id
-    replies[#replies + 1] = 'new'
+    replies[#replies + 1] = 'n'
   end
 end
 if #live > 0 then call('ZADD', P .. 'live', unpack(live)) end
 flush()
-return replies
+return table.concat(replies)

@@ -140,9 +140,9 @@ impl Store {
         let waits = self.options().replicas.is_some();
         let ids: Vec<String> = rows.iter().filter(|_| waits).map(|row| row[0].clone()).collect();
         args.extend(rows.into_iter().flatten());
-        let replies: Vec<String> = self.call(&self.scripts().enqueue, bucket, args).await?;
+        let replies: String = self.call(&self.scripts().enqueue, bucket, args).await?;
         self.until_stored(bucket, &ids).await?;
-        Ok(replies.iter().map(|r| if r == "new" { Enqueued::New } else { Enqueued::Exists }).collect())
+        Ok(replies.bytes().map(|letter| if letter == b'n' { Enqueued::New } else { Enqueued::Exists }).collect())
     }
 
     /// Waits until the replicas that are asked for have these tasks of a bucket, or the tombstones of those that were deleted.
