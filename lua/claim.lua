@@ -58,7 +58,7 @@ local function take(lane, entry, id)
     call('HSET', t.key, 'ending', 'timeout')
   end
   local gate, shut
-  if t.gates then gate, shut = blocked_by(t) end
+  if t.gates then gate, shut = gates.blocked_by(t) end
   if gate then
     drop(lane, entry)
     call('ZADD', wait_key(gate), 'NX', created(id) * 1000, id)
@@ -67,22 +67,22 @@ local function take(lane, entry, id)
     if shut then due = ahead == 1 and shut or math.max(due, shut) end
     local elsewhere = last_line(t) ~= gate
     delay(t, t.state == 'cancelling' and 'cancelling' or 'waiting', due, 'gate ' .. gate)
-    if elsewhere then pass_on(t) end
+    if elsewhere then gates.pass_on(t) end
     return
   end
   if t.again then
-    local slot = retry_slot(t)
+    local slot = gates.retry_slot(t)
     if slot > NOW then
       drop(lane, entry)
       call('HSET', t.key, 'again', string.format('%.0f', slot))
       delay(t, t.state == 'cancelling' and 'cancelling' or 'waiting', slot, 'retry budget')
-      return pass_on(t)
+      return gates.pass_on(t)
     end
     call('HDEL', t.key, 'again')
   end
   if t.gates then
-    take_gates(t, NOW + lease)
-    pass_on(t)
+    gates.take(t, NOW + lease)
+    gates.pass_on(t)
   end
   local state = t.state == 'cancelling' and 'cancelling' or 'running'
   t.attempt = int((tonumber(t.attempt) or 0) + 1)

@@ -67,7 +67,7 @@ for i = 3, 2 + ARGV[2] * 9, 9 do
     else
       set('state', 'queued')
       set('entry', call('XADD', stream_of(t.lane), '*', 't', t.id))
-      if t.gates then line_up(t) end
+      if t.gates then gates.line_up(t) end
       moved(t, 'queued')
     end
     call('HSET', t.key, unpack(fields))

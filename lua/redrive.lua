@@ -30,7 +30,7 @@ call('DEL', t.key .. ':r', t.key .. ':p')
 call('ZREM', P .. 'dead', t.id)
 call('ZREM', P .. 'done', t.id)
 call('ZADD', P .. 'live', created(t.id), t.id)
-if t.gates then line_up(t) end
+if t.gates then gates.line_up(t) end
 local quiet_at = (tonumber(t.finished) or NOW) + ARGV[4]
 if t.out and quiet_at > NOW then
   delay(t, 'retrying', quiet_at, 'quarantine')

@@ -61,7 +61,7 @@ local function check(id)
       call('HSET', t.key, 'token', '')
       give_back(t)
       remember_run(t)
-      free_gates(t, false)
+      if t.gates then gates.free(t, false) end
       call('ZREM', P .. 'delayed', id)
       local cancelling = t.state == 'cancelling'
       if t.out then

@@ -26,7 +26,7 @@ local function again(t, outcome, after, detail)
   elseif t.gates then
     call('HSET', t.key, 'again', '1')
   end
-  free_gates(t, false)
+  if t.gates then gates.free(t, false) end
   local cancelling = t.state == 'cancelling' or t.cancel
   if t.out then after = math.max(after, quarantine) end
   -- News for it does not end the time that a request may still be running.
