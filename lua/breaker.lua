@@ -23,7 +23,7 @@ local LONGEST_ASKED = 600000
 local podm, good, bad, asked = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
 local key = breaker_key(podm)
 local limits = { match(ARGV[7], '^(%d+) (%d+)$') }
-local gates = { ['podm:' .. podm .. ':w'] = limits[1], ['podm:' .. podm .. ':r'] = limits[2] }
+local own = { ['podm:' .. podm .. ':w'] = limits[1], ['podm:' .. podm .. ':r'] = limits[2] }
 local b = call('HMGET', key, 'until', 'wait', 'since', 'calls', 'fails', 'later', 'row')
 local open, wait, since, calls, fails, later, row = unpack(b)
 open, wait, since, later = tonumber(open), tonumber(wait), tonumber(since), tonumber(later)
@@ -33,7 +33,7 @@ calls, fails = (tonumber(calls) or 0) + good + bad, (tonumber(fails) or 0) + bad
 
 local function keep_out(from_now)
   local at = NOW + from_now
-  for name in pairs(gates) do hurry(name, at) end
+  for name in pairs(own) do gates.hurry(name, at) end
   return at
 end
 
@@ -44,7 +44,7 @@ local function open_for(ms)
 end
 
 local function wake_all()
-  for name, limit in pairs(gates) do wake(name, limit) end
+  for name, limit in pairs(own) do gates.wake(name, limit) end
 end
 
 local state = open and 'open' or 'closed'

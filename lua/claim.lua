@@ -9,9 +9,9 @@
 -- ARGV[6]   source: 'new' reads new entries, lane by lane in the order given; 'own' looks through this consumer's pending
 --           entries (after a lost reply); 'given' takes entries that a blocking XREADGROUP has just returned
 -- ARGV[7]   how many lanes; then the lanes, the most urgent first. For 'given', then triples lane, entry id, task id
--- Returns   { paused topics, claimed tasks }, a claimed task being
---           { id, lane, attempt, claims, crashes, ms to its deadline, generation, mode, definition, checkpoint }
---           mode: '' to run, else the end its undo leads to: 'cancelled', 'failed' or 'timeout'
+-- Returns   { paused topics, claimed tasks, their definitions, their checkpoints }, a claimed task being
+--           'id lane attempt claims crashes left generation mode'
+--           left: ms to its deadline; mode: '' to run, else the end its undo leads to: 'cancelled', 'failed' or 'timeout'
 -- Keeps     an entry is touched only if it is the task's current one and pending for this consumer; of entries for which
 --           no slot is free, none is kept: they are added anew, uncounted
 -- Cost      about 4 keys a task
@@ -22,7 +22,7 @@ for i = 1, tonumber(ARGV[7]) do lanes[i] = ARGV[7 + i] end
 local paused_topics = call('SMEMBERS', P .. 'paused')
 local paused, any_paused = {}, #paused_topics > 0
 for _, topic in ipairs(paused_topics) do paused[topic] = true end
-local claimed, definitions, examined = {}, {}, 0
+local claimed, definitions, checkpoints, examined = {}, {}, {}, 0
 
 local function is_paused(lane)
   return paused[match(lane, '^[^:]+')]
@@ -30,19 +30,10 @@ end
 
 local function answer(t, deadline)
   local n = #claimed + 1
+  claimed[n] = t.id .. ' ' .. t.lane .. ' ' .. t.attempt .. ' ' .. claims_of(t) .. ' ' .. (t.crashes or 0) .. ' ' .. int(deadline - NOW)
+    .. ' ' .. (t.gen or 1) .. ' ' .. (t.ending or (t.cancel and 'cancelled') or '')
   definitions[n] = t.key .. ':d'
-  claimed[n] = {
-    t.id, t.lane, t.attempt, claims_of(t), t.crashes or 0, deadline - NOW, t.gen or 1,
-    t.ending or (t.cancel and 'cancelled') or '', '', t.ckpt and call('GET', t.key .. ':c') or '',
-  }
-end
-
--- All definitions in one read.
-local function add_definitions()
-  if #definitions == 0 then return end
-  for n, text in ipairs(call('MGET', unpack(definitions))) do
-    claimed[n][9] = text or ''
-  end
+  checkpoints[n] = t.ckpt and call('GET', t.key .. ':c') or ''
 end
 
 -- Until when (ms) a client waits for a Pod Manager that is away; nil when nobody does, or something was begun already.
@@ -86,7 +77,7 @@ local function take(lane, entry, id)
   end
   local gate, shut, silent, patience
   if t.gates then
-    gate, shut, silent = blocked_by(t)
+    gate, shut, silent = gates.blocked_by(t)
     patience = patience_of(t)
   end
   if gate then
@@ -101,22 +92,22 @@ local function take(lane, entry, id)
     if patience and patience > NOW then due = math.min(due, patience) end
     local elsewhere = last_line(t) ~= gate
     delay(t, t.state == 'cancelling' and 'cancelling' or 'waiting', due, 'gate ' .. gate)
-    if elsewhere then pass_on(t) end
+    if elsewhere then gates.pass_on(t) end
     return
   end
   if t.again then
-    local slot = retry_slot(t)
+    local slot = gates.retry_slot(t)
     if slot > NOW then
       drop(lane, entry)
       call('HSET', t.key, 'again', string.format('%.0f', slot))
       delay(t, t.state == 'cancelling' and 'cancelling' or 'waiting', slot, 'retry budget')
-      return pass_on(t)
+      return gates.pass_on(t)
     end
     call('HDEL', t.key, 'again')
   end
   if t.gates then
-    take_gates(t, NOW + lease)
-    pass_on(t)
+    gates.take(t, NOW + lease)
+    gates.pass_on(t)
   end
   local state = t.state == 'cancelling' and 'cancelling' or 'running'
   t.attempt = int((tonumber(t.attempt) or 0) + 1)
@@ -166,6 +157,6 @@ else
     end
   end
 end
-add_definitions()
+if #definitions > 0 then definitions = call('MGET', unpack(definitions)) end
 flush()
-return { paused_topics, claimed }
+return { paused_topics, claimed, definitions, checkpoints }

@@ -6,13 +6,14 @@
 --   id        task id
 --   lane      topic:priority
 --   def       definition, JSON
---   run_at    ms since 1970, or ''        not before
---   delay     ms, or ''                   not before now + delay
---   timeout   ms, or ''                   from now (or run_at) to the end; '' is one hour
---   gates     'name=limit …', or ''
---   idem      '1' when an Idempotency-Key stands for it: its deletion leaves a tombstone
---   by        short name of who asked, or ''
--- Returns   per task 'new' or 'exists' (it stands already, or stood and was deleted)
+--   more      '' or run_at|delay|timeout|idem|by|gates, each of them empty or:
+--     run_at  ms since 1970                not before
+--     delay   ms                           not before now + delay
+--     timeout ms                           from now (or run_at) to the end; else it is one hour
+--     idem    '1' when an Idempotency-Key stands for it: its deletion leaves a tombstone
+--     by      short name of who asked
+--     gates   'name=limit …'
+-- Returns   a letter per task: 'n' it is new, 'e' it exists (it stands already, or stood and was deleted)
 -- Cost      about 4 keys a task. No allow-oom: a full Redis takes no new work.
 -- Callers   store::tasks
 local replies, live, stands = {}, {}, {}
@@ -36,47 +37,51 @@ local function find_lane(t)
   end
 end
 
-for i = 3, 2 + ARGV[2] * 9, 9 do
+local function add(fields, name, value)
+  fields[#fields + 1] = name
+  fields[#fields + 1] = value
+end
+
+for i = 3, 2 + ARGV[2] * 4, 4 do
   local t = { id = ARGV[i], key = P .. 't:' .. ARGV[i], lane = ARGV[i + 1] }
+  local run_at, delay, timeout, idem, by, gated
+  if ARGV[i + 3] ~= '' then
+    run_at, delay, timeout, idem, by, gated = match(ARGV[i + 3], '^(%d*)|(%d*)|(%d*)|(1?)|(%x*)|(.*)$')
+    idem = idem == '1'
+    if by ~= '' then t.by = by end
+    if gated ~= '' then t.gates = gated end
+  end
   -- The definition stands as long as its task. Only what an Idempotency-Key stands for leaves a tombstone.
-  if (ARGV[i + 7] ~= '' and call('EXISTS', t.key .. ':x') > 0) or not call('SET', t.key .. ':d', ARGV[i + 2], 'NX') then
-    replies[#replies + 1] = 'exists'
+  if (idem and call('EXISTS', t.key .. ':x') > 0) or not call('SET', t.key .. ':d', ARGV[i + 2], 'NX') then
+    replies[#replies + 1] = 'e'
   else
-    local due = tonumber(ARGV[i + 3]) or (ARGV[i + 4] ~= '' and NOW + ARGV[i + 4]) or NOW
-    if ARGV[i + 6] ~= '' then t.gates = ARGV[i + 6] end
-    if ARGV[i + 8] ~= '' then t.by = ARGV[i + 8] end
     find_lane(t)
-    local fields = { 'lane', t.lane }
-    local function set(name, value)
-      fields[#fields + 1] = name
-      fields[#fields + 1] = value
-    end
+    local due = tonumber(run_at) or NOW + (tonumber(delay) or 0)
+    timeout = tonumber(timeout)
+    local more = {}
     -- An id booked a while ago (a repeated Idempotency-Key) does not begin its time in the past.
-    if due > NOW or ARGV[i + 5] ~= '' or NOW - created(t.id) > 1000 then
-      t.deadline = math.max(due, NOW) + (tonumber(ARGV[i + 5]) or DEFAULT_TIMEOUT_MS)
-      set('deadline', t.deadline)
+    if due > NOW or timeout or NOW - created(t.id) > 1000 then
+      t.deadline = math.max(due, NOW) + (timeout or DEFAULT_TIMEOUT_MS)
+      add(more, 'deadline', t.deadline)
     end
-    if t.gates then set('gates', t.gates) end
-    if t.by then set('by', t.by) end
-    if ARGV[i + 7] ~= '' then set('idem', '1') end
+    if t.gates then add(more, 'gates', t.gates) end
+    if t.by then add(more, 'by', t.by) end
+    if idem then add(more, 'idem', '1') end
     if due > NOW then
-      set('state', 'scheduled')
-      set('run_at', due)
+      call('HSET', t.key, 'lane', t.lane, 'state', 'scheduled', 'run_at', due, unpack(more))
       call('ZADD', P .. 'delayed', due, t.id)
       moved(t, 'scheduled')
     else
-      set('state', 'queued')
-      set('entry', call('XADD', stream_of(t.lane), '*', 't', t.id))
-      if t.gates then line_up(t) end
+      call('HSET', t.key, 'lane', t.lane, 'state', 'queued', 'entry', call('XADD', stream_of(t.lane), '*', 't', t.id), unpack(more))
+      if t.gates then gates.line_up(t) end
       moved(t, 'queued')
     end
-    call('HSET', t.key, unpack(fields))
     bump(t.lane, 'enqueued', 1)
     live[#live + 1] = int(created(t.id))
     live[#live + 1] = t.id
-    replies[#replies + 1] = 'new'
+    replies[#replies + 1] = 'n'
   end
 end
 if #live > 0 then call('ZADD', P .. 'live', unpack(live)) end
 flush()
-return replies
+return table.concat(replies)

@@ -5,7 +5,7 @@
 -- ARGV[2]   consumer
 -- ARGV[3]   lease, ms
 -- ARGV[4…]  per task: id, claim token
--- Returns   per task 'ok', 'stop' (a cancel was asked for) or 'lost' (the claim is somebody else's, or the task ended)
+-- Returns   a letter per task: 'o' ok, 's' stop (a cancel was asked for), 'l' lost (the claim is somebody else's, or the task ended)
 -- Keeps     a running task has an entry pending for its owner: one that vanished with its stream is made anew
 -- Cost      1–2 keys a task
 -- Callers   store::claims
@@ -28,9 +28,9 @@ for i = 4, #ARGV, 2 do
     for name in each_gate(t) do
       if not is_fifo(name) then call('ZADD', gate_key(name), NOW + lease, t.id) end
     end
-    replies[#replies + 1] = t.cancel and 'stop' or 'ok'
+    replies[#replies + 1] = t.cancel and 's' or 'o'
   else
-    replies[#replies + 1] = 'lost'
+    replies[#replies + 1] = 'l'
   end
 end
-return replies
+return table.concat(replies)

@@ -12,8 +12,8 @@
 -- Callers   store::gates
 local name, holder = ARGV[3], ARGV[4]
 if ARGV[2] == 'release' then
-  end_probe(name, holder)
-  if call('ZREM', gate_key(name), holder) == 1 then wake(name, ARGV[5]) end
+  gates.end_probe(name, holder)
+  if call('ZREM', gate_key(name), holder) == 1 then gates.wake(name, ARGV[5]) end
   flush()
   return 1
 end
@@ -21,9 +21,9 @@ if call('ZSCORE', gate_key(name), holder) then
   call('ZADD', gate_key(name), NOW + ARGV[6], holder)
   return 1
 end
-local free, most, shut = room(name, ARGV[5])
+local free, most, shut = gates.room(name, ARGV[5])
 if shut then return NOW - shut end
 if free <= 0 then return 0 end
-if most then begin_probe(podm_of(name), holder) end
+if most then gates.begin_probe(podm_of(name), holder) end
 call('ZADD', gate_key(name), NOW + ARGV[6], holder)
 return 1

@@ -23,7 +23,7 @@ local ENDED = { completed = true, failed = true, cancelled = true }
 -- A caller, or a Pod Manager, with so many tasks queued of a topic queues further ones in the lane below: some rounds of one worker's 64
 -- slots, so that nobody's first task stands behind more of anybody's.
 local FAIR_SHARE = 200
--- From so many entries on it pays to look whether they stand at their stream's head.
+-- From so many entries on it pays to look for the first at their stream's head that is not done.
 local CUT_FROM = 8
 -- Retries of one Pod Manager's tasks: so many at once, then one every so often (ms), all workers together.
 local RETRY_BURST, RETRY_EVERY = 10, 500
@@ -65,9 +65,16 @@ local function load_to_end(id)
   return { id = id, key = key, state = f[1], token = f[2], entry = f[3], lane = f[4], attempt = f[5], claims = f[9] or nil }
 end
 
--- When the task was accepted, ms: the first 48 bits of a UUIDv7.
+-- When the task was accepted, ms: the first 48 bits of a UUIDv7. Many tasks of one call are of one ms.
+local accepted = {}
 local function created(id)
-  return tonumber(sub(id, 1, 8) .. sub(id, 10, 13), 16)
+  local bits = sub(id, 1, 13)
+  local ms = accepted[bits]
+  if not ms then
+    ms = tonumber(sub(bits, 1, 8) .. sub(bits, 10), 16)
+    accepted[bits] = ms
+  end
+  return ms
 end
 
 local function deadline_of(t)
@@ -91,12 +98,17 @@ local function held(t)
   return t.token and (t.state == 'running' or t.state == 'cancelling')
 end
 
-local function bump(lane, what, n)
+local function counts_of(lane)
   local of_lane = counts[lane]
   if not of_lane then
     of_lane = {}
     counts[lane] = of_lane
   end
+  return of_lane
+end
+
+local function bump(lane, what, n)
+  local of_lane = counts_of(lane)
   of_lane[what] = (of_lane[what] or 0) + n
 end
 
@@ -124,10 +136,11 @@ end
 
 -- Books a move from one state to another: counters, and one event that names the claim it happened under.
 local function moved(t, to)
-  if t.state and not ENDED[t.state] then bump(t.lane, t.state, -1) end
-  bump(t.lane, to, 1)
+  local from, of_lane = t.state, counts_of(t.lane)
+  if from and not ENDED[from] then of_lane[from] = (of_lane[from] or 0) - 1 end
+  of_lane[to] = (of_lane[to] or 0) + 1
   if t.by or t.gates then
-    if t.state == 'queued' then share(t, -1) end
+    if from == 'queued' then share(t, -1) end
     if to == 'queued' then share(t, 1) end
   end
   local n = #events
@@ -193,18 +206,6 @@ local function wait_key(name)
   return P .. 'gatewait:' .. name
 end
 
-local function is_live(id)
-  local state = call('HGET', P .. 't:' .. id, 'state')
-  return state and not ENDED[state]
-end
-
--- Takes its place in the line of every gate that is served in the order of acceptance.
-local function line_up(t)
-  for name in each_gate(t) do
-    if is_fifo(name) then call('ZADD', wait_key(name), 'NX', NOW_US, t.id) end
-  end
-end
-
 local function podm_of(name)
   return match(name, '^podm:(.+):[rw]$')
 end
@@ -213,187 +214,207 @@ local function breaker_key(podm)
   return P .. 'breaker:' .. podm
 end
 
--- Read once a call: Pod Managers without anything on record that keeps anybody out, limits, gates without places that have lapsed.
-local calm, limits, swept = {}, {}, {}
-
--- A field of `limits`, or false.
-local function limit_of(name)
-  if limits[name] == nil then limits[name] = call('HGET', P .. 'limits', name) end
-  return limits[name]
-end
-
--- What the circuit breaker in front of a gate says: at most so many may come in (nil: it does not care), until when nobody may (ms), and
--- whether only one may be in at once. Open, nobody; half-open, one probe; nobody before the time that the Pod Manager asked for; one at a
--- time while it has answered nothing for a while.
-local function breaker_of(name)
-  local podm = podm_of(name)
-  if not podm then return nil end
-  if calm[podm] then return nil end
-  local b = call('HMGET', breaker_key(podm), 'until', 'probe_end', 'later', 'silent')
-  if not (b[1] or b[2] or b[3] or b[4]) then
-    calm[podm] = true
-    return nil
-  end
-  local open, probe_end, later = tonumber(b[1]), tonumber(b[2]), tonumber(b[3])
-  if later and later > NOW then return 0, math.max(later, open or 0) end
-  if not open then return nil, nil, NOW - (tonumber(b[4]) or 0) < WINDOW end
-  if open > NOW then return 0, open end
-  if probe_end and probe_end > NOW then return 0, probe_end end
-  return 1
-end
-
-local function begin_probe(podm, holder)
-  call('HSET', breaker_key(podm), 'probe', holder, 'probe_end', NOW + PROBE)
-end
-
--- A probe that ends without news leaves its place to the next.
-local function end_probe(name, holder)
-  local podm = podm_of(name)
-  if podm and not calm[podm] and call('HGET', breaker_key(podm), 'probe') == holder then
-    call('HDEL', breaker_key(podm), 'probe', 'probe_end')
-  end
-end
-
--- How many places are free; those of holders that are gone are cleared on the way. Then what the breaker said: at most so many, shut until,
--- one at a time.
-local function room(name, limit)
-  local most, shut, single = breaker_of(name)
-  if most == 0 then return 0, most, shut end
-  local gate = gate_key(name)
-  if not swept[name] then
-    call('ZREMRANGEBYSCORE', gate, '-inf', NOW)
-    swept[name] = true
-  end
-  limit = single and 1 or tonumber(limit_of(name)) or tonumber(limit)
-  local free = limit - call('ZCARD', gate)
-  if free <= 0 then
-    for _, holder in ipairs(call('ZRANGE', gate, 0, -1)) do
-      if sub(holder, 1, 5) ~= 'sync:' and not is_live(holder) then call('ZREM', gate, holder) end
-    end
-    free = limit - call('ZCARD', gate)
-  end
-  return most and math.min(most, free) or free, most, nil, single
-end
-
-local function first_in_line(name)
-  while true do
-    local head = call('ZRANGE', wait_key(name), 0, 0)[1]
-    if not head or is_live(head) then return head end
-    call('ZREM', wait_key(name), head)
-  end
-end
-
--- Whether a Pod Manager that is being drained lets the task in: what has begun ends, and what gives hardware back goes on.
-local function kept_out(t, podm)
-  if claims_of(t) or t.ckpt or t.cancel or t.ending or match(t.gates, ' out$') then return false end
-  return limit_of('podm:' .. podm .. ':drain')
-end
-
--- The first line that the task has to stand in, or nil; then until when nobody gets in there (ms), when that is known; then whether its Pod
--- Manager has answered nothing for a while.
-local function blocked_by(t)
-  for name, limit in each_gate(t) do
-    if not call('ZSCORE', gate_key(name), t.id) then
-      local podm = podm_of(name)
-      if podm and kept_out(t, podm) then return 'podm:' .. podm .. ':drain' end
-      local free, most, shut, silent = room(name, limit)
-      if free <= 0 then return name, shut, silent end
-      if most then t.probes = podm end
-      if is_fifo(name) then
-        local head = first_in_line(name)
-        if head and head ~= t.id then return name end
-      end
-    end
-  end
-  return nil
-end
-
--- When a retry may go, ms: at once while its Pod Manager's budget lasts, else at the next time that is free, which is then its own. Where
--- no failure is on record there is nothing to be spared.
-local function retry_slot(t)
-  local podm = t.gates and match(t.gates, 'podm:(%S+):w=')
-  if not podm then return NOW end
-  local slot = tonumber(t.again)
-  if slot and slot > 1 then return slot end
-  local b = call('HMGET', breaker_key(podm), 'retry_at', 'since')
-  if NOW - (tonumber(b[2]) or 0) > WINDOW then return NOW end
-  local next = math.max(tonumber(b[1]) or 0, NOW)
-  call('HSET', breaker_key(podm), 'retry_at', next + RETRY_EVERY)
-  call('PEXPIRE', breaker_key(podm), 86400000)
-  return math.max(next - (RETRY_BURST - 1) * RETRY_EVERY, NOW)
-end
-
-local function take_gates(t, lease_end)
-  for name in each_gate(t) do
-    call('ZADD', gate_key(name), is_fifo(name) and '+inf' or lease_end, t.id)
-    call('ZREM', wait_key(name), t.id)
-  end
-  if t.probes then begin_probe(t.probes, t.id) end
-end
-
 -- The line that the task waits in, or waited in last; a drained Pod Manager's is another than its gate's.
 local function last_line(t)
   return match(t.why or '', '^gate (.+)$')
 end
 
--- Leaves the lines of gates without an order: those hold only who waits there.
-local function leave_lines(t)
-  for name in each_gate(t) do
-    if not is_fifo(name) then call('ZREM', wait_key(name), t.id) end
+-- What serves gates is made when a task with a gate comes by: most calls meet none, and making functions is most of what a small call costs.
+local function make(gates)
+  local function is_live(id)
+    local state = call('HGET', P .. 't:' .. id, 'state')
+    return state and not ENDED[state]
   end
-  local line = last_line(t)
-  if line and match(line, ':drain$') then call('ZREM', wait_key(line), t.id) end
-end
 
--- Lets the first in line come when nobody is kept out any more: somebody must find out whether the Pod Manager is back.
-local function hurry(name, at)
-  local head = call('ZRANGE', wait_key(name), 0, 0)[1]
-  if head then call('ZADD', P .. 'delayed', 'XX', 'LT', at, head) end
-end
-
--- Wakes as many as there are free places, the first in line first.
-local function wake(name, limit)
-  local wait, looked = wait_key(name), 0
-  local free, _, shut = room(name, limit)
-  if shut then return hurry(name, shut) end
-  while free > 0 and looked < 100 do
-    looked = looked + 1
-    local head = call('ZRANGE', wait, 0, 0)[1]
-    if not head then return end
-    local w = load(head)
-    local waits = w.state == 'waiting' or w.state == 'cancelling'
-    if waits and call('ZREM', P .. 'delayed', head) == 1 then
-      leave_lines(w)
-      push(w, w.state == 'waiting' and 'queued' or 'cancelling')
-      free = free - 1
-    elseif is_fifo(name) and w.state and not ENDED[w.state] then
-      return
-    else
-      call('ZREM', wait, head)
-    end
-    if is_fifo(name) and waits then return end
-  end
-end
-
--- Whoever was woken for a place brings the next when there is more room, or when the place is not for it.
-local function pass_on(t)
-  local line = last_line(t)
-  for name, limit in each_gate(t) do
-    if podm_of(name) and line and sub(line, 1, #name - 1) == sub(name, 1, -2) then wake(name, limit) end
-  end
-end
-
--- Gives the gates back: all of them at the end of the task, else only those that do not outlive a run.
-local function free_gates(t, at_end)
-  for name, limit in each_gate(t) do
-    if at_end or not is_fifo(name) then
-      call('ZREM', gate_key(name), t.id)
-      if at_end and is_fifo(name) then call('ZREM', wait_key(name), t.id) end
-      end_probe(name, t.id)
-      wake(name, limit)
+  -- Takes its place in the line of every gate that is served in the order of acceptance.
+  function gates.line_up(t)
+    for name in each_gate(t) do
+      if is_fifo(name) then call('ZADD', wait_key(name), 'NX', NOW_US, t.id) end
     end
   end
+
+  -- Read once a call: Pod Managers without anything on record that keeps anybody out, limits, gates without places that have lapsed.
+  local calm, limits, swept = {}, {}, {}
+
+  -- A field of `limits`, or false.
+  local function limit_of(name)
+    if limits[name] == nil then limits[name] = call('HGET', P .. 'limits', name) end
+    return limits[name]
+  end
+
+  -- What the circuit breaker in front of a gate says: at most so many may come in (nil: it does not care), until when nobody may (ms), and
+  -- whether only one may be in at once. Open, nobody; half-open, one probe; nobody before the time that the Pod Manager asked for; one at a
+  -- time while it has answered nothing for a while.
+  local function breaker_of(name)
+    local podm = podm_of(name)
+    if not podm then return nil end
+    if calm[podm] then return nil end
+    local b = call('HMGET', breaker_key(podm), 'until', 'probe_end', 'later', 'silent')
+    if not (b[1] or b[2] or b[3] or b[4]) then
+      calm[podm] = true
+      return nil
+    end
+    local open, probe_end, later = tonumber(b[1]), tonumber(b[2]), tonumber(b[3])
+    if later and later > NOW then return 0, math.max(later, open or 0) end
+    if not open then return nil, nil, NOW - (tonumber(b[4]) or 0) < WINDOW end
+    if open > NOW then return 0, open end
+    if probe_end and probe_end > NOW then return 0, probe_end end
+    return 1
+  end
+
+  function gates.begin_probe(podm, holder)
+    call('HSET', breaker_key(podm), 'probe', holder, 'probe_end', NOW + PROBE)
+  end
+
+  -- A probe that ends without news leaves its place to the next.
+  function gates.end_probe(name, holder)
+    local podm = podm_of(name)
+    if podm and not calm[podm] and call('HGET', breaker_key(podm), 'probe') == holder then
+      call('HDEL', breaker_key(podm), 'probe', 'probe_end')
+    end
+  end
+
+  -- How many places are free; those of holders that are gone are cleared on the way. Then what the breaker said: at most so many, shut until,
+  -- one at a time.
+  function gates.room(name, limit)
+    local most, shut, single = breaker_of(name)
+    if most == 0 then return 0, most, shut end
+    local gate = gate_key(name)
+    if not swept[name] then
+      call('ZREMRANGEBYSCORE', gate, '-inf', NOW)
+      swept[name] = true
+    end
+    limit = single and 1 or tonumber(limit_of(name)) or tonumber(limit)
+    local free = limit - call('ZCARD', gate)
+    if free <= 0 then
+      for _, holder in ipairs(call('ZRANGE', gate, 0, -1)) do
+        if sub(holder, 1, 5) ~= 'sync:' and not is_live(holder) then call('ZREM', gate, holder) end
+      end
+      free = limit - call('ZCARD', gate)
+    end
+    return most and math.min(most, free) or free, most, nil, single
+  end
+
+  local function first_in_line(name)
+    while true do
+      local head = call('ZRANGE', wait_key(name), 0, 0)[1]
+      if not head or is_live(head) then return head end
+      call('ZREM', wait_key(name), head)
+    end
+  end
+
+  -- Whether a Pod Manager that is being drained lets the task in: what has begun ends, and what gives hardware back goes on.
+  local function kept_out(t, podm)
+    if claims_of(t) or t.ckpt or t.cancel or t.ending or match(t.gates, ' out$') then return false end
+    return limit_of('podm:' .. podm .. ':drain')
+  end
+
+  -- The first line that the task has to stand in, or nil; then until when nobody gets in there (ms), when that is known; then whether its Pod
+  -- Manager has answered nothing for a while.
+  function gates.blocked_by(t)
+    for name, limit in each_gate(t) do
+      if not call('ZSCORE', gate_key(name), t.id) then
+        local podm = podm_of(name)
+        if podm and kept_out(t, podm) then return 'podm:' .. podm .. ':drain' end
+        local free, most, shut, silent = gates.room(name, limit)
+        if free <= 0 then return name, shut, silent end
+        if most then t.probes = podm end
+        if is_fifo(name) then
+          local head = first_in_line(name)
+          if head and head ~= t.id then return name end
+        end
+      end
+    end
+    return nil
+  end
+
+  -- When a retry may go, ms: at once while its Pod Manager's budget lasts, else at the next time that is free, which is then its own. Where
+  -- no failure is on record there is nothing to be spared.
+  function gates.retry_slot(t)
+    local podm = t.gates and match(t.gates, 'podm:(%S+):w=')
+    if not podm then return NOW end
+    local slot = tonumber(t.again)
+    if slot and slot > 1 then return slot end
+    local b = call('HMGET', breaker_key(podm), 'retry_at', 'since')
+    if NOW - (tonumber(b[2]) or 0) > WINDOW then return NOW end
+    local next = math.max(tonumber(b[1]) or 0, NOW)
+    call('HSET', breaker_key(podm), 'retry_at', next + RETRY_EVERY)
+    call('PEXPIRE', breaker_key(podm), 86400000)
+    return math.max(next - (RETRY_BURST - 1) * RETRY_EVERY, NOW)
+  end
+
+  function gates.take(t, lease_end)
+    for name in each_gate(t) do
+      call('ZADD', gate_key(name), is_fifo(name) and '+inf' or lease_end, t.id)
+      call('ZREM', wait_key(name), t.id)
+    end
+    if t.probes then gates.begin_probe(t.probes, t.id) end
+  end
+
+  -- Leaves the lines of gates without an order: those hold only who waits there.
+  function gates.leave_lines(t)
+    for name in each_gate(t) do
+      if not is_fifo(name) then call('ZREM', wait_key(name), t.id) end
+    end
+    local line = last_line(t)
+    if line and match(line, ':drain$') then call('ZREM', wait_key(line), t.id) end
+  end
+
+  -- Lets the first in line come when nobody is kept out any more: somebody must find out whether the Pod Manager is back.
+  function gates.hurry(name, at)
+    local head = call('ZRANGE', wait_key(name), 0, 0)[1]
+    if head then call('ZADD', P .. 'delayed', 'XX', 'LT', at, head) end
+  end
+
+  -- Wakes as many as there are free places, the first in line first.
+  function gates.wake(name, limit)
+    local wait, looked = wait_key(name), 0
+    local free, _, shut = gates.room(name, limit)
+    if shut then return gates.hurry(name, shut) end
+    while free > 0 and looked < 100 do
+      looked = looked + 1
+      local head = call('ZRANGE', wait, 0, 0)[1]
+      if not head then return end
+      local w = load(head)
+      local waits = w.state == 'waiting' or w.state == 'cancelling'
+      if waits and call('ZREM', P .. 'delayed', head) == 1 then
+        gates.leave_lines(w)
+        push(w, w.state == 'waiting' and 'queued' or 'cancelling')
+        free = free - 1
+      elseif is_fifo(name) and w.state and not ENDED[w.state] then
+        return
+      else
+        call('ZREM', wait, head)
+      end
+      if is_fifo(name) and waits then return end
+    end
+  end
+
+  -- Whoever was woken for a place brings the next when there is more room, or when the place is not for it.
+  function gates.pass_on(t)
+    local line = last_line(t)
+    for name, limit in each_gate(t) do
+      if podm_of(name) and line and sub(line, 1, #name - 1) == sub(name, 1, -2) then gates.wake(name, limit) end
+    end
+  end
+
+  -- Gives the gates back: all of them at the end of the task, else only those that do not outlive a run.
+  function gates.free(t, at_end)
+    for name, limit in each_gate(t) do
+      if at_end or not is_fifo(name) then
+        call('ZREM', gate_key(name), t.id)
+        if at_end and is_fifo(name) then call('ZREM', wait_key(name), t.id) end
+        gates.end_probe(name, t.id)
+        gates.wake(name, limit)
+      end
+    end
+  end
 end
+
+local gates = setmetatable({}, { __index = function(gates, name)
+  make(gates)
+  return rawget(gates, name)
+end })
 
 ---------------------------------------------------------------------------------------------------- ends
 
@@ -413,8 +434,8 @@ local function finish(t, state, body)
   if t.ckpt and state ~= 'failed' then call('DEL', t.key .. ':c') end
   moved(t, state)
   if t.gates then
-    leave_lines(t)
-    free_gates(t, true)
+    gates.leave_lines(t)
+    gates.free(t, true)
   end
 end
 
@@ -427,16 +448,30 @@ local function timeout_body(t)
   } })
 end
 
--- Deletes entries that this group has read. XDEL walks through a node of the stream for each of them; when all of them stand at its head
--- (tasks mostly end in the order they came), one cut takes them: before the first entry that is not of them.
+-- The newest entry that a lane's group has read, or nil. Read once a call.
+local delivered = {}
+local function last_delivered(lane)
+  if delivered[lane] == nil then
+    delivered[lane] = false
+    local groups = redis.pcall('XINFO', 'GROUPS', stream_of(lane))
+    for _, g in ipairs(groups.err and {} or groups) do
+      local info = {}
+      for i = 1, #g, 2 do info[g[i]] = g[i + 1] end
+      if info.name == GROUP then delivered[lane] = info['last-delivered-id'] end
+    end
+  end
+  return delivered[lane] or nil
+end
+
+-- Deletes entries that were read and acknowledged. XDEL walks through a node of the stream for each of them. But whatever was read and is
+-- pending for nobody is done; tasks mostly end in the order they came, so one cut before the first that is not done takes all of it.
 local function clear(lane, entries)
-  local n = #entries
-  if n >= CUT_FROM then
-    local head, ours = call('XRANGE', stream_of(lane), '-', '+', 'COUNT', n + 1), {}
-    for i = 1, n do ours[entries[i]] = true end
-    local first = 1
-    while first <= n and head[first] and ours[head[first][1]] do first = first + 1 end
-    if first > n and head[first] then return call('XTRIM', stream_of(lane), 'MINID', '=', head[first][1]) end
+  local last = #entries >= CUT_FROM and last_delivered(lane)
+  if last then
+    local pending = call('XPENDING', stream_of(lane), GROUP, '-', last, 1)[1]
+    local ms, seq = match(last, '^(%d+)-(%d+)$')
+    local first = pending and pending[1] or ms .. '-' .. int(seq + 1)
+    if call('XTRIM', stream_of(lane), 'MINID', '=', first) == #entries then return end
   end
   call('XDEL', stream_of(lane), unpack(entries))
 end

@@ -25,6 +25,6 @@ if ARGV[5] ~= '1' and call('EXISTS', wait_key(drain)) == 1 then
   call('ZUNIONSTORE', wait_key(changes), 2, wait_key(changes), wait_key(drain), 'AGGREGATE', 'MIN')
   call('DEL', wait_key(drain))
 end
-wake(changes, ARGV[6])
+gates.wake(changes, ARGV[6])
 flush()
 return 'ok'

@@ -12,8 +12,8 @@ if #due > 0 then call('ZREM', P .. 'delayed', unpack(due)) end
 for _, id in ipairs(due) do
   local t = load(id)
   if t.state and WAITS[t.state] and not held(t) then
-    if t.state == 'scheduled' and t.gates then line_up(t) end
-    if t.gates then leave_lines(t) end
+    if t.state == 'scheduled' and t.gates then gates.line_up(t) end
+    if t.gates then gates.leave_lines(t) end
     if t.state ~= 'cancelling' then remember(t, NOW, 'queued') end
     push(t, t.state == 'cancelling' and 'cancelling' or 'queued')
   end

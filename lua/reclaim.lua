@@ -54,7 +54,7 @@ local function take_back(lane, entry, id, crashed)
     call('HSET', t.key, 'ending', 'failed')
     call('SET', t.key .. ':r', body)
   end
-  free_gates(t, false)
+  if t.gates then gates.free(t, false) end
   if t.out then
     remember(t, NOW, cancelling and 'cancelling' or 'retrying', t.worker, t.attempt, why)
     delay(t, cancelling and 'cancelling' or 'retrying', NOW + quarantine, 'quarantine after ' .. why)

@@ -34,7 +34,7 @@ if t.gates then
   -- Nobody waits for its end any more.
   t.gates = string.gsub(t.gates, ' within:%d+', '')
   call('HSET', t.key, 'gates', t.gates)
-  line_up(t)
+  gates.line_up(t)
 end
 local quiet_at = (tonumber(t.finished) or NOW) + ARGV[4]
 if t.out and quiet_at > NOW then

@@ -10,7 +10,7 @@
 -- Cost      2–4 keys a task
 -- Callers   upkeep::repair, store::doctor
 local first, many, quarantine, look_only = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[5] == '1'
-local found, delivered = {}, {}
+local found = {}
 local DELAYED = { scheduled = true, retrying = true, parked = true, waiting = true }
 
 -- Whether entry id a is at or before b.
@@ -19,20 +19,6 @@ local function at_or_before(a, b)
   local b1, b2 = match(b, '(%d+)-(%d+)')
   a1, a2, b1, b2 = tonumber(a1), tonumber(a2), tonumber(b1), tonumber(b2)
   return a1 < b1 or (a1 == b1 and a2 <= b2)
-end
-
--- The last entry id that the lane's group has delivered, or nil without a group.
-local function last_delivered(lane)
-  if delivered[lane] == nil then
-    delivered[lane] = false
-    local groups = redis.pcall('XINFO', 'GROUPS', stream_of(lane))
-    for _, g in ipairs(groups.err and {} or groups) do
-      local info = {}
-      for i = 1, #g, 2 do info[g[i]] = g[i + 1] end
-      if info.name == GROUP then delivered[lane] = info['last-delivered-id'] end
-    end
-  end
-  return delivered[lane] or nil
 end
 
 -- Whether the stream has the task's entry: a stream made anew within the same ms gives the same entry id to another task.
@@ -75,7 +61,7 @@ local function check(id)
       call('HSET', t.key, 'token', '')
       give_back(t)
       remember_run(t)
-      free_gates(t, false)
+      if t.gates then gates.free(t, false) end
       call('ZREM', P .. 'delayed', id)
       local cancelling = t.state == 'cancelling'
       if t.out then

@@ -11,7 +11,7 @@
 --             checkpoint of an undo that was given up
 --   body      result or error, JSON, or ''
 --   detail    one line for the history, or ''
--- Returns   per task 'ok', 'already' (this token settled it before) or 'fenced' (the claim is not the caller's any more)
+-- Returns   a letter per task: 'o' ok, 'a' already (this token settled it before), 'f' fenced (the claim is not the caller's any more)
 -- Cost      about 4 keys a task
 -- Callers   store::claims
 local quarantine = tonumber(ARGV[2])
@@ -26,7 +26,7 @@ local function again(t, outcome, after, detail)
   elseif t.gates then
     call('HSET', t.key, 'again', '1')
   end
-  free_gates(t, false)
+  if t.gates then gates.free(t, false) end
   local cancelling = t.state == 'cancelling' or t.cancel
   if t.out then after = math.max(after, quarantine) end
   -- News for it does not end the time that a request may still be running.
@@ -49,12 +49,12 @@ for i = 3, #ARGV, 7 do
   -- Whoever comes late or again is told which by all that stands there.
   if t.token ~= ARGV[i + 1] then t = load(ARGV[i]) end
   if t.token ~= ARGV[i + 1] and t.settled == ARGV[i + 1] then
-    replies[#replies + 1] = 'already'
+    replies[#replies + 1] = 'a'
   elseif t.token ~= ARGV[i + 1] then
-    replies[#replies + 1] = 'fenced'
+    replies[#replies + 1] = 'f'
     bump(t.lane or 'unknown', 'fenced', 1)
   elseif not held(t) then
-    replies[#replies + 1] = 'already'
+    replies[#replies + 1] = 'a'
   else
     drop(t.lane, t.entry)
     if ENDED[outcome] then
@@ -75,8 +75,8 @@ for i = 3, #ARGV, 7 do
       end
       again(t, outcome, tonumber(ARGV[i + 3]) or 0, ARGV[i + 6])
     end
-    replies[#replies + 1] = 'ok'
+    replies[#replies + 1] = 'o'
   end
 end
 flush()
-return replies
+return table.concat(replies)

@@ -5,6 +5,7 @@ mod support;
 
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use serde_json::json;
 use support::engine::Engine;
 use support::process::free_port;
@@ -46,7 +47,7 @@ async fn a_task_goes_from_queued_to_completed_and_leaves_nothing_behind_but_itse
         assert_eq!(e.state(id).await, "running");
         let body = Body { result: json!({"answer": 42}), error: None };
         assert_eq!(e.settle_with(&claimed, Outcome::Completed, Some(body)).await, Settled::Ok);
-        let task = e.task(id).await.to_task();
+        let task = e.task(id).await.into_task();
         assert_eq!(task.state.as_str(), "completed");
         assert_eq!(task.result["answer"], 42);
         assert_eq!(task.worker.as_deref(), Some("w1"));
@@ -223,7 +224,7 @@ async fn a_retry_comes_back_after_its_delay_and_counts_an_attempt() {
     e.promote().await;
     let again = e.claim("w1").await;
     assert_eq!(again.attempt, 2);
-    let task = e.task(id).await.to_task();
+    let task = e.task(id).await.into_task();
     assert_eq!(task.error.unwrap().problem.detail, "busy");
     let states: Vec<_> = task.history.iter().map(|h| h.state.as_str()).collect();
     assert_eq!(states, ["queued", "running", "retrying", "queued", "running"]);
@@ -275,7 +276,7 @@ async fn a_dead_workers_task_resumes_from_its_checkpoint_and_its_crash_is_counte
     let again = e.claim("w2").await;
     assert_eq!((again.checkpoint.clone(), again.attempt, again.crashes), (Some(json!({"step": 3})), 1, 1));
     e.settle(&again, Outcome::Completed).await;
-    assert_eq!(e.task(id).await.to_task().crashes, 1);
+    assert_eq!(e.task(id).await.into_task().crashes, 1);
     e.assert_at_rest().await;
 }
 
@@ -322,7 +323,7 @@ async fn the_third_crash_within_an_hour_makes_a_dead_letter() {
     e.claim("w1").await;
     pass_time(420).await;
     assert_eq!(reclaim(&e).await.dead, 1);
-    let task = e.task(id).await.to_task();
+    let task = e.task(id).await.into_task();
     assert_eq!((task.state.as_str(), task.crashes), ("failed", 3));
     assert_eq!(task.error.unwrap().problem.code, "Crashed");
     e.assert_at_rest().await;
@@ -338,7 +339,7 @@ async fn silence_of_a_worker_that_is_there_counts_no_crash() {
         "host": "h", "started_at": "", "draining": false});
     e.store.announce(&serde_json::from_value(presence).unwrap()).await.unwrap();
     assert_eq!(reclaim(&e).await.requeued, 1);
-    assert_eq!(e.task(id).await.to_task().crashes, 0);
+    assert_eq!(e.task(id).await.into_task().crashes, 0);
 }
 
 #[tokio::test]
@@ -364,7 +365,7 @@ async fn a_running_task_is_asked_to_stop_and_ends_cancelled() {
     assert_eq!(held, [Hold::Stop]);
     assert_eq!(e.store.checkpoint(id, &claimed.token, &json!(1), false).await.unwrap(), Hold::Stop);
     assert_eq!(e.settle(&claimed, Outcome::Cancelled).await, Settled::Ok);
-    let states: Vec<_> = e.task(id).await.to_task().history.iter().map(|h| h.state.as_str().to_owned()).collect();
+    let states: Vec<_> = e.task(id).await.into_task().history.iter().map(|h| h.state.as_str().to_owned()).collect();
     assert_eq!(states, ["queued", "running", "cancelling", "cancelled"]);
     e.assert_at_rest().await;
 }
@@ -417,7 +418,7 @@ async fn an_overdue_task_fails_as_timeout_or_is_undone_first() {
     let id = e.put(task.clone()).await;
     pass_time(5).await;
     assert!(e.claim_n("w1", 1).await.is_empty());
-    let error = e.task(id).await.to_task().error.unwrap();
+    let error = e.task(id).await.into_task().error.unwrap();
     assert_eq!((error.problem.code.as_str(), error.problem.status), ("Timeout", 504));
 
     task.id = TaskId::mint(e.store.clock().now_ms(), Bucket(0));
@@ -456,7 +457,7 @@ async fn an_unfinished_undo_keeps_the_end_it_leads_to() {
     let undo = e.claim("w1").await;
     assert_eq!(undo.mode, Mode::Fail);
     e.settle(&undo, Outcome::Failed).await;
-    assert_eq!(e.task(id).await.to_task().error.unwrap().problem.detail, "nothing fits");
+    assert_eq!(e.task(id).await.into_task().error.unwrap().problem.detail, "nothing fits");
     e.assert_at_rest().await;
 }
 
@@ -471,7 +472,7 @@ async fn a_redriven_dead_letter_has_all_its_attempts_again_and_keeps_its_history
     let again = e.claim("w1").await;
     assert_eq!(again.attempt, 1);
     e.settle(&again, Outcome::Completed).await;
-    let task = e.task(id).await.to_task();
+    let task = e.task(id).await.into_task();
     assert!(task.error.is_none());
     let states: Vec<_> = task.history.iter().map(|h| h.state.as_str()).collect();
     assert_eq!(states, ["queued", "running", "failed", "queued", "running", "completed"]);
@@ -631,6 +632,27 @@ async fn a_stream_deleted_under_a_running_task_gets_its_entry_back_and_a_dead_on
     for c in &rest {
         e.settle(c, Outcome::Completed).await;
     }
+    e.assert_at_rest().await;
+}
+
+/// What has ended is cut off its stream's head at one go. These tasks' entries were made anew behind one that nobody has read.
+#[tokio::test]
+async fn tasks_that_end_together_take_no_entry_with_them_that_is_not_theirs() {
+    let e = Engine::start(1).await;
+    for _ in 0..20 {
+        e.queued().await;
+    }
+    let claimed = e.claim_n("w1", 20).await;
+    let mut con = e.store.redis().shared();
+    let _n: u32 = redis::cmd("DEL").arg("vl:{b00}:s:compute:normal").query_async(&mut con).await.unwrap();
+    let unread = e.queued().await;
+    let running: Vec<_> = claimed.iter().map(|c| (c.id, c.token.clone())).collect();
+    e.store.extend(Bucket(0), "w1", &running).await.unwrap();
+    let settled = join_all(claimed.iter().map(|c| e.settle(c, Outcome::Completed))).await;
+    assert_eq!(settled, [Settled::Ok; 20]);
+    let last = e.claim("w2").await;
+    assert_eq!(last.id, unread);
+    e.settle(&last, Outcome::Completed).await;
     e.assert_at_rest().await;
 }
 
@@ -922,7 +944,7 @@ async fn a_third_crash_after_a_checkpoint_is_undone_before_it_ends() {
     let undo = e.claim("w2").await;
     assert_eq!(undo.mode, Mode::Fail);
     e.settle(&undo, Outcome::Failed).await;
-    assert_eq!(e.task(id).await.to_task().error.unwrap().problem.code, "Crashed");
+    assert_eq!(e.task(id).await.into_task().error.unwrap().problem.code, "Crashed");
     e.assert_at_rest().await;
 }
 
@@ -935,7 +957,7 @@ async fn a_task_that_ended_well_shows_no_error_of_an_earlier_attempt() {
     pass_time(5).await;
     e.promote().await;
     e.settle(&e.claim("w1").await, Outcome::Completed).await;
-    assert!(e.task(id).await.to_task().error.is_none());
+    assert!(e.task(id).await.into_task().error.is_none());
 }
 
 #[tokio::test]

@@ -137,9 +137,8 @@ where
     }
     let status = response.status();
     if !matches!(method, Method::GET | Method::HEAD | Method::OPTIONS) {
-        let from = remote.map(|r| r.address.to_string()).unwrap_or_default();
-        let status = status.as_u16();
-        log.in_scope(|| tracing::debug!(%method, %path, status, remote = %from, "answered"));
+        let (from, status) = (remote.map(|r| tracing::field::display(r.address)), status.as_u16());
+        log.in_scope(|| tracing::debug!(%method, %path, status, remote = from, "answered"));
     }
     let (words, failed) =
         ([("http.request.method", method.as_str()), ("http.route", route.as_str())], status.as_u16() >= 500);

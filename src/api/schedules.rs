@@ -92,7 +92,7 @@ async fn view(app: &App, mut schedule: Schedule) -> Result<ScheduleView, Failure
     let next = app.store.schedule_next(&schedule.id).await?.filter(|_| schedule.enabled);
     let last = app.store.last_firing(&schedule.id).await?;
     let last_error = app.store.last_refusal(&schedule.id).await?;
-    schedule.task = mask(&schedule.task);
+    schedule.task = mask(schedule.task);
     let (last_at, last_task) = last.map_or((None, None), |(ms, task)| (Some(rfc3339(ms)), Some(task)));
     Ok(ScheduleView { next_at: next.map(rfc3339), last_at, last_task, last_error, schedule })
 }

@@ -97,7 +97,7 @@ async fn create(call: Call) -> Answer {
     let prefer = Prefer::read(&call.headers);
     let limit = if let Prefer::Wait(limit) = prefer { limit } else { Duration::ZERO };
     let record = accepted.after(&call.app, limit.min(Duration::from_secs(MOST_WAIT_S))).await?;
-    let mut response = view::accepted(&record);
+    let mut response = view::accepted(record);
     if let Some(applied) = prefer.applied() {
         answer::set_header(&mut response, header::HeaderName::from_static("preference-applied"), &applied);
     }
@@ -109,7 +109,7 @@ async fn one(call: Call) -> Answer {
     let id = call.task_id()?;
     let wait = call.query_number("wait", 0, MOST_WAIT_S)?.unwrap_or(0);
     let record = wait::until_ended(&call.app, id, Duration::from_secs(wait)).await?;
-    let body = serde_json::to_value(view::task(&record)).map_err(|e| Problem::internal(e.to_string()))?;
+    let body = serde_json::to_value(view::task(record)).map_err(|e| Problem::internal(e.to_string()))?;
     let etag = view::etag(&body);
     let known = call
         .header("if-none-match")
@@ -145,7 +145,7 @@ pub(crate) async fn page(call: &Call, state: Option<State>) -> Result<(Vec<Task>
         None => None,
     };
     let page = call.app.store.list(&filter, usize::try_from(limit).unwrap_or(100), marker).await?;
-    Ok((page.tasks.iter().map(view::task).collect(), page.marker.map(|m| m.to_string())))
+    Ok((page.tasks.into_iter().map(view::task).collect(), page.marker.map(|m| m.to_string())))
 }
 
 /// A filter from pairs of names and values; other names are passed over.
@@ -232,7 +232,7 @@ async fn cancel(call: Call) -> Answer {
         Cancel::Ended | Cancel::Cancelled | Cancel::Cancelling => {}
     }
     note(&call, id).await?;
-    Ok(view::accepted(&known(&call).await?))
+    Ok(view::accepted(known(&call).await?))
 }
 
 async fn retry(call: Call) -> Answer {
@@ -248,7 +248,7 @@ async fn retry(call: Call) -> Answer {
         Redrive::Refused(_) | Redrive::Queued => {}
     }
     note(&call, id).await?;
-    Ok(view::accepted(&known(&call).await?))
+    Ok(view::accepted(known(&call).await?))
 }
 
 async fn forget(call: Call) -> Answer {

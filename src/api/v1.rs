@@ -45,7 +45,7 @@ pub(crate) async fn ask(call: &Call, name: &str, params: Value) -> Result<Value,
         () = stopped(call) => return Err(Problem::unavailable("the server is stopping").into()),
     };
     match reply {
-        Some(SyncReply::Ok(value)) => Ok(if name.starts_with("podm.") { mask(&value) } else { value }),
+        Some(SyncReply::Ok(value)) => Ok(if name.starts_with("podm.") { mask(value) } else { value }),
         Some(SyncReply::Err(problem)) => Err(problem.into()),
         None => Err(Problem::timeout(format!("no answer from topic {} within {limit:?}", kind.topic)).into()),
     }
@@ -98,9 +98,9 @@ pub(crate) async fn act(call: &Call, task: NewTask, done: fn(&Value) -> Answer) 
     };
     let record = accepted.after(app, limit).await?;
     let mut answer = match prefer {
-        Prefer::Nothing | Prefer::Wait(_) if record.state.is_terminal() => ended(&record, done),
+        Prefer::Nothing | Prefer::Wait(_) if record.state.is_terminal() => ended(record, done),
         Prefer::Nothing => Err(unfinished(&record, app.stop.is_cancelled())),
-        Prefer::Async | Prefer::Wait(_) => Ok(view::accepted(&record)),
+        Prefer::Async | Prefer::Wait(_) => Ok(view::accepted(record)),
     };
     let id = id.to_string();
     if let Some(applied) = prefer.applied() {
@@ -115,14 +115,14 @@ fn with(mut response: Response, name: HeaderName, value: &str) -> Response {
 }
 
 /// v1's answer to a change whose task has ended.
-fn ended(record: &TaskRecord, done: fn(&Value) -> Answer) -> Answer {
+fn ended(record: TaskRecord, done: fn(&Value) -> Answer) -> Answer {
     let task = view::task(record);
-    match record.state {
+    match task.state {
         State::Completed => done(&task.result),
-        State::Cancelled => Err(Problem::conflict(format!("task {} was cancelled", record.id)).into()),
+        State::Cancelled => Err(Problem::conflict(format!("task {} was cancelled", task.id)).into()),
         _ => {
             let said = task.error.map(|e| e.problem);
-            let mut problem = said.unwrap_or_else(|| Problem::internal(format!("task {} failed", record.id)));
+            let mut problem = said.unwrap_or_else(|| Problem::internal(format!("task {} failed", task.id)));
             if !(400..600).contains(&problem.status) {
                 problem.status = 500;
             }

@@ -17,16 +17,16 @@ pub(crate) fn path_of(id: TaskId) -> String {
 }
 
 /// A task in JSON.
-pub(crate) fn task(record: &TaskRecord) -> Task {
-    let mut task = record.to_task();
-    task.params = mask(&task.params);
+pub(crate) fn task(record: TaskRecord) -> Task {
+    let mut task = record.into_task();
+    task.params = mask(task.params);
     if let Some(body) =
         task.params.get_mut("body").filter(|_| matches!(task.kind.as_str(), "proxy.write" | "node.register"))
     {
         *body = MASK.into();
     }
     if task.kind.starts_with("podm.") {
-        task.result = mask(&task.result);
+        task.result = mask(task.result);
     }
     task.links = links(&task);
     task
@@ -52,9 +52,10 @@ fn links(task: &Task) -> Vec<Link> {
 }
 
 /// 202 with the task, and where to ask for it again.
-pub(crate) fn accepted(record: &TaskRecord) -> Response {
+pub(crate) fn accepted(record: TaskRecord) -> Response {
+    let path = path_of(record.id);
     let mut response = answer::with_status(warp::http::StatusCode::ACCEPTED, &task(record));
-    answer::set_header(&mut response, header::LOCATION, &path_of(record.id));
+    answer::set_header(&mut response, header::LOCATION, &path);
     response
 }
 

@@ -27,6 +27,14 @@ impl Rig {
     /// # Errors
     /// When redis-server is not installed or does not answer.
     pub async fn start(args: &BenchArgs) -> anyhow::Result<Self> {
+        Self::with(args, Config::default().store_options()).await
+    }
+
+    /// Starts an empty Redis for a deployment that agrees on other things.
+    ///
+    /// # Errors
+    /// As [`Rig::start`].
+    pub async fn with(args: &BenchArgs, options: StoreOptions) -> anyhow::Result<Self> {
         let dir = std::env::temp_dir().join(format!("valence-bench-{}", crate::ids::new_record_id()));
         std::fs::create_dir_all(&dir)?;
         let aof: &[&str] = if args.fsync == "no" {
@@ -43,7 +51,7 @@ impl Rig {
             .spawn()
             .context("redis-server must be installed")?;
         let url = format!("redis+unix://{}", dir.join("redis.sock").display());
-        Self::around(dir, vec![redis], url, Config::default().store_options()).await
+        Self::around(dir, vec![redis], url, options).await
     }
 
     /// Around servers that have been started, and end with it.

@@ -253,24 +253,26 @@ fn without_user(url: &str) -> String {
 
 /// Masks every value under a key that names a secret, at any depth: what a client sees of task parameters.
 #[must_use]
-pub fn mask(value: &Value) -> Value {
+pub fn mask(mut value: Value) -> Value {
+    veil(&mut value);
+    value
+}
+
+fn veil(value: &mut Value) {
     const SECRETS: [&str; 6] = ["password", "redfish_password", "token", "secret", "auth_items_sealed", "private_key"];
     match value {
-        Value::Object(map) => Value::Object(
-            map.iter()
-                .map(|(k, v)| {
-                    let secret = SECRETS.iter().any(|s| k.eq_ignore_ascii_case(s)) && !v.is_null();
-                    let shown = match v {
-                        Value::String(url) if k == "url" => without_user(url).into(),
-                        _ if secret => MASK.into(),
-                        _ => mask(v),
-                    };
-                    (k.clone(), shown)
-                })
-                .collect(),
-        ),
-        Value::Array(items) => items.iter().map(mask).collect(),
-        other => other.clone(),
+        Value::Object(map) => {
+            for (name, value) in map {
+                let secret = SECRETS.iter().any(|s| name.eq_ignore_ascii_case(s)) && !value.is_null();
+                match value {
+                    Value::String(url) if name == "url" => *url = without_user(url),
+                    _ if secret => *value = MASK.into(),
+                    _ => veil(value),
+                }
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(veil),
+        _ => {}
     }
 }
 
@@ -283,14 +285,14 @@ mod tests {
         assert_eq!(canonical_url("HTTPS://PodM.example:443/a"), "https://podm.example/a");
         assert_eq!(canonical_url("http://h:80"), "http://h");
         assert_ne!(canonical_url("http://h/"), canonical_url("http://h"));
-        assert_eq!(mask(&serde_json::json!({"url": "http://u:can@ary@h:1/x@y"}))["url"], "http://***@h:1/x@y");
-        assert_eq!(mask(&serde_json::json!({"url": "http://h/x@y"}))["url"], "http://h/x@y");
+        assert_eq!(mask(serde_json::json!({"url": "http://u:can@ary@h:1/x@y"}))["url"], "http://***@h:1/x@y");
+        assert_eq!(mask(serde_json::json!({"url": "http://h/x@y"}))["url"], "http://h/x@y");
     }
 
     #[test]
     fn passwords_are_masked_at_any_depth_and_in_debug() {
         let value = serde_json::json!({"authentication": [{"auth_items": {"username": "u", "password": "canary"}}]});
-        assert!(!mask(&value).to_string().contains("canary"));
+        assert!(!mask(value.clone()).to_string().contains("canary"));
         let items: AuthItems = serde_json::from_value(value["authentication"][0]["auth_items"].clone()).unwrap();
         assert!(!format!("{items:?}").contains("canary"));
     }

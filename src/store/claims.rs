@@ -93,10 +93,11 @@ pub enum Hold {
 }
 
 impl Hold {
-    fn read(word: &str) -> Self {
-        match word {
-            "ok" => Self::Held,
-            "stop" => Self::Stop,
+    /// Reads an answer by its first letter.
+    fn read(answer: &[u8]) -> Self {
+        match answer.first() {
+            Some(b'o') => Self::Held,
+            Some(b's') => Self::Stop,
             _ => Self::Lost,
         }
     }
@@ -147,7 +148,8 @@ pub enum Settled {
     Fenced,
 }
 
-type RawClaim = (String, String, u32, u64, u32, i64, u32, String, String, String);
+/// What `claim` answers: paused topics, claimed tasks, their definitions, their checkpoints.
+type RawClaims = (Vec<String>, Vec<String>, Vec<Option<String>>, Vec<String>);
 
 impl Store {
     /// Claims up to `free` tasks. The same `token` after a lost reply, with [`Source::Own`], gives the lost answer.
@@ -181,11 +183,14 @@ impl Store {
                 args.extend([lane.to_string(), entry.clone(), id.clone()]);
             }
         }
-        let (paused, raw): (Vec<String>, Vec<RawClaim>) = self.call(&self.scripts().claim, bucket, args).await?;
-        Ok(ClaimReply {
-            paused: paused.iter().filter_map(|t| Topic::parse(t)).collect(),
-            claimed: raw.into_iter().filter_map(|raw| read_claim(raw, token, worker)).collect(),
-        })
+        let (paused, heads, definitions, checkpoints): RawClaims =
+            self.call(&self.scripts().claim, bucket, args).await?;
+        let claimed = heads.iter().zip(definitions).zip(checkpoints).filter_map(|((head, def), checkpoint)| {
+            let read = read_claim(head, token, worker)?;
+            let def = def.and_then(|def| serde_json::from_str(&def).ok());
+            Some(Claimed { def, checkpoint: serde_json::from_str(&checkpoint).ok(), ..read })
+        });
+        Ok(ClaimReply { paused: paused.iter().filter_map(|t| Topic::parse(t)).collect(), claimed: claimed.collect() })
     }
 
     /// Waits at most [`super::connect::BLOCK`] for entries on the lanes, at most one of each lane.
@@ -237,8 +242,8 @@ impl Store {
         for (id, token) in held {
             args.extend([id.to_string(), token.clone()]);
         }
-        let replies: Vec<String> = self.call(&self.scripts().extend, bucket, args).await?;
-        Ok(replies.iter().map(|r| Hold::read(r)).collect())
+        let replies: String = self.call(&self.scripts().extend, bucket, args).await?;
+        Ok(replies.as_bytes().chunks(1).map(Hold::read).collect())
     }
 
     /// Saves a handler's step. `outstanding`: a changing request is about to be sent, and its answer not seen yet.
@@ -256,7 +261,7 @@ impl Store {
         let data = if data.is_null() { String::new() } else { data.to_string() };
         let args = [id.to_string(), token.to_owned(), data, out.to_owned()];
         let reply: String = self.call(&self.scripts().checkpoint, id.bucket(), &args[..]).await?;
-        Ok(Hold::read(&reply))
+        Ok(Hold::read(reply.as_bytes()))
     }
 
     /// Says how far a task is.
@@ -267,7 +272,7 @@ impl Store {
         let text = serde_json::to_string(progress).map_err(|e| StoreError::corrupt("a progress", e))?;
         let args = [id.to_string(), token.to_owned(), text];
         let reply: String = self.call(&self.scripts().progress, id.bucket(), &args[..]).await?;
-        Ok(Hold::read(&reply))
+        Ok(Hold::read(reply.as_bytes()))
     }
 
     /// Ends an attempt. Safe to repeat with the same settlement after a lost reply.
@@ -317,13 +322,13 @@ impl Store {
                 s.detail.chars().take(500).collect(),
             ]);
         }
-        let replies: Vec<String> = self.call(&self.scripts().settle, bucket, args).await?;
-        let read = |r: &String| match r.as_str() {
-            "ok" => Settled::Ok,
-            "already" => Settled::Already,
+        let replies: String = self.call(&self.scripts().settle, bucket, args).await?;
+        let read = |letter| match letter {
+            b'o' => Settled::Ok,
+            b'a' => Settled::Already,
             _ => Settled::Fenced,
         };
-        Ok(replies.iter().map(read).collect())
+        Ok(replies.bytes().map(read).collect())
     }
 
     /// Tells a parked task to look again: its child has ended, or there is a place for its node; a hint. `false`: it has ended.
@@ -336,25 +341,27 @@ impl Store {
     }
 }
 
-fn read_claim(raw: RawClaim, token: &str, worker: &str) -> Option<Claimed> {
-    let (id, lane, attempt, claims, crashes, left_ms, generation, mode, def, checkpoint) = raw;
+/// Reads `id lane attempt claims crashes left generation mode`; definition and checkpoint stand apart.
+fn read_claim(head: &str, token: &str, worker: &str) -> Option<Claimed> {
+    let mut words = head.split(' ');
+    let mut word = || words.next();
     Some(Claimed {
-        id: id.parse().ok()?,
+        id: word()?.parse().ok()?,
         token: token.to_owned(),
         worker: worker.to_owned(),
-        lane: Lane::parse(&lane)?,
-        attempt,
-        claims,
-        crashes,
-        generation,
-        time_left: Duration::from_millis(u64::try_from(left_ms).unwrap_or(0)),
-        mode: match mode.as_str() {
+        lane: Lane::parse(word()?)?,
+        attempt: word()?.parse().ok()?,
+        claims: word()?.parse().ok()?,
+        crashes: word()?.parse().ok()?,
+        time_left: Duration::from_millis(word()?.parse().unwrap_or(0)),
+        generation: word()?.parse().ok()?,
+        mode: match word()? {
             "cancelled" => Mode::Cancel,
             "failed" => Mode::Fail,
             "timeout" => Mode::Timeout,
             _ => Mode::Run,
         },
-        def: serde_json::from_str(&def).ok(),
-        checkpoint: serde_json::from_str(&checkpoint).ok(),
+        def: None,
+        checkpoint: None,
     })
 }

@@ -161,39 +161,44 @@ impl TaskRecord {
 
     /// The task as the API shows it; `links` and masking are the API's.
     #[must_use]
-    pub fn to_task(&self) -> Task {
+    pub fn into_task(self) -> Task {
         let time = |name: &str| self.number::<u64>(name).map(rfc3339);
-        let mut error = self.body.error.clone();
+        let (attempt, crashes) = (self.number("attempt").unwrap_or(0), self.number("crashes").unwrap_or(0));
+        let (started_at, finished_at) = (time("started"), time("finished"));
+        let run_at = self.due_ms.map(rfc3339).or_else(|| time("run_at"));
+        let (worker, history) = (self.field("worker").map(str::to_owned), self.history());
+        let Self { id, state, lane, def, body, progress, .. } = self;
+        let mut error = body.error;
         if let Some(e) = &mut error {
-            e.podm_id = e.podm_id.take().or_else(|| self.def.podm_id.clone());
-            e.at = e.at.take().or_else(|| time("finished"));
+            e.podm_id = e.podm_id.take().or_else(|| def.podm_id.clone());
+            e.at = e.at.take().or_else(|| finished_at.clone());
         }
         Task {
-            id: self.id,
-            kind: self.def.kind.clone(),
-            topic: self.lane.topic,
-            status: self.state.status(),
-            state: self.state,
-            priority: self.lane.priority,
-            params: self.def.params.clone(),
-            result: self.body.result.clone(),
+            id,
+            kind: def.kind,
+            topic: lane.topic,
+            status: state.status(),
+            state,
+            priority: lane.priority,
+            params: def.params,
+            result: body.result,
             error,
-            progress: self.progress.clone().map(|p| if self.state == State::Completed { p.done() } else { p }),
-            attempt: self.number("attempt").unwrap_or(0),
-            max_attempts: self.def.max_attempts,
-            crashes: self.number("crashes").unwrap_or(0),
-            podm_id: self.def.podm_id.clone(),
-            node_id: self.def.node_id.clone(),
-            parent_id: self.def.parent_id,
-            labels: self.def.labels.clone(),
-            traceparent: self.def.traceparent.clone(),
-            created_at: Task::created_at(self.id),
-            started_at: time("started"),
-            finished_at: time("finished"),
-            run_at: self.due_ms.map(rfc3339).or_else(|| time("run_at")),
-            timeout_s: self.def.timeout_s,
-            worker: self.field("worker").map(str::to_owned),
-            history: self.history(),
+            progress: progress.map(|p| if state == State::Completed { p.done() } else { p }),
+            attempt,
+            max_attempts: def.max_attempts,
+            crashes,
+            podm_id: def.podm_id,
+            node_id: def.node_id,
+            parent_id: def.parent_id,
+            labels: def.labels,
+            traceparent: def.traceparent,
+            created_at: Task::created_at(id),
+            started_at,
+            finished_at,
+            run_at,
+            timeout_s: def.timeout_s,
+            worker,
+            history,
             links: Vec::new(),
         }
     }

@@ -29,25 +29,23 @@ pub struct NewTask {
     pub idempotent: bool,
 }
 
-/// A task as the script `enqueue` takes it.
-pub(super) type Row = [String; 9];
+/// A task as the script `enqueue` takes it: id, lane, definition, and what is not as it mostly is.
+pub(super) type Row = [String; 4];
 
 impl NewTask {
     /// The task for the script; `text` is its definition, written out.
     pub(super) fn row(&self, text: String) -> Row {
+        [self.id.to_string(), self.lane.to_string(), text, self.more()]
+    }
+
+    /// `run_at|delay|timeout|idem|by|gates`, or nothing where all of them are empty.
+    fn more(&self) -> String {
         let number = |n: Option<u64>| n.map(|n| n.to_string()).unwrap_or_default();
         let timeout = Some(self.def.timeout_s).filter(|s| *s != DEFAULT_TIMEOUT_S);
-        [
-            self.id.to_string(),
-            self.lane.to_string(),
-            text,
-            number(self.def.run_at_ms),
-            number(self.delay_ms),
-            number(timeout.map(|s| s * 1000)),
-            self.gates.clone(),
-            if self.idempotent { "1".into() } else { String::new() },
-            principal(&self.def),
-        ]
+        let (run_at, delay) = (number(self.def.run_at_ms), number(self.delay_ms));
+        let (timeout, idempotent) = (number(timeout.map(|s| s * 1000)), if self.idempotent { "1" } else { "" });
+        let more = [&run_at, &delay, &timeout, idempotent, &principal(&self.def), &self.gates];
+        if more.iter().all(|part| part.is_empty()) { String::new() } else { more.join("|") }
     }
 }
 
@@ -135,14 +133,14 @@ impl Store {
     }
 
     async fn enqueue_rows(&self, bucket: Bucket, rows: Vec<Row>) -> Result<Vec<Enqueued>, StoreError> {
-        let mut args = Vec::with_capacity(1 + 9 * rows.len());
+        let mut args = Vec::with_capacity(1 + 4 * rows.len());
         args.push(rows.len().to_string());
         let waits = self.options().replicas.is_some();
         let ids: Vec<String> = rows.iter().filter(|_| waits).map(|row| row[0].clone()).collect();
         args.extend(rows.into_iter().flatten());
-        let replies: Vec<String> = self.call(&self.scripts().enqueue, bucket, args).await?;
+        let replies: String = self.call(&self.scripts().enqueue, bucket, args).await?;
         self.until_stored(bucket, &ids).await?;
-        Ok(replies.iter().map(|r| if r == "new" { Enqueued::New } else { Enqueued::Exists }).collect())
+        Ok(replies.bytes().map(|letter| if letter == b'n' { Enqueued::New } else { Enqueued::Exists }).collect())
     }
 
     /// Waits until the replicas that are asked for have these tasks of a bucket, or the tombstones of those that were deleted.

@@ -22,7 +22,7 @@ pub fn read<T: DeserializeOwned>(value: &Value) -> Result<T, Problem> {
         }
         let at = path.split('.').try_fold(value, |v, part| v.get(part.split('[').next().unwrap_or(part)));
         let at = at.filter(|_| !path.starts_with("authentication"));
-        let shown = at.map(|v| crate::model::podm::mask(&serde_json::json!({ &field: v }))[&field].to_string());
+        let shown = at.map(|v| crate::model::podm::mask(serde_json::json!({ &field: v }))[&field].to_string());
         Problem::validation(format!(
             "Invalid input for field/attribute '{field}' Value: '{}'. {inner}",
             shown.unwrap_or_default()
