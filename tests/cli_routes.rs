@@ -13,13 +13,14 @@ use support::examples::examples;
 const NOT_RUN: [&str; 4] = ["up", "man", "completion", "secret"];
 
 /// Routes that no command needs, and why.
-const NOT_ASKED: [(&str, &str); 7] = [
+const NOT_ASKED: [(&str, &str); 8] = [
     ("GET /", "what v1 clients look at first"),
     ("GET /v1", "what v1 clients look at first"),
     ("GET /console/", "for a browser"),
     ("GET /healthz", "for whoever watches the process"),
     ("GET /metrics", "for Prometheus"),
     ("GET /openapi.json", "for makers of clients"),
+    ("GET /v1/inventory/{podm_id}", "`podm inventory --podm` asks for one of all"),
     ("POST /v1/telemetry/events/{podm_id}/{key}", "Pod Managers send to it"),
 ];
 
