@@ -12,7 +12,6 @@ COPY Cargo.toml Cargo.lock ./
 COPY bin bin
 COPY src src
 COPY lua lua
-COPY docs/openapi.json docs/openapi.json
 COPY --from=console /console/dist console/dist
 RUN --mount=type=cache,target=/usr/local/cargo/registry --mount=type=cache,target=/valence/target \
     cargo build --release --locked --bins && mkdir /out && \

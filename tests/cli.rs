@@ -296,6 +296,8 @@ fn doctor_says_what_is_wrong_and_fails_only_then() {
             ("GET /readyz", 200, durable(fsync)),
             ("GET /v1/queues", 200, json!({"queues": [queue(paused)]})),
             ("GET /v1/workers", 200, json!({"workers": [worker.clone()]})),
+            ("GET /v1/pod_managers/states", 200, json!({"states": [standing("rack-1", "Online", "closed", 1)]})),
+            ("GET /v1/dead-letters", 200, json!({"dead_letters": []})),
         ])
     };
     assert_eq!(
@@ -306,6 +308,7 @@ ok     Redis 7.0.15: words
 ok     Redis is a master
 ok     maxmemory-policy is noeviction
 ok     1 workers, 0 of 64 slots busy
+ok     1 Pod Managers, none stuck
 "
     );
     assert_eq!(api("always", false).out(&["doctor", "--check"]), "");
@@ -320,6 +323,87 @@ WRONG  topic compute is paused with 3 queued: valence queue resume compute
     );
     let gone = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     assert_eq!(run(&["--api-url", &format!("http://{gone}"), "doctor"], "").status.code(), Some(3));
+}
+
+/// A Pod Manager as the API tells of it, with a gate for four.
+fn standing(name: &str, status: &str, circuit: &str, in_flight: u32) -> Value {
+    json!({"podm_id": format!("id-{name}"), "name": name, "driver": "redfishv1", "status": status, "cordoned": false,
+        "draining": false, "circuit": {"state": circuit, "failures": 5, "why": "answered 503"},
+        "gates": [{"name": "changes", "limit": 4, "in_flight": in_flight, "waiting": 2, "holders": []}]})
+}
+
+#[test]
+fn doctor_names_the_pod_manager_that_is_stuck_and_the_one_that_is_slow() {
+    let states = [
+        standing("well", "Online", "closed", 1),
+        standing("slow", "Online", "closed", 4),
+        standing("stuck", "Offline", "open", 0),
+    ];
+    let api = Api::new(vec![
+        ("GET /readyz", 200, json!({"ready": true})),
+        ("GET /v1/queues", 200, json!({"queues": []})),
+        ("GET /v1/workers", 200, json!({"workers": []})),
+        ("GET /v1/pod_managers/states", 200, json!({"states": states})),
+        ("GET /v1/dead-letters", 200, json!({"dead_letters": [task("failed")]})),
+    ]);
+    let output = api.run(&["doctor"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(
+        String::from_utf8_lossy(&output.stdout),
+        "\
+ok     the API answers and is ready
+look   Pod Manager slow is slow: changes are full (4 of 4), 2 tasks wait; valence podm show id-slow
+look   tasks have failed for good: valence dead-letter list
+WRONG  no worker is there: tasks wait until one starts
+WRONG  Pod Manager stuck is stuck: its circuit is open after 5 failures: answered 503; it did not answer its last probe; 2 tasks wait; \
+valence podm show id-stuck
+"
+    );
+}
+
+#[test]
+fn what_is_changed_is_what_was_given_and_nothing_else() {
+    let podm = json!({"uuid": "p1", "name": "rack-1", "url": "https://h", "driver": "redfishv1", "status": "Online"});
+    let flavor = json!({"uuid": "f1", "name": "medium", "properties": {"memory": {"capacity_mib": "8192"}}});
+    let schedule = json!({"id": "s1", "name": "nightly", "every_s": 7200, "enabled": true});
+    let sent = |answer: Value, change: &'static str, args: &[&str]| {
+        let api = Api::new(vec![
+            (change, 202, task("queued")),
+            ("GET /v1/tasks/", 200, with(task("completed"), "result", answer)),
+        ]);
+        api.out(args);
+        api.seen()[0].body.clone()
+    };
+    let given = ["--max-changes", "8", "--weight", "0.5", "--label", "rack=a", "--insecure-skip-verify=false"];
+    let body = sent(podm, "PATCH /v1/pod_managers/p1", &[&["podm", "update", "p1"], &given[..]].concat());
+    let wanted = json!({"max_changes": 8, "weight": 0.5, "labels": {"rack": "a"}, "insecure_skip_verify": false});
+    assert_eq!(body, wanted);
+    let body = sent(flavor, "PATCH /v1/flavors/f1", &["flavor", "update", "f1", "--memory-mib", "8192"]);
+    assert_eq!(body, json!({"properties": {"memory": {"capacity_mib": "8192"}}}));
+    let body = sent(node(), "POST /v1/nodes/manage", &["node", "manage", "1", "--podm", "p1", "--wait"]);
+    assert_eq!(body, json!({"node_index": "1", "podm_id": "p1"}));
+    let api = Api::new(vec![("PATCH /v1/schedules/s1", 200, schedule)]);
+    assert!(api.out(&["schedule", "update", "s1", "--every-s", "7200"]).contains("every_s  7200"));
+    assert_eq!(api.seen()[0].body, json!({"every_s": 7200}));
+    for nothing in [["podm", "update", "p1"], ["flavor", "update", "f1"], ["schedule", "update", "s1"]] {
+        let output = api.run(&nothing);
+        assert_eq!((output.status.code(), api.seen().len()), (Some(2), 1), "{nothing:?}: {}", err(&output));
+    }
+    let both = ["podm", "update", "p1", "--insecure-skip-verify", "--fingerprint", "00"];
+    assert_eq!(api.run(&both).status.code(), Some(2));
+}
+
+#[test]
+fn a_batch_tells_what_became_of_each_task() {
+    let made = json!({"tasks": [{"id": ID}, {"error": {"code": "Bad Request", "title": "t", "status": 400, "detail": "no such kind"}}]});
+    let api = Api::new(vec![("POST /v1/tasks/batch", 202, made)]);
+    let given = r#"[{"kind": "noop"}, {"kind": "nope"}]"#;
+    let output = run(&["--api-url", &api.url, "task", "batch", "-"], given);
+    assert_eq!(output.status.code(), Some(1), "{}", err(&output));
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(said.contains(ID) && said.contains("no such kind"), "{said}");
+    assert!(err(&output).contains("1 of 2 tasks were not made"), "{}", err(&output));
+    assert_eq!(api.seen()[0].body["tasks"], serde_json::from_str::<Value>(given).unwrap());
 }
 
 #[test]

@@ -6,31 +6,12 @@ mod support;
 use std::collections::BTreeMap;
 
 use serde_json::Value;
+use support::examples::examples;
 use support::up::Up;
 use support::wait::blocking as until;
 
-/// Commands whose examples are not run: they do not end, start something, or write where the example says.
-const NOT_RUN: [&str; 4] = ["up", "task events", "man", "podm add"];
-
-/// Every example of the help pages, by its command.
-fn examples() -> Vec<(String, Vec<String>)> {
-    fn below(command: &clap::Command, path: &str, found: &mut Vec<(String, Vec<String>)>) {
-        for inner in command.get_subcommands() {
-            let path = format!("{path} {}", inner.get_name()).trim_start().to_owned();
-            below(inner, &path, found);
-            let shown = inner.get_after_help().map(ToString::to_string).unwrap_or_default();
-            for line in shown.lines().skip(1) {
-                let mut words = shlex::split(line).unwrap();
-                words.retain(|w| w != "--json" && !w.starts_with("--watch"));
-                words.truncate(words.iter().position(|w| w == "<" || w == ">").unwrap_or(words.len()));
-                found.push((path.clone(), words[1..].to_vec()));
-            }
-        }
-    }
-    let mut found = Vec::new();
-    below(&valence::ctl::command(), "", &mut found);
-    found
-}
+/// Commands whose examples are not run: they do not end, start something, write where the example says, or read what is not there.
+const NOT_RUN: [&str; 6] = ["up", "task events", "man", "podm add", "podm update", "task batch"];
 
 fn first(up: &Up, list: &[&str], field: &str) -> Option<String> {
     let answer: Value = serde_json::from_str(&up.says(&[list, &["--json"]].concat())).unwrap();

@@ -418,11 +418,16 @@ async fn every_expression_has_data_on_a_live_deployment_under_load() {
     }
 }
 
-/// `make pictures`: a while of load, then each dashboard drawn from its JSON and what this Prometheus has.
+/// `make pictures`: a while of load, in which one Pod Manager begins to hang, then each dashboard drawn from its JSON and what this Prometheus has.
 async fn pictures(d: &Deployment, podms: &[String], prometheus: &Prometheus) {
     let begun = std::time::Instant::now();
     let mut round = 1000;
+    let mut hangs = false;
     while begun.elapsed() < PICTURED {
+        if !hangs && begun.elapsed() > PICTURED / 3 {
+            let hang = d.http.put(format!("{}/sim/faults", d.sims[1])).json(&json!([{"hang": true}]));
+            hangs = hang.send().await.unwrap().status().is_success();
+        }
         load(d, podms, round).await;
         round += 1;
         tokio::time::sleep(Duration::from_millis(400)).await;

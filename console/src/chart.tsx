@@ -5,7 +5,11 @@ import { theme } from "./theme";
 
 export interface Line { label: string; colour: string; values: (number | null)[] }
 
-const now = (): number => Date.now() / 1000;
+/** What is shown: all that is known, and never less than a minute, since a first sample alone has no width. */
+function span([times]: uPlot.AlignedData): [number, number] {
+  const last = times.at(-1) ?? Date.now() / 1000;
+  return [Math.min(times[0] ?? last, last - 60), last];
+}
 const style = (name: string): string => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
 export function Chart({ times, lines, label, format }: { times: number[]; lines: Line[]; label: string; format: (n: number) => string }) {
@@ -20,9 +24,8 @@ export function Chart({ times, lines, label, format }: { times: number[]; lines:
     const made = new uPlot({
       width: Math.max(200, host.clientWidth), height: 180,
       legend: { live: false, markers: { fill: (_u, n) => style(lines[n - 1]?.colour ?? "--dim") } }, cursor: { drag: { x: false, y: false } },
-      // Never less than a minute: a first sample alone has no width.
-      scales: { x: { range: (_u, min, max) => [Math.min(min ?? now(), (max ?? now()) - 60), max ?? now()] }, y: { range: (_u, _min, max) => [0, Math.max(1, max * 1.1)] } },
-      series: [{}, ...lines.map((l) => ({ label: l.label, stroke: style(l.colour), width: 2, points: { show: false } }))],
+      scales: { x: { range: (u) => span(u.data) }, y: { range: (_u, _min, max) => [0, Math.max(1, max * 1.1)] } },
+      series: [{}, ...lines.map((l) => ({ label: l.label, stroke: style(l.colour), width: 2, points: { show: (u: uPlot) => u.data[0].length < 2, size: 6 } }))],
       axes: [{ ...axis, space: 90, values: (_u, ticks) => ticks.map((t) => new Date(t * 1000).toLocaleTimeString("en-GB")) }, { ...axis, size: 52, values: (_u, ticks) => ticks.map(format) }],
     }, [times, ...lines.map((l) => l.values)], host);
     plot.current = made;

@@ -147,6 +147,8 @@ export function Dialog({ title, close, children }: { title: string; close: () =>
 
 interface Question { title: string; text: ComponentChildren; yes: string; run: () => void; danger: boolean }
 const question = signal<Question | null>(null);
+// What was asked belongs to the view that asked it.
+window.addEventListener("hashchange", () => { question.value = null; });
 
 /** Asks before something that is not easily undone. */
 export function ask(title: string, text: ComponentChildren, yes: string, run: () => void, danger = true): void {

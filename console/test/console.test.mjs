@@ -1,6 +1,7 @@
 // What an operator relies on, tried in a real browser on a real deployment: VALENCE_CONSOLE_URL is its API, VALENCE_SIM_URLS its
 // simulated Pod Managers (podm0, podm1). Started by tests/console.rs.
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { after, afterEach, before, beforeEach, test } from "node:test";
 import { start } from "./browser.mjs";
 
@@ -259,6 +260,35 @@ test("a stuck Pod Manager is the first thing on the overview, with the reason", 
     await faults([]);
     for (const id of ids) await fetch(`${base}/v1/tasks/${id}/cancel`, { method: "POST" });
   }
+});
+
+test("axe-core finds nothing against any view, light or dark, wide or narrow", async () => {
+  const axe = readFileSync(new URL("../node_modules/axe-core/axe.min.js", import.meta.url), "utf8");
+  const { id } = await submit("sleep", { ms: 1, steps: 1, fail: true });
+  for (const [colorScheme, width] of [["light", 1280], ["dark", 360]]) {
+    await page.emulateMedia({ colorScheme });
+    await page.setViewportSize({ width, height: 900 });
+    for (const view of [...VIEWS, `tasks/${id}`]) {
+      // A new document each time: what axe-core left in the last one is gone.
+      await page.goto("about:blank");
+      await open(view);
+      await page.locator(".loading").first().waitFor({ state: "detached" });
+      await page.evaluate(axe);
+      const found = await page.evaluate(() => globalThis.axe.run(document, { resultTypes: ["violations"] }));
+      const wrong = found.violations.map((v) => `${v.id}: ${v.help}: ${v.nodes.map((n) => n.html).join(" ")}`);
+      assert.deepEqual(wrong, [], `${view || "overview"}, ${colorScheme}, ${width}`);
+    }
+  }
+});
+
+test("a question that was asked goes away with its view", async () => {
+  await open("workers");
+  await open("queues");
+  await page.getByRole("button", { name: "Pause" }).first().click();
+  await answer("Pause").waitFor();
+  await page.goBack();
+  await page.getByRole("heading", { name: "Workers", level: 1 }).waitFor();
+  await page.getByRole("dialog").waitFor({ state: "detached", timeout: 5000 });
 });
 
 test("every view fits a screen 360 pixels wide, and its menu opens", async () => {

@@ -73,7 +73,7 @@ pub enum Command {
     /// Compose, look at, reset and delete nodes
     #[command(subcommand)]
     Node(node::NodeCommand),
-    /// Register, look at, probe and forget Pod Managers
+    /// Register, look at, change, probe and forget Pod Managers
     #[command(subcommand)]
     Podm(podm::PodmCommand),
     /// Named requirements for a compose

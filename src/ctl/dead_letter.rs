@@ -1,8 +1,9 @@
 //! `valence dead-letter`: tasks that failed for good, and their way back.
 
 use clap::{Args, Subcommand};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
+use super::body::given;
 use super::client::{Client, list};
 use super::error::CtlError;
 use super::output::{Output, properties};
@@ -57,12 +58,11 @@ pub(super) async fn run(command: DeadLetterCommand, api: &Client, out: &mut Outp
 }
 
 async fn redrive(args: Redrive, api: &Client, out: &mut Output<'_>) -> Result<(), CtlError> {
-    let given = [
+    let filter = given(vec![
         ("kind", args.kind.map(Value::from)),
         ("topic", args.topic.map(|t| t.as_str().into())),
         ("podm_id", args.podm.map(Value::from)),
-    ];
-    let filter: Map<String, Value> = given.into_iter().filter_map(|(k, v)| Some((k.to_owned(), v?))).collect();
+    ]);
     if filter.is_empty() && !args.all {
         let what =
             "which ones? --kind, --topic or --podm choose some, --all means every dead letter; --dry-run only counts";

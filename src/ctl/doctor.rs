@@ -1,6 +1,6 @@
 //! `valence doctor`: what is wrong, if anything is.
 //!
-//! It asks the API whether it is ready, what Redis promises to keep, and who works. Given the URL of Redis it also looks, changing
+//! It asks the API whether it is ready, what Redis promises to keep, who works, and which Pod Manager is stuck. Given the URL of Redis it also looks, changing
 //! nothing, at every live task for one that is not where its state says it is: that is why it may open the store.
 
 use std::time::Duration;
@@ -12,8 +12,10 @@ use serde_json::Value;
 use super::client::Client;
 use super::error::CtlError;
 use super::output::{Output, cell};
+use super::trouble::{self, Level};
 use super::{queue, worker};
 use crate::ids::Buckets;
+use crate::model::circuit::PodmState;
 use crate::store::Store;
 use crate::store::connect::Redis;
 
@@ -23,6 +25,8 @@ const LOOK_AT: u32 = 500;
 const REPLY_LIMIT: Duration = Duration::from_secs(5);
 /// A task that has waited longer for a worker is worth a line, s.
 const OLD_S: f64 = 300.0;
+/// Pod Managers that are named, the worst first; how many more there are is said.
+const NAMED: usize = 10;
 
 /// What to look at.
 #[derive(Debug, Args)]
@@ -39,6 +43,8 @@ pub struct DoctorArgs {
 #[derive(Debug, Default, Serialize)]
 struct Report {
     fine: Vec<String>,
+    /// Not wrong, and worth a look.
+    look: Vec<String>,
     wrong: Vec<String>,
 }
 
@@ -63,6 +69,9 @@ pub(super) async fn run(args: DoctorArgs, api: &Client, out: &mut Output<'_>) ->
         if !args.check {
             for line in &report.fine {
                 out.line(&format!("ok     {line}"))?;
+            }
+            for line in &report.look {
+                out.line(&format!("look   {line}"))?;
             }
         }
         for line in &report.wrong {
@@ -126,7 +135,46 @@ async fn look_at_api(api: &Client, report: &mut Report) -> Result<(), CtlError> 
         }
         Err(error) => report.see(false, format!("the workers: {error}")),
     }
+    match trouble::states(api).await {
+        Ok((_, podms)) => look_at_podms(&podms, report),
+        Err(error) => report.see(false, format!("the Pod Managers: {error}")),
+    }
+    let one = [("limit", "1".to_owned())];
+    match api.get(&["v1", "dead-letters"], &one).await {
+        Ok(answer) if answer["dead_letters"].as_array().is_some_and(|all| !all.is_empty()) => {
+            report.look.push("tasks have failed for good: valence dead-letter list".into());
+        }
+        Ok(_) => {}
+        Err(error) => report.see(false, format!("the dead letters: {error}")),
+    }
     Ok(())
+}
+
+fn look_at_podms(podms: &[PodmState], report: &mut Report) {
+    let mut bad: Vec<_> =
+        podms.iter().map(|p| (trouble::of(p), p)).filter(|((level, _), _)| *level != Level::Well).collect();
+    bad.sort_by(|((a, _), p), ((b, _), q)| (b, &p.name).cmp(&(a, &q.name)));
+    let stuck = bad.iter().filter(|((level, _), _)| *level == Level::Stuck).count();
+    if podms.is_empty() {
+        report.look.push("no Pod Manager is registered: valence podm add".into());
+    } else if stuck == 0 {
+        report.see(true, format!("{} Pod Managers, none stuck", podms.len()));
+    }
+    for ((level, why), podm) in bad.iter().take(NAMED) {
+        let line = format!(
+            "Pod Manager {} is {}: {}; valence podm show {}",
+            podm.name,
+            level.word(),
+            why.join("; "),
+            podm.podm_id
+        );
+        if *level == Level::Stuck { report.wrong.push(line) } else { report.look.push(line) }
+    }
+    if bad.len() > NAMED {
+        let more =
+            format!("{} of {} Pod Managers are stuck, {} slow: valence top", stuck, podms.len(), bad.len() - stuck);
+        report.look.push(more);
+    }
 }
 
 /// What Redis promises, as `/readyz` states it.

@@ -6,6 +6,7 @@ use super::cli::Cli;
 
 /// A command, and what to type behind it; `""`: the command alone.
 const EXAMPLES: &[(&str, &[&str])] = &[
+    ("", &["up", "node compose --name web1 --memory-mib 4096 --wait", "doctor", "top", "task explain ID"]),
     (
         "up",
         &["", "--podms 5 --listen 127.0.0.1:0 --data-dir /tmp/valence", "--no-sim --redis redis://redis.example:6379"],
@@ -25,6 +26,7 @@ const EXAMPLES: &[(&str, &[&str])] = &[
             r#"node.action --node ID --params '{"Reset": {"Type": "On"}}' --priority high"#,
         ],
     ),
+    ("task batch", &[r#"'[{"kind": "podm.probe", "podm_id": "ID"}]'"#, "- < tasks.json"]),
     ("task events", &["", "ID --json"]),
     ("queue list", &["--watch"]),
     ("queue pause", &["compute"]),
@@ -40,6 +42,7 @@ const EXAMPLES: &[(&str, &[&str])] = &[
             "--name web1 --memory-mib 4096 --dry-run",
         ],
     ),
+    ("node manage", &["1 --podm ID --wait"]),
     ("node delete", &["ID --wait"]),
     ("node reset", &["ID graceful-restart --wait"]),
     ("node boot", &["ID pxe", "ID hdd --continuous --wait"]),
@@ -52,6 +55,13 @@ const EXAMPLES: &[(&str, &[&str])] = &[
             "--name rack-1 --url https://podm.example:8443 --username admin --ca-pem rack-1.pem --password-stdin < password",
         ],
     ),
+    (
+        "podm update",
+        &[
+            "ID --max-changes 8 --weight 0.5 --label rack=a --label site=north",
+            "ID --username admin --password-stdin < password",
+        ],
+    ),
     ("podm delete", &["ID"]),
     ("podm cordon", &["ID"]),
     ("podm uncordon", &["ID"]),
@@ -59,9 +69,11 @@ const EXAMPLES: &[(&str, &[&str])] = &[
     ("podm inventory", &["--podm ID"]),
     ("podm refresh", &["ID --full --wait"]),
     ("podm probe", &["ID"]),
+    ("podm drivers", &[""]),
     ("flavor list", &[""]),
     ("flavor show", &["ID"]),
     ("flavor create", &["--name small --memory-mib 4096 --cores 8", "--name gpu --cores 32 --pci GPU --pci NIC"]),
+    ("flavor update", &["ID --memory-mib 8192 --cores 16", "ID --name medium"]),
     ("flavor delete", &["ID"]),
     ("system list", &["--podm ID"]),
     ("system show", &["1"]),
@@ -77,6 +89,7 @@ const EXAMPLES: &[(&str, &[&str])] = &[
     ("device detach", &["DEVICE --node ID --wait"]),
     ("device sync", &["--wait"]),
     ("network switches", &[""]),
+    ("network switch-show", &["SWITCH --podm ID"]),
     ("network ports", &["SWITCH --podm ID"]),
     ("network vlans", &["SWITCH PORT"]),
     ("network interfaces", &["NODE"]),
@@ -99,6 +112,8 @@ const EXAMPLES: &[(&str, &[&str])] = &[
             r#"--name nightly --cron '0 3 * * *' --time-zone Europe/Berlin --task '{"kind": "podm.probe", "podm_id": "ID"}'"#,
         ],
     ),
+    ("schedule show", &["ID"]),
+    ("schedule update", &["ID --every-s 7200", "ID --cron '30 2 * * *' --time-zone Europe/Berlin"]),
     ("schedule delete", &["ID"]),
     ("schedule enable", &["ID"]),
     ("schedule disable", &["ID"]),
@@ -127,7 +142,10 @@ fn with_examples(command: Command, path: &str) -> Command {
     let command = match EXAMPLES.iter().find(|(name, _)| *name == path) {
         None => command,
         Some((_, typed)) => {
-            let lines = typed.iter().map(|behind| format!("\n  valence {path} {behind}").trim_end().to_owned());
+            let line = |behind: &&str| {
+                ["\n  valence", path, behind].into_iter().filter(|w| !w.is_empty()).collect::<Vec<_>>().join(" ")
+            };
+            let lines = typed.iter().map(line);
             let title = if typed.len() == 1 { "Example:" } else { "Examples:" };
             command.after_help(format!("{title}{}", lines.collect::<String>()))
         }

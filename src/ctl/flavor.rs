@@ -1,14 +1,16 @@
 //! `valence flavor`: named requirements for a compose.
 
-use clap::Subcommand;
+use clap::{Args, Subcommand};
 use reqwest::Method;
 use serde_json::{Map, Value, json};
 
+use super::body::{change, given};
 use super::client::{Client, list};
 use super::error::CtlError;
 use super::follow;
 use super::output::{Output, cell, properties};
 use super::watch::{Watch, repeat};
+use crate::model::task::Task;
 
 /// What can be done with flavors.
 #[derive(Debug, Subcommand)]
@@ -29,27 +31,64 @@ pub enum FlavorCommand {
         /// Name
         #[arg(long)]
         name: String,
-        /// Memory, MiB
-        #[arg(long, value_name = "N")]
-        memory_mib: Option<u64>,
-        /// Kind of memory, such as DDR4
-        #[arg(long, value_name = "NAME")]
-        memory_type: Option<String>,
-        /// Cores in total
-        #[arg(long, value_name = "N")]
-        cores: Option<u32>,
-        /// Model of the processors
-        #[arg(long, value_name = "NAME")]
-        cpu_model: Option<String>,
-        /// A PCI device of this type, such as SSD; may be given more than once
-        #[arg(long, value_name = "TYPE")]
-        pci: Vec<String>,
+        /// What a node of it must have.
+        #[command(flatten)]
+        wanted: Wanted,
+    },
+    /// Change a flavor; when anything is said of what a node must have, it is all that a node must have
+    Update {
+        /// Flavor uuid
+        id: String,
+        /// Name
+        #[arg(long)]
+        name: Option<String>,
+        /// What a node of it must have.
+        #[command(flatten)]
+        wanted: Wanted,
     },
     /// Delete a flavor
     Delete {
         /// Flavor uuid
         id: String,
     },
+}
+
+/// What a node must have.
+#[derive(Debug, Args)]
+pub struct Wanted {
+    /// Memory, MiB
+    #[arg(long, value_name = "N")]
+    memory_mib: Option<u64>,
+    /// Kind of memory, such as DDR4
+    #[arg(long, value_name = "NAME")]
+    memory_type: Option<String>,
+    /// Cores in total
+    #[arg(long, value_name = "N")]
+    cores: Option<u32>,
+    /// Model of the processors
+    #[arg(long, value_name = "NAME")]
+    cpu_model: Option<String>,
+    /// A PCI device of this type, such as SSD; may be given more than once
+    #[arg(long, value_name = "TYPE")]
+    pci: Vec<String>,
+}
+
+impl Wanted {
+    /// The v1 properties, whose numbers are strings.
+    fn properties(self) -> Map<String, Value> {
+        let text = |n: Option<String>| n.map(Value::from);
+        let memory = given(vec![
+            ("capacity_mib", text(self.memory_mib.map(|n| n.to_string()))),
+            ("type", text(self.memory_type)),
+        ]);
+        let processor =
+            given(vec![("total_cores", text(self.cores.map(|n| n.to_string()))), ("model", text(self.cpu_model))]);
+        given(vec![
+            ("memory", (!memory.is_empty()).then(|| memory.into())),
+            ("processor", (!processor.is_empty()).then(|| processor.into())),
+            ("pci_device", (!self.pci.is_empty()).then(|| json!({"type": self.pci}))),
+        ])
+    }
 }
 
 /// Carries out a command.
@@ -60,22 +99,17 @@ pub(super) async fn run(command: FlavorCommand, api: &Client, out: &mut Output<'
             let answer = api.get(&["v1", "flavors", &id], &[]).await?;
             Ok(out.card(&answer, properties(&answer))?)
         }
-        FlavorCommand::Create { name, memory_mib, memory_type, cores, cpu_model, pci } => {
-            let memory = object(&[("capacity_mib", memory_mib.map(|n| n.to_string())), ("type", memory_type)]);
-            let processor = object(&[("total_cores", cores.map(|n| n.to_string())), ("model", cpu_model)]);
-            let mut properties = Map::new();
-            for (key, value) in [("memory", memory), ("processor", processor)] {
-                if !value.is_empty() {
-                    properties.insert(key.into(), value.into());
-                }
-            }
-            if !pci.is_empty() {
-                properties.insert("pci_device".into(), json!({"type": pci}));
-            }
-            let body = json!({"name": name, "properties": properties});
-            let task = api.change(Method::POST, &["v1", "flavors"], Some(&body)).await?;
-            let flavor = follow::to_end(api, &task.id.to_string(), out, None).await?.result;
-            Ok(out.list(&flavor, "", &HEAD, vec![row(&flavor)])?)
+        FlavorCommand::Create { name, wanted } => {
+            let body = json!({"name": name, "properties": wanted.properties()});
+            show_made(&api.change(Method::POST, &["v1", "flavors"], Some(&body)).await?, api, out).await
+        }
+        FlavorCommand::Update { id, name, wanted } => {
+            let wanted = wanted.properties();
+            let body = change(vec![
+                ("name", name.map(Value::from)),
+                ("properties", (!wanted.is_empty()).then(|| wanted.into())),
+            ])?;
+            show_made(&api.change(Method::PATCH, &["v1", "flavors", &id], Some(&body)).await?, api, out).await
         }
         FlavorCommand::Delete { id } => {
             let task = api.change(Method::DELETE, &["v1", "flavors", &id], None).await?;
@@ -85,8 +119,10 @@ pub(super) async fn run(command: FlavorCommand, api: &Client, out: &mut Output<'
     }
 }
 
-fn object(given: &[(&str, Option<String>)]) -> Map<String, Value> {
-    given.iter().filter_map(|(k, v)| Some(((*k).to_owned(), v.clone()?.into()))).collect()
+/// The flavor that a task made or changed.
+async fn show_made(task: &Task, api: &Client, out: &mut Output<'_>) -> Result<(), CtlError> {
+    let flavor = follow::to_end(api, &task.id.to_string(), out, None).await?.result;
+    Ok(out.list(&flavor, "", &HEAD, vec![row(&flavor)])?)
 }
 
 const HEAD: [&str; 5] = ["UUID", "NAME", "MEMORY_MIB", "CORES", "CREATED"];

@@ -8,6 +8,7 @@
 //! waiting.
 
 mod audit;
+mod body;
 pub mod cli;
 mod client;
 mod completion;
@@ -28,6 +29,7 @@ mod node;
 mod output;
 mod parts;
 mod podm;
+mod podm_args;
 mod queue;
 pub mod redis_child;
 mod redis_link;
@@ -38,6 +40,7 @@ mod storage;
 mod task;
 mod telemetry;
 mod top;
+mod trouble;
 mod trust;
 pub mod up;
 mod watch;

@@ -8,7 +8,7 @@ use super::client::{Client, list};
 use super::error::CtlError;
 use super::follow::{self, Wait};
 use super::node;
-use super::output::{Output, rows};
+use super::output::{Output, properties, rows};
 
 const SWITCH: [&str; 6] = ["id", "name", "role", "model", "health", "podm_id"];
 const SWITCH_HEAD: [&str; 6] = ["ID", "NAME", "ROLE", "MODEL", "HEALTH", "PODM"];
@@ -25,6 +25,14 @@ pub enum NetworkCommand {
     /// List switches
     Switches {
         /// Only switches of this Pod Manager
+        #[arg(long, value_name = "ID")]
+        podm: Option<String>,
+    },
+    /// Show one switch
+    SwitchShow {
+        /// Switch id
+        switch: String,
+        /// Its Pod Manager; may be left out when there is only one
         #[arg(long, value_name = "ID")]
         podm: Option<String>,
     },
@@ -135,6 +143,10 @@ pub(super) async fn run(command: NetworkCommand, api: &Client, out: &mut Output<
         NetworkCommand::Switches { podm } => {
             let answer = api.get(&["v1", "networks", "switches"], &at(podm)).await?;
             table(&answer, "no switches", &SWITCH_HEAD, &SWITCH, out)
+        }
+        NetworkCommand::SwitchShow { switch, podm } => {
+            let answer = api.get(&["v1", "networks", "switches", &switch], &at(podm)).await?;
+            Ok(out.card(&answer, properties(&answer))?)
         }
         NetworkCommand::Ports { switch, podm } => {
             let answer = api.get(&["v1", "networks", "switches", &switch, "ports"], &at(podm)).await?;

@@ -1,11 +1,10 @@
 //! `valence node`: compose, look at, reset, boot and delete composed nodes.
 
-use std::io::Read as _;
-
 use clap::{Args, Subcommand, ValueEnum};
 use reqwest::Method;
 use serde_json::{Map, Value, json};
 
+use super::body::{self, given, pair};
 use super::client::{Client, list, read};
 use super::error::CtlError;
 use super::follow::{self, Wait};
@@ -13,8 +12,6 @@ use super::output::{Output, properties, rows};
 use super::watch::{Watch, repeat};
 use crate::model::placement::{Placement, Scored};
 
-/// Most that is read of a body on standard input; the API takes no more.
-const MOST_BODY_BYTES: u64 = 1024 * 1024;
 const COLUMNS: [&str; 5] = ["uuid", "name", "podm_id", "index", "resource_uri"];
 const HEAD: [&str; 5] = ["UUID", "NAME", "PODM", "INDEX", "RESOURCE"];
 
@@ -37,6 +34,17 @@ pub enum NodeCommand {
     },
     /// Compose a node
     Compose(Compose),
+    /// Take a node on record that was composed elsewhere
+    Manage {
+        /// The Pod Manager's own id of the node, such as 1
+        index: String,
+        /// Its Pod Manager; may be left out when there is only one
+        #[arg(long, value_name = "ID")]
+        podm: Option<String>,
+        /// Wait for the end.
+        #[command(flatten)]
+        wait: Wait,
+    },
     /// Decompose a node; its hardware returns to the pool
     Delete {
         /// Node uuid
@@ -177,8 +185,12 @@ pub(super) async fn run(command: NodeCommand, api: &Client, out: &mut Output<'_>
         }
         NodeCommand::Compose(compose) => {
             let task = api.change(Method::POST, &["v1", "nodes"], Some(&body(&compose))).await?;
-            let Some(node) = follow::maybe(api, &task, compose.wait, out).await? else { return Ok(()) };
-            Ok(out.list(&node, "", &HEAD, rows(std::slice::from_ref(&node), &COLUMNS))?)
+            show_new(follow::maybe(api, &task, compose.wait, out).await?, out)
+        }
+        NodeCommand::Manage { index, podm, wait } => {
+            let body = given(vec![("node_index", Some(index.into())), ("podm_id", podm.map(Value::from))]);
+            let task = api.change(Method::POST, &["v1", "nodes", "manage"], Some(&body.into())).await?;
+            show_new(follow::maybe(api, &task, wait, out).await?, out)
         }
         NodeCommand::Delete { id, wait } => {
             let task = api.change(Method::DELETE, &["v1", "nodes", &id], None).await?;
@@ -205,11 +217,17 @@ pub(super) async fn run(command: NodeCommand, api: &Client, out: &mut Output<'_>
             act(api, &id, &body, wait, &format!("node {id} boots from {target} ({enabled})"), out).await
         }
         NodeCommand::Register { id, body, wait } => {
-            let body = json_given(&body)?;
+            let body = body::json("--body", &body)?;
             let task = api.change(Method::POST, &["v1", "nodes", &id, "register"], Some(&body)).await?;
             done(follow::maybe(api, &task, wait, out).await?, &format!("node {id} is registered with Ironic"), out)
         }
     }
+}
+
+/// A node that has come onto the record.
+fn show_new(node: Option<Value>, out: &mut Output<'_>) -> Result<(), CtlError> {
+    let Some(node) = node else { return Ok(()) };
+    Ok(out.list(&node, "", &HEAD, rows(std::slice::from_ref(&node), &COLUMNS))?)
 }
 
 /// The best candidates, the chosen one first, and why the others were left out.
@@ -234,12 +252,6 @@ fn show_placement(answer: &Value, out: &mut Output<'_>) -> Result<(), CtlError> 
         out.line(&said)?;
     }
     Ok(())
-}
-
-/// `NAME=VALUE`.
-fn pair(text: &str) -> Result<(String, String), String> {
-    let (name, value) = text.split_once('=').ok_or("NAME=VALUE is wanted")?;
-    if name.is_empty() { Err("NAME=VALUE is wanted".into()) } else { Ok((name.to_owned(), value.to_owned())) }
 }
 
 async fn show_list(api: &Client, query: &[(&str, String)], out: &mut Output<'_>) -> Result<(), CtlError> {
@@ -268,17 +280,6 @@ pub(super) fn done(result: Option<Value>, said: &str, out: &mut Output<'_>) -> R
         Some(_) => Ok(out.line(said)?),
         None => Ok(()),
     }
-}
-
-/// The JSON of an option, or of standard input.
-fn json_given(text: &str) -> Result<Value, CtlError> {
-    let mut read = String::new();
-    if text == "-" {
-        let all = std::io::stdin().take(MOST_BODY_BYTES).read_to_string(&mut read);
-        all.map_err(|e| CtlError::Usage(format!("--body: standard input cannot be read: {e}")))?;
-    }
-    let text = if text == "-" { &read } else { text };
-    serde_json::from_str(text).map_err(|e| CtlError::Usage(format!("--body is not JSON: {e}")))
 }
 
 /// The v1 body of a compose; its numbers are strings.
@@ -314,13 +315,13 @@ fn body(compose: &Compose) -> Value {
     if !compose.among.is_empty() {
         hints.insert("podm_ids".into(), compose.among.clone().into());
     }
-    let given = [
+    given(vec![
         ("name", Some(compose.name.clone().into())),
         ("description", compose.description.clone().map(Value::from)),
         ("flavor_id", compose.flavor.clone().map(Value::from)),
         ("podm_id", compose.podm.clone().map(Value::from)),
         ("hints", (!hints.is_empty()).then(|| hints.into())),
         ("properties", (!properties.is_empty()).then(|| properties.into())),
-    ];
-    Value::Object(given.into_iter().filter_map(|(k, v)| Some((k.to_owned(), v?))).collect())
+    ])
+    .into()
 }

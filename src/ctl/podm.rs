@@ -1,10 +1,7 @@
-//! `valence podm`: register, look at, probe and forget Pod Managers.
+//! `valence podm`: register, look at, change, probe and forget Pod Managers.
 
-use std::io::Read as _;
-
-use clap::{Args, Subcommand};
+use clap::Subcommand;
 use reqwest::Method;
-use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
 
 use super::client::{Client, list, read};
@@ -12,13 +9,15 @@ use super::error::CtlError;
 use super::follow;
 use super::inventory;
 use super::output::{Output, cell, properties, rows};
+use super::podm_args::{Add, Update};
+use super::trouble;
 use super::watch::{Watch, repeat};
 use crate::model::circuit::{CircuitState, PodmState};
 
 const COLUMNS: [&str; 5] = ["uuid", "name", "url", "driver", "status"];
 const HEAD: [&str; 5] = ["UUID", "NAME", "URL", "DRIVER", "STATUS"];
-/// More than any password has.
-const MOST_PASSWORD_BYTES: u64 = 4096;
+const DRIVER: [&str; 2] = ["name", "description"];
+const DRIVER_HEAD: [&str; 3] = ["DRIVER", "DESCRIPTION", "CAN"];
 
 /// What can be done with Pod Managers.
 #[derive(Debug, Subcommand)]
@@ -35,7 +34,9 @@ pub enum PodmCommand {
         id: String,
     },
     /// Register a Pod Manager
-    Add(Add),
+    Add(Box<Add>),
+    /// Change a Pod Manager's account, limits, labels and more; its URL stays what it is
+    Update(Box<Update>),
     /// Forget a Pod Manager; its nodes are decomposed
     Delete {
         /// Pod Manager uuid
@@ -65,41 +66,8 @@ pub enum PodmCommand {
         /// Pod Manager uuid
         id: String,
     },
-}
-
-/// The Pod Manager and its account.
-#[derive(Debug, Args)]
-pub struct Add {
-    /// Unique name
-    #[arg(long)]
-    name: String,
-    /// Root URL, such as https://podm.example:8443
-    #[arg(long)]
-    url: String,
-    /// Driver
-    #[arg(long, default_value = "redfishv1")]
-    driver: String,
-    /// Account
-    #[arg(long, value_name = "USER")]
-    username: String,
-    /// Read the password from standard input
-    #[arg(long, conflicts_with = "password")]
-    password_stdin: bool,
-    /// Password; others can see a command line: VALENCE_PODM_PASSWORD or --password-stdin hide it
-    #[arg(long, env = "VALENCE_PODM_PASSWORD", hide_env_values = true, value_parser = super::cli::hidden)]
-    password: Option<SecretString>,
-    /// Free text
-    #[arg(long)]
-    description: Option<String>,
-    /// Do not verify its certificate
-    #[arg(long)]
-    insecure_skip_verify: bool,
-    /// Authorities that its certificate must come from, PEM
-    #[arg(long, value_name = "FILE", conflicts_with = "insecure_skip_verify")]
-    ca_pem: Option<std::path::PathBuf>,
-    /// SHA-256 fingerprint that its certificate must have
-    #[arg(long, value_name = "HEX", conflicts_with = "insecure_skip_verify")]
-    fingerprint: Option<String>,
+    /// List the drivers: the dialects that Pod Managers may speak
+    Drivers,
 }
 
 /// Carries out a command.
@@ -120,8 +88,13 @@ pub(super) async fn run(command: PodmCommand, api: &Client, out: &mut Output<'_>
         PodmCommand::Uncordon { id } => switch(api, &id, "uncordon", out).await,
         PodmCommand::Drain { id } => switch(api, &id, "drain", out).await,
         PodmCommand::Add(add) => {
-            let password = password(&add)?;
-            let podm = register(api, &add.name, &add.url, body(&add, &password)?, out).await?;
+            let podm = register(api, &add, out).await?;
+            Ok(out.list(&podm, "", &HEAD, rows(std::slice::from_ref(&podm), &COLUMNS))?)
+        }
+        PodmCommand::Update(update) => {
+            let path = ["v1", "pod_managers", &update.id];
+            let task = api.change(Method::PATCH, &path, Some(&update.body()?)).await?;
+            let podm = follow::to_end(api, &task.id.to_string(), out, None).await?.result;
             Ok(out.list(&podm, "", &HEAD, rows(std::slice::from_ref(&podm), &COLUMNS))?)
         }
         PodmCommand::Delete { id } => {
@@ -138,6 +111,7 @@ pub(super) async fn run(command: PodmCommand, api: &Client, out: &mut Output<'_>
             let answer = api.get(&["v1", "pod_managers", &id], &[]).await?;
             Ok(out.said(&answer, &format!("{} is {}", cell(&answer, "name"), cell(&answer, "status")))?)
         }
+        PodmCommand::Drivers => drivers(api, out).await,
     }
 }
 
@@ -168,23 +142,36 @@ fn standing(state: &PodmState) -> Vec<(&'static str, String)> {
         let found = state.gates.iter().find(|g| g.name == name);
         found.map(|g| format!("{} of {}, {} wait", g.in_flight, g.limit, g.waiting)).unwrap_or_default()
     };
-    vec![("takes", takes), ("circuit", circuit), ("changes", gate("changes")), ("reads", gate("reads"))]
+    let (level, why) = trouble::of(state);
+    let health = if why.is_empty() { level.word().to_owned() } else { format!("{}: {}", level.word(), why.join("; ")) };
+    vec![
+        ("health", health),
+        ("takes", takes),
+        ("circuit", circuit),
+        ("changes", gate("changes")),
+        ("reads", gate("reads")),
+    ]
 }
 
 /// Registers one and gives its row.
-pub(super) async fn register(
-    api: &Client,
-    name: &str,
-    url: &str,
-    body: Value,
-    out: &mut Output<'_>,
-) -> Result<Value, CtlError> {
-    let task = api.change(Method::POST, &["v1", "pod_managers"], Some(&body)).await?;
+async fn register(api: &Client, add: &Add, out: &mut Output<'_>) -> Result<Value, CtlError> {
+    let task = api.change(Method::POST, &["v1", "pod_managers"], Some(&add.body()?)).await?;
     let task = follow::to_end(api, &task.id.to_string(), out, None).await?;
     if task.result.get("uuid").is_some() {
         return Ok(task.result);
     }
-    read("POST /v1/pod_managers", json!({"name": name, "url": url}))
+    Ok(json!({"name": add.name, "url": add.url}))
+}
+
+async fn drivers(api: &Client, out: &mut Output<'_>) -> Result<(), CtlError> {
+    let answer = api.get(&["v1", "drivers"], &[]).await?;
+    let drivers: Vec<Value> = list("GET /v1/drivers", "drivers", &answer)?;
+    let mut cells = rows(&drivers, &DRIVER);
+    for (row, driver) in cells.iter_mut().zip(&drivers) {
+        let can = driver["can"].as_array().map(Vec::as_slice).unwrap_or_default();
+        row.push(can.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(" "));
+    }
+    Ok(out.list(&answer, "no drivers", &DRIVER_HEAD, cells)?)
 }
 
 async fn show_list(api: &Client, out: &mut Output<'_>) -> Result<(), CtlError> {
@@ -192,48 +179,4 @@ async fn show_list(api: &Client, out: &mut Output<'_>) -> Result<(), CtlError> {
     let podms: Vec<Value> = list("GET /v1/pod_managers", "pod_managers", &answer)?;
     let nothing = "no Pod Managers: `valence podm add` registers one";
     Ok(out.list(&answer, nothing, &HEAD, rows(&podms, &COLUMNS))?)
-}
-
-fn password(add: &Add) -> Result<SecretString, CtlError> {
-    if add.password_stdin {
-        let mut text = String::new();
-        let read = std::io::stdin().take(MOST_PASSWORD_BYTES).read_to_string(&mut text);
-        read.map_err(|e| CtlError::Usage(format!("--password-stdin: standard input cannot be read: {e}")))?;
-        return Ok(SecretString::from(text.trim_end_matches(['\r', '\n']).to_owned()));
-    }
-    add.password.clone().ok_or_else(|| {
-        CtlError::Usage(
-            "a password is needed: --password-stdin reads it from standard input, VALENCE_PODM_PASSWORD holds it, --password shows it"
-                .into(),
-        )
-    })
-}
-
-fn body(add: &Add, password: &SecretString) -> Result<Value, CtlError> {
-    let mut body = create(&add.name, &add.url, &add.driver, &add.username, password.expose_secret());
-    if let Some(map) = body.as_object_mut() {
-        if let Some(text) = &add.description {
-            map.insert("description".into(), text.clone().into());
-        }
-        if add.insecure_skip_verify {
-            map.insert("insecure_skip_verify".into(), true.into());
-        }
-        if let Some(file) = &add.ca_pem {
-            let read = std::fs::read_to_string(file);
-            let pem = read.map_err(|e| CtlError::Usage(format!("--ca-pem {}: {e}", file.display())))?;
-            map.insert("ca_pem".into(), pem.into());
-        }
-        if let Some(fingerprint) = &add.fingerprint {
-            map.insert("fingerprint".into(), fingerprint.clone().into());
-        }
-    }
-    Ok(body)
-}
-
-/// The v1 body that registers a Pod Manager.
-pub(super) fn create(name: &str, url: &str, driver: &str, username: &str, password: &str) -> Value {
-    json!({
-        "name": name, "url": url, "driver": driver,
-        "authentication": [{"type": "basic", "auth_items": {"username": username, "password": password}}],
-    })
 }

@@ -7,10 +7,11 @@ use futures_util::StreamExt as _;
 use reqwest::Method;
 use serde_json::{Map, Value};
 
+use super::body::{given, json, pair};
 use super::client::{Client, list, read};
 use super::error::CtlError;
 use super::follow::{self, Wait};
-use super::output::Output;
+use super::output::{Output, cell};
 use super::watch::{Watch, repeat};
 use crate::model::state::State;
 use crate::model::task::Task;
@@ -96,7 +97,7 @@ pub enum TaskCommand {
     Create {
         /// Kind, such as node.compose
         kind: String,
-        /// The kind's parameters, JSON
+        /// The kind's parameters, JSON; `-` reads it from standard input
         #[arg(long, value_name = "JSON", default_value = "{}")]
         params: String,
         /// The Pod Manager it concerns
@@ -118,11 +119,17 @@ pub enum TaskCommand {
         #[arg(long, value_name = "SECS")]
         timeout_s: Option<u64>,
         /// A word for filtering
-        #[arg(long, value_name = "KEY=VALUE")]
-        label: Vec<String>,
+        #[arg(long, value_name = "NAME=VALUE", value_parser = pair)]
+        label: Vec<(String, String)>,
         /// Wait for the end.
         #[command(flatten)]
         wait: Wait,
+    },
+    /// Make up to 1,000 tasks at once; each is judged on its own
+    Batch {
+        /// JSON list of tasks, each as POST /v1/tasks takes it; `-` reads it from standard input
+        #[arg(value_name = "JSON")]
+        tasks: String,
     },
     /// Follow state changes, of one task or of all, until Ctrl-C
     Events {
@@ -189,9 +196,8 @@ pub(super) async fn run(command: TaskCommand, api: &Client, out: &mut Output<'_>
         }
         TaskCommand::Explain { id } => explain(&api.get(&["v1", "tasks", &id, "explain"], &[]).await?, out),
         TaskCommand::Create { kind, params, podm, node, priority, delay_s, max_attempts, timeout_s, label, wait } => {
-            let params: Value =
-                serde_json::from_str(&params).map_err(|e| CtlError::Usage(format!("--params is not JSON: {e}")))?;
-            let given = [
+            let params = json("--params", &params)?;
+            let body = given(vec![
                 ("kind", Some(kind.into())),
                 ("params", Some(params)),
                 ("podm_id", podm.map(Value::from)),
@@ -200,25 +206,34 @@ pub(super) async fn run(command: TaskCommand, api: &Client, out: &mut Output<'_>
                 ("delay_s", delay_s.map(Value::from)),
                 ("max_attempts", max_attempts.map(Value::from)),
                 ("timeout_s", timeout_s.map(Value::from)),
-                ("labels", labels(&label)?),
-            ];
-            let body: Map<String, Value> = given.into_iter().filter_map(|(k, v)| Some((k.to_owned(), v?))).collect();
+                ("labels", labels(label)),
+            ]);
             let task = api.change(Method::POST, &["v1", "tasks"], Some(&body.into())).await?;
             follow_or_not(api, &task, wait, out).await
         }
+        TaskCommand::Batch { tasks } => batch(&json("the list", &tasks)?, api, out).await,
         TaskCommand::Events { id } => events(api, id.as_deref(), out).await,
     }
 }
 
-fn labels(given: &[String]) -> Result<Option<Value>, CtlError> {
-    let mut labels = Map::new();
-    for label in given {
-        let (key, value) = label
-            .split_once('=')
-            .ok_or_else(|| CtlError::Usage(format!("--label {label}: KEY=VALUE is wanted, such as site=north")))?;
-        labels.insert(key.to_owned(), value.into());
+fn labels(typed: Vec<(String, String)>) -> Option<Value> {
+    let labels: Map<String, Value> = typed.into_iter().map(|(k, v)| (k, v.into())).collect();
+    (!labels.is_empty()).then(|| labels.into())
+}
+
+/// Makes many, and says what became of each.
+async fn batch(tasks: &Value, api: &Client, out: &mut Output<'_>) -> Result<(), CtlError> {
+    let answer = api.post(&["v1", "tasks", "batch"], &given(vec![("tasks", Some(tasks.clone()))]).into()).await?;
+    let made: Vec<Value> = list("POST /v1/tasks/batch", "tasks", &answer)?;
+    let row = |item: &Value| {
+        let why = item.get("error").map(|e| cell(e, "detail")).unwrap_or_default();
+        vec![cell(item, "id"), why]
+    };
+    out.list(&answer, "no tasks", &["ID", "ERROR"], made.iter().map(row).collect())?;
+    match made.iter().filter(|item| cell(item, "id").is_empty()).count() {
+        0 => Ok(()),
+        n => Err(CtlError::Wrong(format!("{n} of {} tasks were not made", made.len()))),
     }
-    Ok((!labels.is_empty()).then(|| labels.into()))
 }
 
 async fn follow_or_not(api: &Client, task: &Task, wait: Wait, out: &mut Output<'_>) -> Result<(), CtlError> {
@@ -325,10 +340,8 @@ async fn events(api: &Client, id: Option<&str>, out: &mut Output<'_>) -> Result<
                 out.line(&event.to_string())?;
                 continue;
             }
-            let text = |key| super::output::cell(&event, key);
-            let step = event
-                .get("progress")
-                .map(|p| format!(" {}% {}", super::output::cell(p, "percent"), super::output::cell(p, "step")));
+            let text = |key| cell(&event, key);
+            let step = event.get("progress").map(|p| format!(" {}% {}", cell(p, "percent"), cell(p, "step")));
             out.line(&format!("{}  {}  {}{}", text("at"), text("id"), text("state"), step.unwrap_or_default()))?;
         }
     }

@@ -57,6 +57,10 @@ def check_kustomization():
 def check_deployment(where, document, settings):
     pod = document["spec"]["template"]["spec"]
     need(pod["terminationGracePeriodSeconds"] > seconds(settings["VALENCE_GRACE"]), f"{where}: killed before its grace ends")
+    secret = next(v["secret"] for v in pod["volumes"] if "secret" in v)
+    given = [item["key"] for item in secret.get("items", [])]
+    if document["metadata"]["name"] != "api":
+        need(given == ["secret.key"], f"{where}: it is given more than the secret key: {given or 'all'}")
     for container in pod["containers"]:
         port = PROGRAMS.get(container["command"][0])
         need(port is not None, f"{where}: there is no executable {container['command']}")
@@ -86,6 +90,10 @@ def check_kubernetes():
             queries = [t["metadata"]["query"] for t in document["spec"]["triggers"] if t["type"] == "prometheus"]
             need(len(queries) == 1, f"{where}: the delayed backlog is not looked at")
             for trigger in document["spec"]["triggers"]:
+                said = trigger["metadata"]
+                # KEDA asks from a namespace of its own, where a bare name is nobody's.
+                at = said.get("address") or said["serverAddress"]
+                need(re.search(r"\.valence\.svc:\d+$", at), f"{where}: {at} is not found from KEDA's namespace")
                 if trigger["type"] == "redis-streams":
                     said = trigger["metadata"]
                     need(said["consumerGroup"] == "workers", f"{where}: group {said['consumerGroup']}")

@@ -31,9 +31,10 @@ impl Front {
         let config = Config { grace: jiff::SignedDuration::from_secs(5), ..config };
         let shutdown = Shutdown::new();
         let listener = api::bind(([127, 0, 0, 1], 0).into()).await.unwrap();
+        let scheme = if config.api.tls.cert_file.is_some() { "https" } else { "http" };
         let address = api::spawn(config, plant.store.clone(), &shutdown, listener).unwrap();
         let client = reqwest::Client::builder().no_proxy().build().unwrap();
-        Self { url: format!("http://{address}"), client, shutdown }
+        Self { url: format!("{scheme}://{address}"), client, shutdown }
     }
 
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {

@@ -21,6 +21,7 @@ pub mod certs;
 pub mod cluster;
 pub mod deployment;
 pub mod engine;
+pub mod examples;
 pub mod fakepodm;
 pub mod fakesystems;
 pub mod front;

@@ -86,7 +86,7 @@ function Form({ flavors }: { flavors: Flavor[] }) {
             <label>Memory, MiB<input inputMode="numeric" pattern="[0-9]+" value={memory.value} onInput={(e) => { memory.value = e.currentTarget.value; }} /></label>
             <label>Cores<input inputMode="numeric" pattern="[0-9]+" value={cores.value} onInput={(e) => { cores.value = e.currentTarget.value; }} /></label>
             <label>Processor model<input value={model.value} onInput={(e) => { model.value = e.currentTarget.value; }} /></label>
-            <p class="hint">Left empty: anything will do.{flavors.length === 0 && <> There is no flavor yet; <code>valence flavor create</code> makes one.</>}</p>
+            <p class="hint">Left empty: anything will do.{flavors.length === 0 && <> There is no flavor yet: <a href="#/flavors">make one</a>.</>}</p>
           </fieldset>
         )}
         <label>Pod Manager

@@ -19,7 +19,7 @@ export function Nodes() {
       <Card>
         <Show of={nodes}>{(data) => <>
           {data.length > 10 && <form class="filters" onSubmit={(e) => e.preventDefault()}><label>Find<input type="search" value={text.value} onInput={(e) => { text.value = e.currentTarget.value; }} /></label></form>}
-          <Table caption="Nodes" rows={data.filter(fits)} keyOf={(n) => n.uuid} empty={data.length > 0 ? "None fits." : <>No node yet. <a href="#/compose">Compose one</a></>} columns={[
+          <Table caption="Nodes" rows={data.filter(fits).sort((a, b) => a.name.localeCompare(b.name))} keyOf={(n) => n.uuid} empty={data.length > 0 ? "None fits." : <>No node yet. <a href="#/compose">Compose one</a></>} columns={[
             { head: "Name", main: true, cell: (n) => <a href={`#/nodes/${n.uuid}`}>{n.name}</a> },
             { head: "Pod Manager", cell: (n) => <a href={`#/podms/${n.podm_id}`}>{podm(n.podm_id)}</a> },
             { head: "Resource", cell: (n) => <span class="mono wrap">{n.resource_uri}</span> },

@@ -23,6 +23,7 @@ export function Overview() {
   for (const s of list.filter((s) => s.level > 0)) {
     alarms.push({ level: s.level as 1 | 2, key: s.podm.uuid, what: <><a href={`#/podms/${s.podm.uuid}`}>Pod Manager {s.podm.name}</a> is {LEVEL[s.level][1]}: {s.reasons.join("; ")}.</> });
   }
+  if (loaded.data?.length === 0) alarms.push({ level: 1, key: "none", what: <>No Pod Manager is registered: <code>valence podm add</code> registers one.</> });
   for (const q of queues.data?.queues ?? []) {
     const link = <a href={`#/queues/${q.topic}`}>Queue {q.topic}</a>;
     if (q.workers === 0) alarms.push({ level: 2, key: `w${q.topic}`, what: <>{link} has no worker{q.lag > 0 ? `; ${amount(q.lag, "task")} wait` : ""}.</> });
@@ -44,10 +45,10 @@ export function Overview() {
         </Show>
       </Card>
       <div class="tiles">
-        <Tile href="#/tasks?status=In+progress" name="Tasks in progress" value={count(total((q) => Object.values(q.depth).reduce((a, b) => a + b, 0)))} />
-        <Tile href="#/queues" name="Completed" value={rate(total((q) => q.rates["completed"] ?? 0))} />
-        <Tile href="#/podms" name="Pod Managers well" value={`${list.filter((s) => s.level === 0).length} of ${list.length}`} />
-        <Tile href="#/workers" name="Workers' slots busy" value={`${(workers.data?.workers ?? []).reduce((n, w) => n + w.busy, 0)} of ${(workers.data?.workers ?? []).reduce((n, w) => n + w.slots, 0)}`} />
+        <Tile href="#/tasks?status=In+progress" name="Tasks in progress" value={queues.data && count(total((q) => Object.values(q.depth).reduce((a, b) => a + b, 0)))} />
+        <Tile href="#/queues" name="Completed" value={queues.data && rate(total((q) => q.rates["completed"] ?? 0))} />
+        <Tile href="#/podms" name="Pod Managers well" value={loaded.data && `${list.filter((s) => s.level === 0).length} of ${list.length}`} />
+        <Tile href="#/workers" name="Workers' slots busy" value={workers.data && `${workers.data.workers.reduce((n, w) => n + w.busy, 0)} of ${workers.data.workers.reduce((n, w) => n + w.slots, 0)}`} />
       </div>
       <Card title="In progress" side={<a href="#/tasks">All tasks</a>}>
         <Show of={live}>{() => running.length === 0
@@ -64,6 +65,7 @@ export function Overview() {
   );
 }
 
-function Tile({ href, name, value }: { href: string; name: string; value: string }) {
-  return <a class="tile" href={href}><span class="dim">{name}</span><strong>{value}</strong></a>;
+/** A figure; none before it is known. */
+function Tile({ href, name, value }: { href: string; name: string; value: string | null | undefined }) {
+  return <a class="tile" href={href}><span class="dim">{name}</span><strong>{value ?? "—"}</strong></a>;
 }

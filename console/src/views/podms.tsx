@@ -20,7 +20,7 @@ export function Podms({ wanted }: { wanted: string | undefined }) {
     <>
       <Title name="Pod Managers">Pod Managers</Title>
       <Show of={loaded}>{() => {
-        if (list.length === 0) return <Card><Empty>No Pod Manager is registered. <code>valence podm create</code> registers one.</Empty></Card>;
+        if (list.length === 0) return <Card><Empty>No Pod Manager is registered. <code>valence podm add</code> registers one.</Empty></Card>;
         const shown = list.filter(fits);
         return <>
           {list.length > 6 && <form class="filters" onSubmit={(e) => e.preventDefault()}><label>Find<input type="search" value={text.value} onInput={(e) => { text.value = e.currentTarget.value; }} /></label></form>}

@@ -37,6 +37,8 @@ export function useStandings(now: number): Standings {
   return { list, loaded: podms, live, reload: () => { podms.reload(); states.reload(); live.reload(); } };
 }
 
+const waits = (n: number): string => `${amount(n, "task")} ${n === 1 ? "waits" : "wait"}`;
+
 function stand(podm: Podm, state: PodmState | null, tasks: Task[], now: number): Standing {
   const counts: Partial<Record<State, number>> = {};
   let longest = 0;
@@ -46,7 +48,7 @@ function stand(podm: Podm, state: PodmState | null, tasks: Task[], now: number):
   }
   const reasons: string[] = [];
   let level: 0 | 1 | 2 = 0;
-  const add = (how: 1 | 2, why: string) => { level = Math.max(level, how) as 1 | 2; reasons.push(why); };
+  const add = (how: 0 | 1 | 2, why: string) => { level = Math.max(level, how) as 0 | 1 | 2; reasons.push(why); };
   const circuit = state?.circuit;
   if (circuit?.state === "open") {
     const left = circuit.until ? Date.parse(circuit.until) - now : 0;
@@ -55,9 +57,10 @@ function stand(podm: Podm, state: PodmState | null, tasks: Task[], now: number):
   if ((state?.status ?? podm.status) === "Offline") add(2, "it did not answer its last probe");
   if (circuit?.state === "half_open") add(1, "its circuit is half open: one request tries whether it answers");
   for (const gate of state?.gates ?? []) {
-    if (gate.in_flight >= gate.limit && gate.waiting > 0) add(1, `${gate.name} are full (${gate.in_flight} of ${gate.limit}), ${amount(gate.waiting, "task")} wait`);
+    if (gate.in_flight >= gate.limit && gate.waiting > 0) add(1, `${gate.name} are full (${gate.in_flight} of ${gate.limit}), ${waits(gate.waiting)}`);
   }
-  if (!state && counts.waiting) add(1, `${amount(counts.waiting, "task")} wait for it`);
+  // Behind a full gate they have been counted; else they wait for what was just said.
+  if (counts.waiting && !state?.gates.some((g) => g.in_flight >= g.limit && g.waiting > 0)) add(state ? level : 1, waits(counts.waiting));
   if (longest > LONG_MS) add(1, `an attempt has run for ${span(longest)}`);
   if (counts.retrying) add(1, `${amount(counts.retrying, "task")} will try again`);
   if (state?.draining && state.under_way !== undefined) reasons.push(state.under_way > 0 ? `drains: ${amount(state.under_way, "task")} under way` : "drained: nothing runs any more");

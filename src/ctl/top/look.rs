@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::super::client::{Client, list};
 use super::super::error::CtlError;
+use super::super::trouble;
 use crate::model::circuit::PodmState;
 use crate::model::task::Task;
 use crate::store::queues::Queue;
@@ -11,8 +12,6 @@ use crate::store::workers::Worker;
 
 /// Failures that are asked for: more than fit on most screens.
 const FAILURES: &str = "20";
-/// Pod Managers that are asked for.
-const PODMS: &str = "1000";
 
 /// Everything on the screen.
 pub(super) struct Look {
@@ -26,17 +25,16 @@ pub(super) struct Look {
 /// Looks; also the answers as they came.
 pub(super) async fn at(api: &Client) -> Result<(Value, Look), CtlError> {
     let failed = [("state", "failed".to_owned()), ("limit", FAILURES.to_owned())];
-    let limit = [("limit", PODMS.to_owned())];
-    let (queues, workers, podms, failures) = tokio::try_join!(
+    let (queues, workers, (podms, states), failures) = tokio::try_join!(
         api.get(&["v1", "queues"], &[]),
         api.get(&["v1", "workers"], &[]),
-        api.get(&["v1", "pod_managers", "states"], &limit),
+        trouble::states(api),
         api.get(&["v1", "tasks"], &failed),
     )?;
     let look = Look {
         queues: list("GET /v1/queues", "queues", &queues)?,
         workers: list("GET /v1/workers", "workers", &workers)?,
-        podms: list("GET /v1/pod_managers/states", "states", &podms)?,
+        podms: states,
         failures: list("GET /v1/tasks", "tasks", &failures)?,
     };
     let answers = json!({

@@ -7,13 +7,14 @@ use ratatui::text::Line;
 use ratatui::widgets::{Block, Borders, Cell, Row, Table};
 
 use super::super::error::CtlError;
+use super::super::trouble::{self, Level};
 use super::{Look, Wish};
 use crate::model::circuit::{CircuitState, PodmState};
 use crate::model::podm::PodmStatus;
 
 /// States of tasks that wait for a time or for something.
 const LATER: [&str; 4] = ["scheduled", "retrying", "parked", "waiting"];
-/// Lines of the workers' and the failures' tables, title and head included.
+/// Most lines of the workers' and the failures' tables, title and head included.
 const WORKERS: u16 = 5;
 const FAILURES: u16 = 5;
 
@@ -86,7 +87,7 @@ impl Screen {
     fn sort(&mut self) {
         let order = self.order;
         let key = |p: &PodmState| match order {
-            Order::Trouble => (u64::from(trouble(p) == 0), 0),
+            Order::Trouble => (2_usize.saturating_sub(trouble(p)), 0),
             Order::Busy => (0, u64::MAX - p.gates.iter().map(|g| g.in_flight + g.waiting).sum::<u64>()),
             Order::Name => (0, 0),
         };
@@ -101,9 +102,9 @@ impl Screen {
         let [top, tables, keys] = Layout::vertical(ends).areas(frame.area());
         let [one, two, three, four] = Layout::vertical([
             Constraint::Length(queues),
-            Constraint::Length(WORKERS),
+            Constraint::Length(height(self.look.workers.len(), WORKERS)),
             Constraint::Min(4),
-            Constraint::Length(FAILURES),
+            Constraint::Length(height(self.look.failures.len(), FAILURES)),
         ])
         .areas(tables);
         frame.render_widget(self.sums(), top);
@@ -199,10 +200,10 @@ impl Screen {
                 gate("changes"),
                 gate("reads"),
                 waiting.to_string(),
-                p.circuit.why.as_deref().map(text).unwrap_or_default(),
+                why(p),
             ];
             let style = [Style::new(), warning(), Style::new().fg(Color::Red)];
-            Row::new(cells).style(style[trouble(p)])
+            Row::new(cells).style(style.get(trouble(p)).copied().unwrap_or_default())
         });
         let title = format!("Pod Managers, {} ({})", self.order.word(), self.look.podms.len());
         let head = ["POD MANAGER", "STATUS", "CIRCUIT", "TAKES", "CHANGES", "READS", "WAITING", "WHY"];
@@ -229,17 +230,32 @@ impl Screen {
     }
 }
 
-/// 0: none; 1: it was told to take nothing; 2: it does not answer.
+/// 0: none; 1: it is slow, or was told to take nothing; 2: it is stuck.
 fn trouble(podm: &PodmState) -> usize {
-    match podm {
-        p if p.status == PodmStatus::Offline || p.circuit.state != CircuitState::Closed => 2,
-        p if p.cordoned || p.draining => 1,
-        _ => 0,
+    match trouble::of(podm).0 {
+        Level::Stuck => 2,
+        Level::Slow => 1,
+        Level::Well => usize::from(podm.cordoned || podm.draining),
+    }
+}
+
+/// What the other columns do not say.
+fn why(podm: &PodmState) -> String {
+    let full = podm.gates.iter().find(|g| g.waiting > 0 && g.in_flight >= u64::from(g.limit));
+    match (&podm.circuit.why, full) {
+        (Some(why), _) => text(why),
+        (None, Some(gate)) => format!("{} full", gate.name),
+        (None, None) => String::new(),
     }
 }
 
 fn warning() -> Style {
     Style::new().fg(Color::Yellow)
+}
+
+/// Lines of a table with so many rows: no more than it needs.
+fn height(rows: usize, most: u16) -> u16 {
+    u16::try_from(rows).map_or(most, |rows| rows.saturating_add(2).min(most))
 }
 
 /// A title that says how many there are when not all fit.
