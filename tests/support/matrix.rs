@@ -122,14 +122,17 @@ pub async fn run(case: &Case) -> usize {
     let calls = clean(case).await;
     assert!(!calls.is_empty(), "{}: a clean run asks nobody for anything", case.name);
     // These wait out a longer quarantine, so CI tries them at one kind.
-    let late = case.name == "node.compose" || std::env::var("CHAOS").is_ok_and(|v| v == "full");
+    let full = std::env::var("CHAOS").is_ok_and(|v| v == "full");
+    let late = full || case.name == "node.compose";
     let mut cells = Vec::new();
     for (at, call) in calls.iter().enumerate() {
         // A read changes nothing: to lose its answer is what it is not to have asked.
         let told = FAULTS.iter().filter(|(fault, _)| call.method != "GET" || !fault.contains("after"));
         let told = told.filter(|(_, then)| case.undoes || *then != Then::Cancelled);
         let told = told.filter(|(fault, _)| !is_late(fault) || (late && case.repeats && !call.ironic));
-        cells.extend(told.map(|(fault, then)| cell(case, &calls, at, fault, *then)));
+        // Reads are most of the calls: in CI each meets every second fault, and its neighbours the others.
+        let told = told.enumerate().filter(|(n, _)| full || call.method != "GET" || (n + at) % 2 == 0);
+        cells.extend(told.map(|(_, (fault, then))| cell(case, &calls, at, fault, *then)));
     }
     let count = cells.len();
     futures_util::stream::iter(cells).buffer_unordered(ABREAST).collect::<Vec<()>>().await;

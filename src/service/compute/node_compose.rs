@@ -72,8 +72,9 @@ pub async fn run(ctx: &Context) -> Result<Value, Verdict> {
     let params: Compose = ctx.params()?;
     let node_id = ctx.node_id()?.to_owned();
     let podm = ctx.podm_record().await?;
-    // Cordoned since the task was accepted, or since it was placed here; what has begun goes on.
-    if let Some(problem) = podm.takes_no_nodes().filter(|_| ctx.saved::<Saved>().is_none()) {
+    // Cordoned since the task was accepted, or since it was placed here; what has begun, or was tried before, goes on.
+    let is_new = ctx.attempt() == 1 && ctx.is_untouched();
+    if let Some(problem) = podm.takes_no_nodes().filter(|_| is_new) {
         return Err(problem.into());
     }
     let requirements = requirements(ctx, &params).await?;
