@@ -84,7 +84,7 @@ control: setup-test ## see the fault tests fail with one protection after anothe
 	$(call without,quarantine,control_c4)
 
 define without
-VALENCE_WITHOUT=$(1) TASKS=2000 FAULTS=60 $(CARGO) test --locked --features unsafe-controls --test chaos --test faults -- --nocapture $(2)
+VALENCE_WITHOUT=$(1) TASKS=1500 FAULTS=30 $(CARGO) test --locked --features unsafe-controls --test chaos --test faults -- --nocapture $(2)
 endef
 
 otlp: ## test what sends traces to a collector, which is built on demand
