@@ -56,7 +56,13 @@ impl Store {
         let mut all = self.homes().known();
         let known = all.entry(of.as_str()).or_default();
         for row in rows {
-            let Ok(Home { uuid, podm_id: its }) = Home::deserialize(&row) else { continue };
+            let Home { uuid, podm_id: its } = match Home::deserialize(&row) {
+                Ok(home) => home,
+                Err(error) => {
+                    tracing::error!(collection = of.as_str(), %error, "a record does not say whose it is");
+                    continue;
+                }
+            };
             if its == podm_id {
                 match serde_json::from_value(row) {
                     Ok(row) => own.push(row),
