@@ -314,7 +314,8 @@ async fn a_block_is_attached_to_a_node_and_detached_by_action_or_by_its_list() {
 
 #[tokio::test]
 async fn a_system_that_takes_long_to_compose_is_waited_for_and_its_blocks_are_nobody_elses_meanwhile() {
-    let slow = SimConfig { systems: 1, assemble_looks: 9, ..quick() };
+    // Twice the looks of one attempt, so that it parks although the other compose looks at the system too.
+    let slow = SimConfig { systems: 1, assemble_looks: 14, ..quick() };
     let plant = Plant::start(slow).await;
     let podm = plant.lab.uuids[0].clone();
     let first = plant.submit("node.compose", json!({"name": "n1"}), Some(&podm), None).await;
