@@ -6,12 +6,13 @@
 --   id        task id
 --   lane      topic:priority
 --   def       definition, JSON
---   more      '' or run_at|delay|timeout|idem|by|gates, each of them empty or:
+--   more      '' or run_at|delay|timeout|idem|by|parent|gates, each of them empty or:
 --     run_at  ms since 1970                not before
 --     delay   ms                           not before now + delay
 --     timeout ms                           from now (or run_at) to the end; else it is one hour
 --     idem    '1' when an Idempotency-Key stands for it: its deletion leaves a tombstone
 --     by      short name of who asked
+--     parent  task id                      that waits for its end
 --     gates   'name=limit …'
 -- Returns   a letter per task: 'n' it is new, 'e' it exists (it stands already, or stood and was deleted)
 -- Cost      about 4 keys a task. No allow-oom: a full Redis takes no new work.
@@ -44,11 +45,12 @@ end
 
 for i = 3, 2 + ARGV[2] * 4, 4 do
   local t = { id = ARGV[i], key = P .. 't:' .. ARGV[i], lane = ARGV[i + 1] }
-  local run_at, delay, timeout, idem, by, gated
+  local run_at, delay, timeout, idem, by, parent, gated
   if ARGV[i + 3] ~= '' then
-    run_at, delay, timeout, idem, by, gated = match(ARGV[i + 3], '^(%d*)|(%d*)|(%d*)|(1?)|(%x*)|(.*)$')
+    run_at, delay, timeout, idem, by, parent, gated = match(ARGV[i + 3], '^(%d*)|(%d*)|(%d*)|(1?)|(%x*)|([%x%-]*)|(.*)$')
     idem = idem == '1'
     if by ~= '' then t.by = by end
+    if parent ~= '' then t.parent = parent end
     if gated ~= '' then t.gates = gated end
   end
   -- The definition stands as long as its task. Only what an Idempotency-Key stands for leaves a tombstone.
@@ -66,6 +68,7 @@ for i = 3, 2 + ARGV[2] * 4, 4 do
     end
     if t.gates then add(more, 'gates', t.gates) end
     if t.by then add(more, 'by', t.by) end
+    if t.parent then add(more, 'parent', t.parent) end
     if idem then add(more, 'idem', '1') end
     if due > NOW then
       call('HSET', t.key, 'lane', t.lane, 'state', 'scheduled', 'run_at', due, unpack(more))

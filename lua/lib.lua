@@ -432,6 +432,8 @@ local function finish(t, state, body)
   index[#index + 1] = int(created(t.id))
   index[#index + 1] = t.id
   if t.ckpt and state ~= 'failed' then call('DEL', t.key .. ':c') end
+  -- The parent may be in another bucket: promote has it told.
+  if t.parent then call('SADD', P .. 'news', t.parent) end
   moved(t, state)
   if t.gates then
     gates.leave_lines(t)

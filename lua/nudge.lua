@@ -6,7 +6,7 @@
 -- ARGV[2]   task id
 -- Returns   1 when it looks again, 0 when it has ended
 -- Cost      4 keys
--- Callers   store::claims, store::lines
+-- Callers   store::claims, store::lines, store::upkeep
 local t = load(ARGV[2])
 if t.state and held(t) then
   call('HSET', t.key, 'wake', '1')

@@ -1,9 +1,9 @@
 #!lua flags=allow-oom
--- promote: puts delayed tasks that are due into their streams.
+-- promote: puts delayed tasks that are due into their streams, and says whose children have ended.
 --
 -- KEYS[1]   bucket prefix
 -- ARGV[2]   at most so many
--- Returns   { how many were due, ms until the next one is due (-1: none) }
+-- Returns   { how many were due, ms until the next one is due (-1: none), parents to be told }
 -- Cost      3 keys a task
 -- Callers   upkeep::promote
 local due = call('ZRANGEBYSCORE', P .. 'delayed', '-inf', NOW, 'LIMIT', 0, ARGV[2])
@@ -20,4 +20,4 @@ for _, id in ipairs(due) do
 end
 flush()
 local next = call('ZRANGE', P .. 'delayed', 0, 0, 'WITHSCORES')
-return { #due, next[2] and math.max(0, math.floor(next[2] - NOW)) or -1 }
+return { #due, next[2] and math.max(0, math.floor(next[2] - NOW)) or -1, call('SPOP', P .. 'news', ARGV[2]) }

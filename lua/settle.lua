@@ -57,6 +57,8 @@ for i = 3, #ARGV, 7 do
     replies[#replies + 1] = 'a'
   else
     drop(t.lane, t.entry)
+    -- Its worker tells the parent itself, at once.
+    t.parent = nil
     if ENDED[outcome] then
       if outcome == 'failed' and t.ckpt and ARGV[i + 4] ~= 'incomplete' then
         -- Undone: a redrive begins anew.

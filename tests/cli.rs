@@ -362,6 +362,32 @@ valence podm show id-stuck
 }
 
 #[test]
+fn doctor_and_top_look_at_every_page_of_pod_managers() {
+    let page = |name: &str, status: &str, marker: Value| {
+        ("GET /v1/pod_managers/states", 200, json!({"states": [standing(name, status, "closed", 1)], "marker": marker}))
+    };
+    let pages = || {
+        vec![
+            ("GET /readyz", 200, json!({"ready": true})),
+            ("GET /v1/queues", 200, json!({"queues": []})),
+            ("GET /v1/workers", 200, json!({"workers": []})),
+            ("GET /v1/tasks", 200, json!({"tasks": []})),
+            ("GET /v1/dead-letters", 200, json!({"dead_letters": []})),
+            page("first", "Online", json!("first~1")),
+            page("last", "Offline", Value::Null),
+        ]
+    };
+    let api = Api::new(pages());
+    let doctor = String::from_utf8(api.run(&["doctor"]).stdout).unwrap();
+    assert!(doctor.contains("Pod Manager last is stuck"), "{doctor}");
+    let asked = api.seen().into_iter().filter(|r| r.line.contains("/states")).map(|r| r.line).collect::<Vec<_>>();
+    let marked = ["GET /v1/pod_managers/states?limit=1000", "GET /v1/pod_managers/states?limit=1000&marker=first%7E1"];
+    assert_eq!(asked, marked);
+    let top: Value = serde_json::from_str(&Api::new(pages()).out(&["--json", "top", "--once"])).unwrap();
+    assert_eq!(top["pod_managers"].as_array().unwrap().len(), 2, "{top}");
+}
+
+#[test]
 fn what_is_changed_is_what_was_given_and_nothing_else() {
     let podm = json!({"uuid": "p1", "name": "rack-1", "url": "https://h", "driver": "redfishv1", "status": "Online"});
     let flavor = json!({"uuid": "f1", "name": "medium", "properties": {"memory": {"capacity_mib": "8192"}}});

@@ -61,7 +61,6 @@ pub(super) async fn start(dir: &Path, podms: usize, shutdown: &Shutdown) -> Resu
 /// Registers those that are not on record yet, and waits until they are. Not by the API: nobody has told us a token.
 pub(super) async fn register(config: &Config, store: &Store, urls: &[String]) -> Result<(), CtlError> {
     let key = parts::secret_key(config)?;
-    let account = SimConfig::default();
     let begun = Instant::now();
     let mut asked = false;
     loop {
@@ -76,20 +75,25 @@ pub(super) async fn register(config: &Config, store: &Store, urls: &[String]) ->
                 format!("{} of {} are not; `valence task list --kind podm.create` says why", missing.len(), urls.len());
             return Err(CtlError::Up(detail));
         }
-        for url in missing.into_iter().filter(|_| !asked) {
-            let podm = PodmConfig {
-                name: format!("sim-{}", url.rsplit(':').next().unwrap_or(url)),
-                url: url.clone(),
-                driver: "redfishv1".into(),
-                username: account.user.clone(),
-                password: account.password.clone().into(),
-                fingerprint: None,
-                insecure_skip_verify: false,
-            };
-            podms::register(store, key.as_deref(), &podm).await.map_err(failed)?;
+        if !asked {
+            let missing: Vec<PodmConfig> = missing.into_iter().map(|url| simulated(url)).collect();
+            podms::register(store, key.as_deref(), &missing).await.map_err(failed)?;
         }
         asked = true;
         tokio::time::sleep(LOOK).await;
+    }
+}
+
+fn simulated(url: &str) -> PodmConfig {
+    let account = SimConfig::default();
+    PodmConfig {
+        name: format!("sim-{}", url.rsplit(':').next().unwrap_or(url)),
+        url: url.to_owned(),
+        driver: "redfishv1".into(),
+        username: account.user,
+        password: account.password.into(),
+        fingerprint: None,
+        insecure_skip_verify: false,
     }
 }
 

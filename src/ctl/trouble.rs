@@ -7,8 +7,8 @@ use super::error::CtlError;
 use crate::model::circuit::{CircuitState, PodmState};
 use crate::model::podm::PodmStatus;
 
-/// Pod Managers that are asked for.
-const MOST: &str = "1000";
+/// Pod Managers that are asked for at once.
+const PAGE: &str = "1000";
 
 /// How bad it is; the worst is the greatest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -32,11 +32,21 @@ impl Level {
     }
 }
 
-/// How every Pod Manager stands, as it was answered and as it is read.
-pub(super) async fn states(api: &Client) -> Result<(Value, Vec<PodmState>), CtlError> {
-    let answer = api.get(&["v1", "pod_managers", "states"], &[("limit", MOST.to_owned())]).await?;
-    let states = list("GET /v1/pod_managers/states", "states", &answer)?;
-    Ok((answer, states))
+/// How every Pod Manager stands, page by page, as it was answered and as it is read.
+pub(super) async fn states(api: &Client) -> Result<(Vec<Value>, Vec<PodmState>), CtlError> {
+    let (mut answered, mut states) = (Vec::new(), Vec::new());
+    let mut query = vec![("limit", PAGE.to_owned())];
+    loop {
+        let mut answer = api.get(&["v1", "pod_managers", "states"], &query).await?;
+        let page: Vec<PodmState> = list("GET /v1/pod_managers/states", "states", &answer)?;
+        states.extend(page);
+        if let Value::Array(page) = answer["states"].take() {
+            answered.extend(page);
+        }
+        let Some(marker) = answer["marker"].as_str() else { return Ok((answered, states)) };
+        query.truncate(1);
+        query.push(("marker", marker.to_owned()));
+    }
 }
 
 /// How bad it is with one, and why.

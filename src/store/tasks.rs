@@ -38,13 +38,14 @@ impl NewTask {
         [self.id.to_string(), self.lane.to_string(), text, self.more()]
     }
 
-    /// `run_at|delay|timeout|idem|by|gates`, or nothing where all of them are empty.
+    /// `run_at|delay|timeout|idem|by|parent|gates`, or nothing where all of them are empty.
     fn more(&self) -> String {
         let number = |n: Option<u64>| n.map(|n| n.to_string()).unwrap_or_default();
         let timeout = Some(self.def.timeout_s).filter(|s| *s != DEFAULT_TIMEOUT_S);
         let (run_at, delay) = (number(self.def.run_at_ms), number(self.delay_ms));
         let (timeout, idempotent) = (number(timeout.map(|s| s * 1000)), if self.idempotent { "1" } else { "" });
-        let more = [&run_at, &delay, &timeout, idempotent, &principal(&self.def), &self.gates];
+        let parent = self.def.parent_id.map(|id| id.to_string()).unwrap_or_default();
+        let more = [&run_at, &delay, &timeout, idempotent, &principal(&self.def), &parent, &self.gates];
         if more.iter().all(|part| part.is_empty()) { String::new() } else { more.join("|") }
     }
 }

@@ -34,12 +34,17 @@ pub fn all_lanes() -> impl Iterator<Item = Lane> {
 }
 
 impl Store {
-    /// Puts due tasks into their streams; says how many, and in how many ms the next one is due.
+    /// Puts due tasks into their streams; says how many, and in how many ms the next one is due. Tells parents whose children have ended
+    /// without a worker that would.
     ///
     /// # Errors
     /// When Redis is away.
     pub async fn promote(&self, bucket: Bucket, most: u32) -> Result<(u32, Option<u64>), StoreError> {
-        let (promoted, next): (u32, i64) = self.call(&self.scripts().promote, bucket, most).await?;
+        let (promoted, next, parents): (u32, i64, Vec<String>) =
+            self.call(&self.scripts().promote, bucket, most).await?;
+        for parent in parents.iter().filter_map(|id| id.parse().ok()) {
+            self.nudge(parent).await?;
+        }
         Ok((promoted, u64::try_from(next).ok()))
     }
 

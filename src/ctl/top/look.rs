@@ -38,7 +38,7 @@ pub(super) async fn at(api: &Client) -> Result<(Value, Look), CtlError> {
         failures: list("GET /v1/tasks", "tasks", &failures)?,
     };
     let answers = json!({
-        "queues": queues["queues"], "workers": workers["workers"], "pod_managers": podms["states"], "failures": failures["tasks"],
+        "queues": queues["queues"], "workers": workers["workers"], "pod_managers": podms, "failures": failures["tasks"],
     });
     Ok((answers, look))
 }

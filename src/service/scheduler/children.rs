@@ -1,4 +1,5 @@
-//! Waiting for child tasks. A parent holds no slot meanwhile: it parks, a child that ends nudges it, and a fallback time wakes it anyway.
+//! Waiting for child tasks. A parent holds no slot meanwhile: it parks, and is told when a child ends, at once by the child's worker, by the
+//! scheduler's next promote where there was none. A fallback time wakes it anyway.
 
 use std::time::Duration;
 
