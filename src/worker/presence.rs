@@ -26,7 +26,8 @@ pub(super) fn spawn(worker: &Arc<Worker>, shutdown: &Shutdown) {
                 started_at: started_at.clone(),
                 draining: token.is_cancelled(),
             };
-            show(&mut shown, (presence.busy.into(), i64::from(presence.slots) - i64::from(presence.busy)));
+            // Attempts that wait for an answer lend their slots: more can be under way than there are.
+            show(&mut shown, (presence.busy.into(), presence.slots.saturating_sub(presence.busy).into()));
             if let Err(error) = announce(&worker, &presence).await {
                 tracing::warn!(%error, "presence not written");
             }
