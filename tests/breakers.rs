@@ -19,9 +19,11 @@ use support::wait;
 use valence::config::{Config, RedfishConfig};
 use valence::ids::TaskId;
 use valence::model::circuit::CircuitState;
+use valence::model::podm::Podm;
 use valence::podm::Pool;
 use valence::shutdown::Shutdown;
 use valence::sim::SimConfig;
+use valence::store::records::Collection;
 
 fn quick(podms: usize, systems: usize) -> SimConfig {
     SimConfig { podms, systems, assemble_time: Duration::ZERO, ..SimConfig::default() }
@@ -86,6 +88,9 @@ async fn a_black_hole_opens_its_circuit_holds_up_nobody_else_and_is_taken_back_b
             let task = plant.store.task(*id).await.unwrap().unwrap();
             let explained = plant.store.explain(&task, true).await.unwrap();
             if explained.reasons[0].code == "circuit_open" {
+                let podm: Podm = plant.store.record(Collection::Podm, &plant.lab.uuids[0]).await.unwrap().unwrap();
+                let name = podm.name;
+                assert!(explained.summary.contains(&format!("the circuit to Pod Manager {name} is ")), "{explained:?}");
                 return Some(task);
             }
         }

@@ -58,7 +58,8 @@ fn rules(file: &str) -> Vec<Value> {
 
 /// An expression as Grafana would send it.
 fn filled(expr: &str) -> String {
-    let all = [("$__rate_interval", "30s"), ("$job", ".+"), ("$instance", ".+"), ("$topic", "compute")];
+    let all =
+        [("$__rate_interval", "30s"), ("$__range", "80s"), ("$job", ".+"), ("$instance", ".+"), ("$topic", "compute")];
     all.iter().fold(expr.to_owned(), |text, (name, value)| text.replace(name, value))
 }
 
@@ -185,6 +186,11 @@ fn there_are_four_dashboards_and_every_panel_says_what_it_shows() {
             if panel["datasource"]["uid"] != "${datasource}" {
                 say("its data source is not the variable");
             }
+            let accidental =
+                list(panel, "targets").iter().all(|t| accident(&filled(t["expr"].as_str().unwrap_or("up"))));
+            if accidental && !panel["fieldConfig"]["defaults"]["noValue"].is_string() {
+                say("it is mostly empty, and does not say what that means");
+            }
             if list(panel, "targets").is_empty() {
                 say("it asks nothing");
             }
@@ -193,9 +199,10 @@ fn there_are_four_dashboards_and_every_panel_says_what_it_shows() {
                 if target["datasource"]["uid"] != "${datasource}" || target["legendFormat"].as_str().is_none() {
                     say("a target has no data source or no legend");
                 }
-                // Every range is the one that fits the scrape interval and the width of the panel.
-                if expr.matches('[').count() != expr.matches("[$__rate_interval]").count() {
-                    say("a range is not $__rate_interval");
+                // Every range is the one that fits the scrape interval and the width of the panel, or all the time shown, which chooses lines.
+                let known = expr.matches("[$__rate_interval]").count() + expr.matches("[$__range] @ end()").count();
+                if expr.matches('[').count() != known {
+                    say("a range is neither $__rate_interval nor all that is shown");
                 }
                 let text = filled(expr);
                 unsound(&text).iter().for_each(|why| say(why));
@@ -339,7 +346,13 @@ fn wanted() -> Vec<(String, String)> {
         for panel in panels(&dashboard) {
             for target in list(panel, "targets") {
                 let place = format!("{name}, {}", panel["title"].as_str().unwrap());
-                all.push((place, filled(target["expr"].as_str().unwrap())));
+                let expr = filled(target["expr"].as_str().unwrap());
+                if panel["fieldConfig"]["defaults"]["noValue"].is_string() {
+                    // It may be empty, and says what that means: what it is made of may not.
+                    all.extend(reads(&expr).into_iter().map(|(selector, _, _)| (place.clone(), selector.to_string())));
+                } else {
+                    all.push((place, expr));
+                }
             }
         }
     }
@@ -357,6 +370,66 @@ fn wanted() -> Vec<(String, String)> {
 
 fn accident(expr: &str) -> bool {
     reads(expr).iter().all(|(selector, _, _)| ACCIDENTS.contains(&name_of(selector).as_str()))
+}
+
+/// What a scheduler shows of a thousand Pod Managers, every second one of those with a name in trouble, in Prometheus's text format.
+fn crowd() -> String {
+    let mut page = String::from(
+        "valence_podms{standing=\"down\"} 475\nvalence_podms{standing=\"well\"} 475\nvalence_podms{standing=\"open\"} 50\n",
+    );
+    for n in 0..=100 {
+        let podm = if n == 100 { "other".to_owned() } else { format!("podm{n:03}") };
+        let ill = n % 2;
+        for (family, value) in [("up", 1 - ill), ("circuit", 2 * ill)] {
+            page.push_str(&format!("valence_podm_{family}{{podm=\"{podm}\"}} {value}\n"));
+        }
+        for (family, value) in [("in_flight", 4), ("limit", 4), ("waiting", n * ill)] {
+            for gate in ["changes", "reads"] {
+                page.push_str(&format!("valence_podm_{family}{{podm=\"{podm}\",gate=\"{gate}\"}} {value}\n"));
+            }
+        }
+        for family in ["reading_age_seconds", "inventory_age_seconds"] {
+            page.push_str(&format!("valence_{family}{{podm=\"{podm}\"}} {n}\n"));
+        }
+        for (family, stat) in [("temperature_celsius", "max"), ("power_watts", "sum")] {
+            page.push_str(&format!("valence_reading_{family}{{podm=\"{podm}\",stat=\"{stat}\"}} {n}\n"));
+        }
+    }
+    page
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_a_thousand_pod_managers_no_panel_shows_more_than_can_be_read() {
+    use warp::Filter as _;
+    let page = warp::path("metrics").map(crowd);
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let scheduler = listener.local_addr().unwrap().to_string();
+    tokio::spawn(warp::serve(page).incoming(listener).run());
+    let nobody = format!("127.0.0.1:{}", free_port());
+    let jobs = [("valence-api", nobody.as_str()), ("valence-worker", &nobody), ("valence-scheduler", &scheduler)];
+    let prometheus = Prometheus::start(&jobs).await;
+    wait::until("it has been scraped", async || match prometheus.ask("valence_podms").await {
+        0 => Err("nothing"),
+        _ => Ok(()),
+    })
+    .await;
+    let mut shown = 0;
+    for (name, dashboard) in dashboards() {
+        for panel in panels(&dashboard) {
+            // A table shows what its first query has; the others add columns.
+            let queries = if panel["type"] == "table" { 1 } else { usize::MAX };
+            for target in list(panel, "targets").iter().take(queries) {
+                let expr = filled(target["expr"].as_str().unwrap());
+                if !expr.contains("podm") {
+                    continue;
+                }
+                let lines = prometheus.ask(&expr).await;
+                assert!(lines <= 20, "{name}, {}: {lines} lines, {expr}", panel["title"]);
+                shown += usize::from(lines > 0);
+            }
+        }
+    }
+    assert!(shown >= 15, "only {shown} panels have something of the Pod Managers");
 }
 
 /// Work of every sort: what composes, fails, is tried again, becomes due, is read.

@@ -423,7 +423,9 @@ async fn a_full_gate_names_its_holders() {
     let ids = put(&e, 2, "podm:p1:w=1").await;
     let held = e.claim("w1").await;
     assert!(e.claim_n("w1", 5).await.is_empty());
-    assert_eq!(reason(&e, ids[1]).await.0, "gate_full");
+    let (code, message) = reason(&e, ids[1]).await;
+    assert_eq!(code, "gate_full");
+    assert!(message.starts_with("the gate for changes of Pod Manager p1 is full (1 of 1)"), "{message}");
     let explained = e.store.explain(&e.task(ids[1]).await, true).await.unwrap();
     assert_eq!(explained.holders, [held.id.to_string()]);
 }

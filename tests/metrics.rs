@@ -60,6 +60,7 @@ fn every_family_of_every_process_pleases_promtool() {
     }
     m.redfish.logins.with_label_values(&["session"]).inc();
     m.redfish.requests.with_label_values(&["GET", "2xx"]).observe(0.1);
+    m.podms.standings.with_label_values(&["well"]).set(1);
     for family in [&m.podms.up, &m.podms.circuit] {
         family.with_label_values(&["lab"]).set(1);
     }

@@ -224,32 +224,52 @@ async fn only_a_token_that_is_sound_in_every_part_is_taken() {
     };
     let other_body = B64.encode(claims(|c| c["role"] = json!("admin")).to_string());
     let mut bad = vec![
-        ("another's key of the same id", stranger.sign(&claims(|_| {}))),
-        ("an unknown key", Signer::new("k2").sign(&claims(|_| {}))),
-        ("none", format!("{}.{}.", forged_header(json!({"alg": "none", "typ": "JWT"})), parts[1])),
-        ("none with the signature", format!("{}.{}.{}", forged_header(json!({"alg": "none"})), parts[1], parts[2])),
-        ("HMAC with the public key", hmac("k1", signer.x.as_bytes())),
-        ("HMAC with a key of the set", hmac("hmac", b"public or secret")),
-        ("another body", format!("{}.{other_body}.{}", parts[0], parts[2])),
-        ("no signature", format!("{}.{}.", parts[0], parts[1])),
-        ("two parts", format!("{}.{}", parts[0], parts[1])),
-        ("a long one", "x".repeat(20_000)),
+        ("another's key of the same id", "signature is not of the key", stranger.sign(&claims(|_| {}))),
+        ("another's that is over", "signature is not of the key", stranger.sign(&claims(|c| c["exp"] = json!(1)))),
+        (
+            "an unknown key",
+            "names a key that the identity provider's set does not have",
+            Signer::new("k2").sign(&claims(|_| {})),
+        ),
+        ("none", "cannot be read", format!("{}.{}.", forged_header(json!({"alg": "none", "typ": "JWT"})), parts[1])),
+        (
+            "none with the signature",
+            "cannot be read",
+            format!("{}.{}.{}", forged_header(json!({"alg": "none"})), parts[1], parts[2]),
+        ),
+        ("HMAC with the public key", "algorithm HS256 is not allowed", hmac("k1", signer.x.as_bytes())),
+        ("HMAC with a key of the set", "algorithm HS256 is not allowed", hmac("hmac", b"public or secret")),
+        ("another body", "signature is not of the key", format!("{}.{other_body}.{}", parts[0], parts[2])),
+        ("no signature", "signature is not of the key", format!("{}.{}.", parts[0], parts[1])),
+        ("two parts", "a known bearer token is wanted", format!("{}.{}", parts[0], parts[1])),
+        ("a long one", "a known bearer token is wanted", "x".repeat(20_000)),
     ];
-    for (what, change) in [
-        ("over", Box::new(|c: &mut Value| c["exp"] = json!(now() - 60)) as Box<dyn FnOnce(&mut Value)>),
-        ("not yet", Box::new(|c: &mut Value| c["nbf"] = json!(now() + 120))),
-        ("no end", Box::new(|c: &mut Value| drop(c.as_object_mut().unwrap().remove("exp")))),
-        ("another issuer", Box::new(|c: &mut Value| c["iss"] = json!("https://evil.example"))),
-        ("for somebody else", Box::new(|c: &mut Value| c["aud"] = json!("other"))),
-        ("for nobody", Box::new(|c: &mut Value| drop(c.as_object_mut().unwrap().remove("aud")))),
-        ("no subject", Box::new(|c: &mut Value| drop(c.as_object_mut().unwrap().remove("sub")))),
-        ("a subject of two lines", Box::new(|c: &mut Value| c["sub"] = json!("a\nb"))),
-        ("no role", Box::new(|c: &mut Value| c["role"] = json!("root"))),
+    for (what, why, change) in [
+        (
+            "over",
+            "has expired: exp is 2",
+            Box::new(|c: &mut Value| c["exp"] = json!(now() - 60)) as Box<dyn FnOnce(&mut Value)>,
+        ),
+        ("not yet", "not valid yet: nbf is 2", Box::new(|c: &mut Value| c["nbf"] = json!(now() + 120))),
+        ("no end", "has no exp", Box::new(|c: &mut Value| drop(c.as_object_mut().unwrap().remove("exp")))),
+        (
+            "another issuer",
+            "iss must be https://idp.example",
+            Box::new(|c: &mut Value| c["iss"] = json!("https://evil.example")),
+        ),
+        ("for somebody else", "aud must hold valence", Box::new(|c: &mut Value| c["aud"] = json!("other"))),
+        ("for nobody", "has no aud", Box::new(|c: &mut Value| drop(c.as_object_mut().unwrap().remove("aud")))),
+        ("no subject", "has no sub", Box::new(|c: &mut Value| drop(c.as_object_mut().unwrap().remove("sub")))),
+        ("a subject of two lines", "sub cannot be a caller's name", Box::new(|c: &mut Value| c["sub"] = json!("a\nb"))),
+        ("no role", "role holds none that Valence knows", Box::new(|c: &mut Value| c["role"] = json!("root"))),
     ] {
-        bad.push((what, signer.sign(&claims(change))));
+        bad.push((what, why, signer.sign(&claims(change))));
     }
-    for (what, token) in bad {
+    for (what, why, token) in bad {
         let (status, body) = post(&api, &token).await;
+        assert!(body["detail"].as_str().unwrap().contains(why), "{what}: {body}");
+        let repeated = token.split('.').any(|part| !part.is_empty() && body.to_string().contains(part));
+        assert!(!repeated, "{what}: {body}");
         assert_eq!(status, StatusCode::UNAUTHORIZED, "{what}: {body}");
         five_keys(status, &body);
     }

@@ -5,14 +5,14 @@ const KEY = "valence-token";
 
 /** Bearer token of this tab; empty: none. */
 export const token = signal(sessionStorage.getItem(KEY) ?? "");
-/** The API wants a (better) token. */
-export const tokenWanted = signal(false);
+/** Why the API wants a (better) token; empty: it does not. */
+export const tokenWanted = signal("");
 
 export function useToken(value: string): void {
   token.value = value;
   if (value) sessionStorage.setItem(KEY, value);
   else sessionStorage.removeItem(KEY);
-  tokenWanted.value = false;
+  tokenWanted.value = "";
 }
 
 /** What went wrong, as the API's five-key body says it. Status 0: it could not be reached. */
@@ -44,7 +44,7 @@ async function call<T>(method: string, path: string, { json, prefer, key }: Body
   let body: any = null;
   try { body = text ? JSON.parse(text) : null; } catch { /* not JSON: the status says enough */ }
   if (response.ok) return body as T;
-  if (response.status === 401) tokenWanted.value = true;
+  if (response.status === 401) tokenWanted.value = body?.detail || "a known one is wanted";
   throw new Fault(response.status, body?.detail || body?.title || `HTTP ${response.status}`, body?.request_id);
 }
 

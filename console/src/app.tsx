@@ -12,6 +12,7 @@ import { DeadLetters } from "./views/dead_letters";
 import { Flavors } from "./views/flavors";
 import { NodeView, Nodes } from "./views/nodes";
 import { Overview } from "./views/overview";
+import { PodmChange } from "./views/podm_change";
 import { Podms } from "./views/podms";
 import { Queues } from "./views/queues";
 import { Schedules } from "./views/schedules";
@@ -27,11 +28,11 @@ const VIEWS = [
 ] as const;
 
 function View() {
-  const [view = "", id] = place.value.parts;
+  const [view = "", id, what] = place.value.parts;
   switch (view) {
     case "": return <Overview />;
     case "tasks": return id ? <TaskView key={id} id={id} /> : <Tasks />;
-    case "podms": return <Podms wanted={id} />;
+    case "podms": return id && what === "change" ? <PodmChange key={id} id={id} /> : <Podms wanted={id} />;
     case "nodes": return id ? <NodeView key={id} id={id} /> : <Nodes />;
     case "compose": return <Compose />;
     case "flavors": return <Flavors />;
@@ -47,12 +48,12 @@ function View() {
 
 function TokenDialog() {
   const text = useSignal("");
-  const close = () => { tokenWanted.value = false; };
+  const close = () => { tokenWanted.value = ""; };
   const submit = (event: Event) => { event.preventDefault(); if (text.value.trim()) useToken(text.value.trim()); };
   return (
     <Dialog title="Bearer token" close={close}>
       <form onSubmit={submit}>
-        <p>{token.value ? "The API does not know this token, or it may not do this." : "The API wants to know who asks."} The token is kept in this tab only.</p>
+        <p>{token.value ? `The API does not take this token: ${tokenWanted.value}.` : "The API wants to know who asks."} The token is kept in this tab only.</p>
         <label>Token<input type="password" autocomplete="off" value={text.value} onInput={(e) => { text.value = e.currentTarget.value; }} /></label>
         <div class="buttons">
           <button type="button" onClick={close}>Not now</button>

@@ -10,6 +10,8 @@ function span([times]: uPlot.AlignedData): [number, number] {
   const last = times.at(-1) ?? Date.now() / 1000;
   return [Math.min(times[0] ?? last, last - 60), last];
 }
+/** Whole tasks: no axis with half of one. */
+const STEPS = [1, 10, 100, 1e3, 1e4, 1e5, 1e6].flatMap((ten) => [1, 2, 5].map((n) => n * ten));
 const style = (name: string): string => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
 export function Chart({ times, lines, label, format }: { times: number[]; lines: Line[]; label: string; format: (n: number) => string }) {
@@ -26,7 +28,7 @@ export function Chart({ times, lines, label, format }: { times: number[]; lines:
       legend: { live: false, markers: { fill: (_u, n) => style(lines[n - 1]?.colour ?? "--dim") } }, cursor: { drag: { x: false, y: false } },
       scales: { x: { range: (u) => span(u.data) }, y: { range: (_u, _min, max) => [0, Math.max(1, max * 1.1)] } },
       series: [{}, ...lines.map((l) => ({ label: l.label, stroke: style(l.colour), width: 2, points: { show: (u: uPlot) => u.data[0].length < 2, size: 6 } }))],
-      axes: [{ ...axis, space: 90, values: (_u, ticks) => ticks.map((t) => new Date(t * 1000).toLocaleTimeString("en-GB")) }, { ...axis, size: 52, values: (_u, ticks) => ticks.map(format) }],
+      axes: [{ ...axis, space: 90, values: (_u, ticks) => ticks.map((t) => new Date(t * 1000).toLocaleTimeString("en-GB")) }, { ...axis, size: 52, incrs: STEPS, values: (_u, ticks) => ticks.map(format) }],
     }, [times, ...lines.map((l) => l.values)], host);
     plot.current = made;
     const watch = new ResizeObserver(() => made.setSize({ width: Math.max(200, host.clientWidth), height: 180 }));

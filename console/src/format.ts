@@ -41,8 +41,8 @@ export function moment(at: string | null | undefined): string {
   return Number.isNaN(date.getTime()) ? at : `${date.toLocaleDateString("en-CA")} ${date.toLocaleTimeString("en-GB")}`;
 }
 
-/** The end of an id: its beginning is the time, and looks alike for all. */
-export const short = (id: string): string => (id.length > 12 ? `…${id.slice(-10)}` : id);
+/** The end of an id: its beginning is the time, and looks alike for all. No line ends after the dots. */
+export const short = (id: string): string => (id.length > 12 ? `…\u2060${id.slice(-10)}` : id);
 
 export function amount(n: number, one: string, many = `${one}s`): string {
   return `${count(n)} ${n === 1 ? one : many}`;

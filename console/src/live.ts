@@ -77,7 +77,8 @@ async function follow(stop: AbortSignal): Promise<void> {
         signal: stop, cache: "no-store",
         headers: headers({ accept: "text/event-stream", ...(last ? { "last-event-id": last } : {}) }),
       });
-      if (response.status === 401) { tokenWanted.value = true; return; }
+      // What is wrong with the token is said by whatever else is read.
+      if (response.status === 401) { tokenWanted.value ||= "a known one is wanted"; return; }
       // A position that the server does not know any more: from now on, and everything read anew.
       if (response.status === 400) last = "";
       if (!response.ok || !response.body) throw new Error(`HTTP ${response.status}`);

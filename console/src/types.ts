@@ -39,7 +39,13 @@ export interface Worker {
   version: string; host: string; started_at: string; draining: boolean;
 }
 
-export interface Podm { uuid: string; name: string; url: string; driver: string; status: string; insecure_skip_verify?: boolean; cordoned?: boolean; draining?: boolean }
+export interface Podm {
+  uuid: string; name: string; url: string; driver: string; status: string; cordoned?: boolean; draining?: boolean;
+  description?: string | null; location?: string | null;
+  authentication?: { type: string; auth_items: { username?: string } }[];
+  labels?: Record<string, string>; weight?: number; max_changes?: number; max_reads?: number;
+  insecure_skip_verify?: boolean; ca_pem?: string | null; fingerprint?: string | null;
+}
 
 export interface Gate { name: string; limit: number; in_flight: number; waiting: number; holders: string[] }
 

@@ -152,9 +152,104 @@ test("readings are shown with their age", async () => {
   await api("/v1/telemetry/collect", "POST", { podm_id: podm.uuid });
   await until("there are readings", async () => (await api("/v1/telemetry/readings")).length > 0);
   await open("telemetry");
+  await page.getByRole("button", { name: `Show all readings of ${podm.name}` }).click();
   await page.getByRole("cell", { name: /°C$/ }).first().waitFor();
   await page.getByLabel("Kind").selectOption("power");
   await page.getByRole("cell", { name: / W$/ }).first().waitFor();
+});
+
+test("of thousands of readings those that are not OK are seen at once, and the others when they are asked for", async () => {
+  const of = (podm, n, more) => ({ podm_id: podm, name: `Inlet ${n}`, resource_uri: `/redfish/v1/Chassis/${n % 3}/Thermal#/${n}`, kind: "temperature", value: 20 + n % 9, unit: "Cel", health: "OK", read_at: "", age_s: 5, stale: false, ...more });
+  const readings = Array.from({ length: 2000 }, (_none, n) => of(`podm-${n % 20}`, n, {}));
+  readings.push(of("podm-7", 9001, { name: "Outlet", health: "Critical", value: 91 }), of("podm-3", 9002, { name: "Old one", stale: true, age_s: 7200 }));
+  await page.route("**/v1/telemetry/readings*", (route) => route.fulfill({ json: readings }));
+  await open("telemetry");
+  const parts = page.getByRole("region", { name: /^Readings of/ });
+  assert.equal(await parts.first().getAttribute("aria-label"), "Readings of podm-7", "what is critical stands first");
+  await parts.first().getByRole("cell", { name: "91 °C" }).waitFor();
+  assert.equal(await parts.nth(1).getAttribute("aria-label"), "Readings of podm-3");
+  assert.equal(await page.getByRole("row", { name: /Inlet|Outlet|Old one/ }).count(), 2, "nothing that is well is drawn unasked");
+  await page.getByRole("button", { name: "Show all readings of podm-7" }).click();
+  await page.getByRole("table", { name: "Readings of podm-7" }).getByRole("cell", { name: "Chassis 1" }).first().waitFor();
+  await page.getByRole("button", { name: "Hide the readings of podm-7" }).click();
+  await page.getByLabel("Health").selectOption("not OK");
+  await until("only the two are left", async () => (await parts.count()) === 2);
+  await page.getByLabel("Health").selectOption("");
+  await page.getByLabel("Find").fill("inlet 1999");
+  await page.getByRole("cell", { name: "Inlet 1999" }).waitFor();
+});
+
+test("a Pod Manager is changed: only what was changed is sent, and what is wrong is said at its field", async () => {
+  const podm = (await api("/v1/pod_managers")).find((p) => p.name === "podm0");
+  const sent = [];
+  page.on("request", (r) => { if (r.method() === "PATCH") sent.push(r.postDataJSON()); });
+  const store = () => page.getByRole("button", { name: "Store" }).click();
+  const wrong = (field) => page.locator(`#about-${field}[role=alert]`);
+  await open("podms");
+  await page.getByRole("region", { name: "Pod Manager podm0" }).getByRole("link", { name: "Change" }).click();
+  await page.getByLabel("Name", { exact: true }).fill("podm1");
+  await store();
+  await wrong("name").getByText(/duplicated name/).waitFor();
+  assert.equal(await page.getByLabel("Name", { exact: true }).getAttribute("aria-invalid"), "true");
+  await until("the field is where one can type at once", () => page.evaluate(() => document.activeElement?.getAttribute("name") === "name"));
+  await page.getByLabel("Name", { exact: true }).fill("podm0");
+  await page.getByLabel(/^Labels/).fill("a:b=c");
+  await store();
+  await wrong("labels").getByText(/names of 1 to/).waitFor();
+  await page.getByLabel(/^Labels/).fill("room=3");
+  await page.getByLabel("User").fill("somebody-else");
+  await store();
+  await wrong("password").getByText(/password/).waitFor();
+  await page.getByLabel("User").fill(podm.authentication[0].auth_items.username);
+  const asked = sent.length;
+  await page.getByLabel("Changes at once").fill("300");
+  await store();
+  assert.equal(await page.getByLabel("Changes at once").evaluate((e) => e.validity.rangeOverflow), true);
+  assert.equal(sent.length, asked, "what cannot be is not sent");
+  await page.getByLabel("Changes at once").fill("6");
+  await page.getByLabel("Location").fill("hall 2");
+  await store();
+  await page.getByRole("heading", { name: "Pod Managers", level: 1 }).waitFor();
+  assert.deepEqual(sent.at(-1), { location: "hall 2", labels: { room: "3" }, max_changes: 6 });
+  const now = (await api("/v1/pod_managers")).find((p) => p.uuid === podm.uuid);
+  assert.deepEqual([now.name, now.location, now.labels, now.max_changes], ["podm0", "hall 2", { room: "3" }, 6]);
+});
+
+test("the password of a Pod Manager is sent, and never shown", async () => {
+  const podm = (await api("/v1/pod_managers")).find((p) => p.name === "podm0");
+  let body;
+  await page.route(`**/v1/pod_managers/${podm.uuid}`, (route) => {
+    if (route.request().method() !== "PATCH") return route.continue();
+    body = route.request().postDataJSON();
+    return route.fulfill({ json: podm });
+  });
+  await open(`podms/${podm.uuid}/change`);
+  const field = page.getByLabel("New password");
+  await field.waitFor();
+  assert.deepEqual([await field.inputValue(), await field.getAttribute("type")], ["", "password"]);
+  await field.fill("s3cret of the rack");
+  await page.getByRole("button", { name: "Store" }).click();
+  await page.getByText("podm0 is changed.").waitFor();
+  const user = podm.authentication[0].auth_items.username;
+  assert.deepEqual(body, { authentication: [{ type: "basic", auth_items: { username: user, password: "s3cret of the rack" } }] });
+  await open(`podms/${podm.uuid}/change`);
+  assert.equal(await field.inputValue(), "");
+});
+
+test("of a thousand Pod Managers, hundreds of them stuck, the overview names some and says how many more there are", async () => {
+  const all = Array.from({ length: 1000 }, (_none, n) => ({ uuid: `id-${n}`, name: `rack-${n}`, url: `https://rack-${n}`, driver: "redfishv1", status: n % 4 ? "Online" : "Offline" }));
+  await page.route("**/v1/pod_managers", (route) => route.fulfill({ json: all }));
+  await page.route("**/v1/pod_managers/states*", (route) => route.fulfill({ json: { states: [] } }));
+  await open("");
+  const alarms = page.locator("#attention li", { hasText: "Pod Manager" });
+  await page.getByText("240 more Pod Managers").waitFor();
+  assert.equal(await alarms.count(), 11);
+  await page.getByText("750 of 1000").waitFor();
+  await open("podms");
+  await page.getByText("60 of 1,000; a search finds the others.").waitFor();
+  assert.equal(await page.getByRole("region", { name: /^Pod Manager/ }).count(), 60);
+  await page.getByLabel("Find").fill("rack-999");
+  await page.getByRole("region", { name: "Pod Manager rack-999" }).waitFor();
 });
 
 test("a running task is cancelled", async () => {
@@ -256,6 +351,9 @@ test("a stuck Pod Manager is the first thing on the overview, with the reason", 
     const waiting = await until("a task waits", async () => (await api(`/v1/tasks?state=waiting&podm_id=${podm.uuid}`)).tasks[0]);
     await open(`tasks/${waiting.id}`);
     await page.getByText("In its way:").waitFor();
+    await page.setViewportSize({ width: 360, height: 740 });
+    const width = await page.evaluate(() => document.documentElement.scrollWidth);
+    assert.ok(width <= 360, `a waiting task is ${width} pixels wide`);
   } finally {
     await faults([]);
     for (const id of ids) await fetch(`${base}/v1/tasks/${id}/cancel`, { method: "POST" });
@@ -265,10 +363,11 @@ test("a stuck Pod Manager is the first thing on the overview, with the reason", 
 test("axe-core finds nothing against any view, light or dark, wide or narrow", async () => {
   const axe = readFileSync(new URL("../node_modules/axe-core/axe.min.js", import.meta.url), "utf8");
   const { id } = await submit("sleep", { ms: 1, steps: 1, fail: true });
+  const [podm] = await api("/v1/pod_managers");
   for (const [colorScheme, width] of [["light", 1280], ["dark", 360]]) {
     await page.emulateMedia({ colorScheme });
     await page.setViewportSize({ width, height: 900 });
-    for (const view of [...VIEWS, `tasks/${id}`]) {
+    for (const view of [...VIEWS, `tasks/${id}`, `podms/${podm.uuid}/change`]) {
       // A new document each time: what axe-core left in the last one is gone.
       await page.goto("about:blank");
       await open(view);
@@ -293,8 +392,9 @@ test("a question that was asked goes away with its view", async () => {
 
 test("every view fits a screen 360 pixels wide, and its menu opens", async () => {
   const { id } = await submit("sleep", { ms: 1, steps: 1, fail: true });
+  const [podm] = await api("/v1/pod_managers");
   await page.setViewportSize({ width: 360, height: 740 });
-  for (const view of [...VIEWS, `tasks/${id}`]) {
+  for (const view of [...VIEWS, `tasks/${id}`, `podms/${podm.uuid}/change`]) {
     await open(view);
     await page.waitForLoadState("load");
     await page.locator(".loading").first().waitFor({ state: "detached" });

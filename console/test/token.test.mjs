@@ -24,7 +24,7 @@ test("a token is asked for, a wrong one refused, the right one kept in this tab 
     await dialog.getByRole("button", { name: "Use it" }).click();
   };
   await give("wrong");
-  await dialog.getByText("does not know this token").waitFor();
+  await dialog.getByText("does not take this token: a known bearer token is wanted.").waitFor();
   await give(token);
   await page.getByRole("table", { name: "Queues by topic" }).waitFor();
   await page.getByText("live", { exact: true }).waitFor();

@@ -19,6 +19,9 @@ use crate::model::problem::Problem;
 use crate::model::task::ANONYMOUS;
 use crate::shutdown::Shutdown;
 
+/// What is said to whoever proves nothing, and does not come with a JWT.
+pub(super) const UNKNOWN: &str = "a known bearer token is wanted";
+
 /// What a caller may do; each may do what the one before may.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -98,11 +101,15 @@ impl Doors {
         if role == Role::Anyone {
             return Ok(Caller::anonymous(Role::Anyone));
         }
-        let Some(caller) = self.known(headers, remote).await else {
-            let problem = Problem::unauthorized("a known bearer token is wanted");
-            let failure = Failure::from(problem).with(WWW_AUTHENTICATE, "Bearer realm=\"valence\"");
-            return Err(Denied { caller: None, failure });
-        };
+        let given = headers.contains_key(AUTHORIZATION);
+        let caller = self.known(headers, remote).await.map_err(|why| {
+            let challenge =
+                if given { "Bearer realm=\"valence\", error=\"invalid_token\"" } else { "Bearer realm=\"valence\"" };
+            Denied {
+                caller: None,
+                failure: Failure::from(Problem::unauthorized(why)).with(WWW_AUTHENTICATE, challenge),
+            }
+        })?;
         if caller.role < role {
             let (has, needs) = (caller.role.as_str(), role.as_str());
             let problem = Problem::forbidden(format!("{} has the role {has}, {needs} is needed", caller.name));
@@ -111,18 +118,19 @@ impl Doors {
         Ok(caller)
     }
 
-    async fn known(&self, headers: &HeaderMap, remote: Option<&Remote>) -> Option<Caller> {
+    /// Who asks, or why that is not known.
+    async fn known(&self, headers: &HeaderMap, remote: Option<&Remote>) -> Result<Caller, String> {
+        let tokens = self.tokens.as_ref();
         if !headers.contains_key(AUTHORIZATION) {
-            let subject = remote?.subject.as_deref()?;
-            return self.tokens.as_ref()?.of_certificate(subject);
+            let subject = remote.and_then(|r| r.subject.as_deref());
+            let caller = subject.and_then(|s| tokens?.of_certificate(s));
+            return caller.ok_or_else(|| UNKNOWN.to_owned());
         }
-        let given = bearer(headers)?;
-        if let Some(caller) = self.tokens.as_ref().and_then(|tokens| tokens.find(given)) {
-            return Some(caller);
-        }
-        match &self.jwt {
-            Some(jwt) => jwt.verify(given).await,
-            None => None,
+        let given = bearer(headers).ok_or(UNKNOWN)?;
+        match (tokens.and_then(|t| t.find(given)), &self.jwt) {
+            (Some(caller), _) => Ok(caller),
+            (None, Some(jwt)) => jwt.verify(given).await,
+            (None, None) => Err(UNKNOWN.into()),
         }
     }
 }

@@ -5,13 +5,16 @@
 
 use std::sync::Arc;
 
+use jsonwebtoken::dangerous::insecure_decode_claims;
+use jsonwebtoken::errors::{Error, ErrorKind};
 use jsonwebtoken::{Algorithm, Validation, decode, decode_header};
 use serde_json::Value;
 
 use super::ApiError;
-use super::auth::{Caller, Role};
+use super::auth::{Caller, Role, UNKNOWN};
 use super::jwks::Jwks;
 use crate::config::{JwtAlgorithm, JwtConfig};
+use crate::model::v1time::rfc3339;
 use crate::shutdown::Shutdown;
 
 /// Longest token that is looked at, bytes.
@@ -62,42 +65,55 @@ impl Jwt {
         Ok(this)
     }
 
-    /// Whose token it is; `None` for whatever is not beyond doubt. Why stands in the debug log, without the token.
-    pub(crate) async fn verify(&self, token: &str) -> Option<Caller> {
-        let refused = |why: String| {
-            tracing::debug!(why, "a JWT is not taken");
-            None
-        };
+    /// Whose token it is.
+    ///
+    /// # Errors
+    /// Why it is not taken, for whoever sent it. What its claims lack is told to the holder of a token that the identity provider has signed;
+    /// of any other it is said only that it is not. Nothing of the token is repeated but its own times.
+    pub(crate) async fn verify(&self, token: &str) -> Result<Caller, String> {
         if token.len() > MOST_BYTES || token.bytes().filter(|b| *b == b'.').count() != 2 {
-            return None;
+            return Err(UNKNOWN.into());
         }
-        let header = match decode_header(token) {
-            Ok(header) => header,
-            Err(error) => return refused(error.to_string()),
-        };
+        let header = decode_header(token).map_err(|error| self.lacks(&error, token))?;
         if !self.algorithms.contains(&header.alg) {
-            return refused(format!("the algorithm {:?} is not allowed", header.alg));
+            return Err(format!("the JWT's algorithm {:?} is not allowed here", header.alg));
         }
-        let Some(key) = self.keys.find(header.kid.as_deref(), header.alg).await else {
-            return refused("no such key".into());
-        };
+        let key = self.keys.find(header.kid.as_deref(), header.alg).await;
+        let key = key.ok_or("the JWT names a key that the identity provider's set does not have")?;
         let mut validation = Validation::new(header.alg);
         validation.set_issuer(&[&self.issuer]);
         validation.set_audience(&[&self.audience]);
         validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
         (validation.validate_nbf, validation.leeway) = (true, LEEWAY_S);
-        let claims = match decode::<Value>(token, &key, &validation) {
-            Ok(read) => read.claims,
-            Err(error) => return refused(error.to_string()),
-        };
+        let claims = decode::<Value>(token, &key, &validation).map_err(|error| self.lacks(&error, token))?.claims;
         let subject = claims.get("sub").and_then(Value::as_str).unwrap_or_default();
         if subject.is_empty() || subject.len() > MOST_SUBJECT || subject.chars().any(char::is_control) {
-            return refused("its subject cannot be a caller's name".into());
+            return Err("the JWT's sub cannot be a caller's name".into());
         }
         match role(&claims, &self.role_claim, &self.role_prefix) {
             // A prefix, so that no subject is taken for the holder of a token of the file.
-            Some(role) => Some(Caller { name: format!("jwt:{subject}"), role }),
-            None => refused(format!("no role in its claim {}", self.role_claim)),
+            Some(role) => Ok(Caller { name: format!("jwt:{subject}"), role }),
+            None => Err(format!("the JWT gives no role: {} holds none that Valence knows", self.role_claim)),
+        }
+    }
+
+    /// What a token lacks, in words for its holder. Its signature was looked at before its claims were.
+    fn lacks(&self, error: &Error, token: &str) -> String {
+        tracing::debug!(%error, "a JWT is not taken");
+        let time = |claim| insecure_decode_claims::<Value>(token).ok()?.get(claim)?.as_u64();
+        let at =
+            |claim| time(claim).map_or(String::new(), |s| format!(": {claim} is {}", rfc3339(s.saturating_mul(1000))));
+        match error.kind() {
+            ErrorKind::ExpiredSignature => format!("the JWT has expired{}", at("exp")),
+            ErrorKind::ImmatureSignature => format!("the JWT is not valid yet{}", at("nbf")),
+            ErrorKind::InvalidIssuer => format!("the JWT is of another issuer: iss must be {}", self.issuer),
+            ErrorKind::InvalidAudience => {
+                format!("the JWT is meant for somebody else: aud must hold {}", self.audience)
+            }
+            ErrorKind::MissingRequiredClaim(claim) => format!("the JWT has no {claim}"),
+            ErrorKind::InvalidClaimFormat(claim) => format!("the JWT's {claim} is none"),
+            ErrorKind::InvalidSignature => "the JWT's signature is not of the key that it names".into(),
+            _ => "the bearer token cannot be read".into(),
         }
     }
 }

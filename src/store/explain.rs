@@ -7,6 +7,7 @@ use super::record::TaskRecord;
 use super::{Store, StoreError, keys};
 use crate::ids::TaskId;
 use crate::model::circuit::{Circuit, CircuitState};
+use crate::model::podm::Podm;
 use crate::model::state::State;
 use crate::model::v1time::rfc3339;
 
@@ -167,12 +168,19 @@ impl Store {
         let reason = |code: &str, message: String| Reason { code: code.into(), message };
         let gate = why.strip_prefix("gate ").unwrap_or(why);
         let podm = gate.strip_prefix("podm:").and_then(|g| g.rsplit_once(':'));
+        let name = match podm {
+            Some((id, _)) => self
+                .record::<Podm>(super::records::Collection::Podm, id)
+                .await?
+                .map_or_else(|| id.to_owned(), |p| p.name),
+            None => String::new(),
+        };
         if why == "retry budget" {
             let message = format!("tasks of its Pod Manager fail, and retries take turns; its turn is at {until}");
             return Ok((reason("retry_budget", message), Vec::new()));
         }
-        if let Some((podm, "drain")) = podm {
-            let message = format!("Pod Manager {podm} is being drained: it begins no changes but deletions");
+        if let Some((_, "drain")) = podm {
+            let message = format!("Pod Manager {name} is being drained: it begins no changes but deletions");
             return Ok((reason("draining", message), Vec::new()));
         }
         let default = if podm.is_none() { 1 } else { crate::model::kind::PODM_CHANGES };
@@ -186,18 +194,24 @@ impl Store {
                     silence = if why.is_empty() { why } else { format!("; {why}") };
                     None
                 }
-                (_, Some(until)) => Some(format!("the circuit to Pod Manager {podm} is open until {until}: {why}")),
-                (_, None) => Some(format!("the circuit to Pod Manager {podm} is half-open, one task tries it: {why}")),
+                (_, Some(until)) => Some(format!("the circuit to Pod Manager {name} is open until {until}: {why}")),
+                (_, None) => Some(format!("the circuit to Pod Manager {name} is half-open, one task tries it: {why}")),
             };
             if let Some(message) = message {
                 return Ok((reason("circuit_open", message), view.holders));
             }
         }
+        let gate = match podm {
+            Some((_, part)) => {
+                format!("the gate for {} of Pod Manager {name}", if part == "r" { "reads" } else { "changes" })
+            }
+            None => format!("gate {gate}"),
+        };
         let (held, limit, line) = (view.holders.len(), view.limit, view.waiting);
         let message = if silence.is_empty() && u64::from(limit) > u64::try_from(held).unwrap_or(u64::MAX) {
-            format!("earlier tasks stand before it at gate {gate}, {line} in line")
+            format!("earlier tasks stand before it at {gate}, {line} in line")
         } else {
-            format!("gate {gate} is full ({held} of {limit}), {line} wait at it{silence}")
+            format!("{gate} is full ({held} of {limit}), {line} wait at it{silence}")
         };
         Ok((reason("gate_full", message), view.holders))
     }

@@ -1,4 +1,7 @@
 //! Shows how Pod Managers stand as metrics: reachable, circuit, gates. Every scheduler shows the same; dashboards take the maximum.
+//!
+//! Of thousands only some have series of their own: the first by name, and whoever is in trouble, since that is who is looked for. All are
+//! counted by how they stand.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -20,8 +23,39 @@ const LONGEST: Duration = Duration::from_secs(60);
 /// Pod Managers in one call.
 const AT_ONCE: usize = 200;
 
-/// What was shown, by label: a Pod Manager that is gone is shown no more.
-type Shown = BTreeMap<String, Totals>;
+/// How a Pod Manager stands, the worst that can be said of it; in the order of [`Totals::standing`].
+const STANDINGS: [&str; 4] = ["well", "half_open", "open", "down"];
+
+/// What was shown.
+#[derive(Default)]
+struct Shown {
+    /// By label: a Pod Manager that is gone is shown no more.
+    podms: BTreeMap<String, Totals>,
+    /// How many stand so.
+    standings: [i64; 4],
+    /// Pod Managers with a label of their own: of the first, and of those in trouble besides.
+    named: [usize; 2],
+}
+
+impl Shown {
+    /// One more; the first by name come first.
+    fn take(&mut self, name: String, this: Totals) {
+        let standing = this.standing();
+        self.standings[standing] += 1;
+        let [first, troubled] = &mut self.named;
+        let own = if *first < NAMED {
+            *first += 1;
+            true
+        } else if standing > 0 && *troubled < NAMED {
+            *troubled += 1;
+            true
+        } else {
+            false
+        };
+        let label = if own { name } else { "other".to_owned() };
+        self.podms.entry(label).and_modify(|all| all.add(this)).or_insert(this);
+    }
+}
 
 /// What is shown under one label; the Pod Managers without one of their own are added up, the worst of them shown.
 #[derive(Clone, Copy)]
@@ -33,7 +67,7 @@ struct Totals {
 }
 
 pub(super) fn spawn(store: &Store, shutdown: &Shutdown) {
-    let (store, shown) = (store.clone(), Arc::new(Mutex::new(Shown::new())));
+    let (store, shown) = (store.clone(), Arc::new(Mutex::new(Shown::default())));
     super::spawn_loop("circuits", shutdown, move || {
         let (store, shown) = (store.clone(), shown.clone());
         async move {
@@ -50,11 +84,10 @@ async fn look(store: &Store) -> Result<(Shown, u32), StoreError> {
     let mut podms: Vec<Podm> = store.records(Collection::Podm).await?;
     podms.sort_by(|a, b| a.name.cmp(&b.name));
     let number = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
-    let mut shown = Shown::new();
-    let mut place = 0_usize;
+    let mut shown = Shown::default();
+    let count = u32::try_from(podms.len()).unwrap_or(u32::MAX);
     for some in podms.chunks(AT_ONCE) {
         for state in store.podm_states(some).await? {
-            place += 1;
             let circuit = match state.circuit.state {
                 CircuitState::Closed => 0,
                 CircuitState::HalfOpen => 1,
@@ -65,14 +98,23 @@ async fn look(store: &Store) -> Result<(Shown, u32), StoreError> {
                 *sums = [number(gate.in_flight), i64::from(gate.limit), number(gate.waiting)];
             }
             let this = Totals { up: i64::from(state.status == PodmStatus::Online), circuit, gates };
-            let label = if place <= NAMED { state.name } else { "other".to_owned() };
-            shown.entry(label).and_modify(|all| all.add(this)).or_insert(this);
+            shown.take(state.name, this);
         }
     }
-    Ok((shown, u32::try_from(place).unwrap_or(u32::MAX)))
+    Ok((shown, count))
 }
 
 impl Totals {
+    /// Its place among [`STANDINGS`].
+    const fn standing(&self) -> usize {
+        match (self.up, self.circuit) {
+            (0, _) => 3,
+            (_, 2) => 2,
+            (_, 1) => 1,
+            _ => 0,
+        }
+    }
+
     fn add(&mut self, other: Self) {
         self.up = self.up.min(other.up);
         self.circuit = self.circuit.max(other.circuit);
@@ -84,7 +126,10 @@ impl Totals {
 
 fn show(before: &Shown, now: &Shown) {
     let shown = &metrics::get().podms;
-    for (label, totals) in now {
+    for (standing, count) in STANDINGS.iter().zip(now.standings) {
+        shown.standings.with_label_values(&[standing]).set(count);
+    }
+    for (label, totals) in &now.podms {
         let podm = label.as_str();
         shown.up.with_label_values(&[podm]).set(totals.up);
         shown.circuit.with_label_values(&[podm]).set(totals.circuit);
@@ -94,7 +139,7 @@ fn show(before: &Shown, now: &Shown) {
             shown.waiting.with_label_values(&[podm, gate]).set(waiting);
         }
     }
-    for podm in before.keys().filter(|label| !now.contains_key(*label)) {
+    for podm in before.podms.keys().filter(|label| !now.podms.contains_key(*label)) {
         // They were shown, so they are there; if not, that is what is wanted.
         let _gone = (shown.up.remove_label_values(&[podm]), shown.circuit.remove_label_values(&[podm]));
         for gate in ["changes", "reads"] {
@@ -102,5 +147,42 @@ fn show(before: &Shown, now: &Shown) {
                 let _gone = family.remove_label_values(&[podm.as_str(), gate]);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stands(up: i64, circuit: i64) -> Totals {
+        Totals { up, circuit, gates: [[1, 4, 0]; 2] }
+    }
+
+    #[test]
+    fn of_a_thousand_pod_managers_those_in_trouble_have_series_of_their_own_and_all_are_counted() {
+        let mut shown = Shown::default();
+        for n in 0..1000 {
+            let totals = match n {
+                700 => stands(0, 2),
+                800 => stands(1, 2),
+                900 => stands(1, 1),
+                _ => stands(1, 0),
+            };
+            shown.take(format!("podm{n:04}"), totals);
+        }
+        assert_eq!(shown.standings, [997, 1, 1, 1]);
+        assert_eq!(shown.podms.len(), NAMED + 3 + 1);
+        for (name, up) in [("podm0000", 1), ("podm0700", 0), ("podm0800", 1), ("podm0900", 1), ("other", 1)] {
+            assert_eq!(shown.podms[name].up, up, "{name}");
+        }
+        assert_eq!(shown.podms["other"].circuit, 0, "the rest are well, and say so");
+    }
+
+    #[test]
+    fn when_nearly_all_are_in_trouble_the_number_of_series_stays_bounded() {
+        let mut shown = Shown::default();
+        (0..1000).for_each(|n| shown.take(format!("podm{n:04}"), stands(0, 2)));
+        assert_eq!((shown.podms.len(), shown.standings[3]), (2 * NAMED + 1, 1000));
+        assert_eq!(shown.podms["other"].up, 0);
     }
 }

@@ -26,7 +26,7 @@ pub(super) fn spawn(worker: &Arc<Worker>, shutdown: &Shutdown) {
                 started_at: started_at.clone(),
                 draining: token.is_cancelled(),
             };
-            show(&mut shown, (presence.busy.into(), i64::from(presence.slots) - i64::from(presence.busy)));
+            show(&mut shown, busy_and_free(presence.busy, presence.slots));
             if let Err(error) = announce(&worker, &presence).await {
                 tracing::warn!(%error, "presence not written");
             }
@@ -42,6 +42,11 @@ pub(super) fn spawn(worker: &Arc<Worker>, shutdown: &Shutdown) {
     });
 }
 
+/// Attempts that wait for an answer lend their slots: more can be under way than there are, and none is free then.
+fn busy_and_free(busy: u32, slots: u32) -> (i64, i64) {
+    (busy.into(), slots.saturating_sub(busy).into())
+}
+
 /// Shows busy and free slots. As a difference: several workers of one process add up.
 fn show(shown: &mut (i64, i64), now: (i64, i64)) {
     let slots = &crate::observe::metrics::get().work.slots;
@@ -53,4 +58,15 @@ fn show(shown: &mut (i64, i64), now: (i64, i64)) {
 async fn announce(worker: &Worker, presence: &workers::Worker) -> Result<(), StoreError> {
     worker.store.sync_clock().await?;
     worker.store.announce(presence).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_slots_are_lent_none_is_free_and_never_less_than_none() {
+        assert_eq!(busy_and_free(3, 8), (3, 5));
+        assert_eq!(busy_and_free(12, 8), (12, 0));
+    }
 }

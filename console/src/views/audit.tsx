@@ -38,7 +38,7 @@ export function Audit() {
           const marker = more ? more.marker : data.marker;
           return <>
             <Table caption="Audit log" rows={[...data.audit, ...(more?.lines ?? [])]} keyOf={(a) => a.id} empty={Object.keys(filter).length > 0 ? "None fits." : "Nobody has changed anything yet."} columns={[
-              { head: "What", main: true, cell: (a) => <span class="wrap">{a.action}</span> },
+              { head: "What", main: true, cell: (a) => <span class="words">{a.action}</span> },
               { head: "Outcome", cell: (a) => <Chip tone={TONE[a.outcome]}>{a.outcome}</Chip> },
               { head: "Who", cell: (a) => <span class="wrap">{a.actor}{a.role && <span class="dim"> ({a.role})</span>}{a.from && <span class="dim"> from {a.from}</span>}</span> },
               { head: "Target", cell: (a) => <span class="mono wrap">{a.target}</span> },

@@ -10,6 +10,8 @@ import { LEVEL, useStandings } from "./trouble";
 
 /** Live tasks shown here. */
 const SHOWN = 12;
+/** Pod Managers that are named; where more are in trouble, a link says how many. */
+const NAMED = 10;
 
 interface Alarm { level: 1 | 2; key: string; what: ComponentChildren }
 
@@ -20,8 +22,14 @@ export function Overview() {
   const workers = useLoad<{ workers: Worker[] }>("/v1/workers", { when: () => false });
   const dead = useLoad<{ dead_letters: Task[]; marker?: string }>("/v1/dead-letters?limit=100", { every: 10_000 });
   const alarms: Alarm[] = [];
-  for (const s of list.filter((s) => s.level > 0)) {
+  const troubled = list.filter((s) => s.level > 0);
+  for (const s of troubled.slice(0, NAMED)) {
     alarms.push({ level: s.level as 1 | 2, key: s.podm.uuid, what: <><a href={`#/podms/${s.podm.uuid}`}>Pod Manager {s.podm.name}</a> is {LEVEL[s.level][1]}: {s.reasons.join("; ")}.</> });
+  }
+  const others = troubled.slice(NAMED);
+  if (others.length > 0) {
+    const stuck = others.filter((s) => s.level === 2).length;
+    alarms.push({ level: stuck > 0 ? 2 : 1, key: "others", what: <><a href="#/podms">{amount(others.length, "more Pod Manager")}</a> {others.length === 1 ? "is" : "are"} stuck or slow: {stuck} stuck, {others.length - stuck} slow.</> });
   }
   if (loaded.data?.length === 0) alarms.push({ level: 1, key: "none", what: <>No Pod Manager is registered: <code>valence podm add</code> registers one.</> });
   for (const q of queues.data?.queues ?? []) {

@@ -2,12 +2,15 @@
 import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import { newKey, post } from "../api";
-import { amount, short, span } from "../format";
+import { amount, count, short, span } from "../format";
 import { taskLink } from "../router";
 import type { Gate } from "../types";
 import { Card, Chip, Empty, Show, Title, act, ask } from "../ui";
 import { useNow } from "../use";
 import { LEVEL, type Standing, useStandings } from "./trouble";
+
+/** Pod Managers that are drawn; a search finds the others. */
+const MOST = 60;
 
 export function Podms({ wanted }: { wanted: string | undefined }) {
   const now = useNow();
@@ -21,12 +24,14 @@ export function Podms({ wanted }: { wanted: string | undefined }) {
       <Title name="Pod Managers">Pod Managers</Title>
       <Show of={loaded}>{() => {
         if (list.length === 0) return <Card><Empty>No Pod Manager is registered. <code>valence podm add</code> registers one.</Empty></Card>;
-        const shown = list.filter(fits);
+        const fitting = list.filter(fits);
+        const shown = fitting.filter((s, n) => n < MOST || s.podm.uuid === wanted);
         return <>
           {list.length > 6 && <form class="filters" onSubmit={(e) => e.preventDefault()}><label>Find<input type="search" value={text.value} onInput={(e) => { text.value = e.currentTarget.value; }} /></label></form>}
           {wanted && !found && <Empty>Pod Manager {wanted} is not registered (any more).</Empty>}
           <p class="dim lead">{list.filter((s) => s.level === 2).length} stuck, {list.filter((s) => s.level === 1).length} slow, {list.filter((s) => s.level === 0).length} well. The worst stand first.</p>
           <div class="podms">{shown.map((s) => <One key={s.podm.uuid} s={s} wanted={s.podm.uuid === wanted} reload={reload} />)}</div>
+          {shown.length < fitting.length && <p class="dim more">{shown.length} of {count(fitting.length)}; a search finds the others.</p>}
           {shown.length === 0 && <Empty>None fits.</Empty>}
         </>;
       }}</Show>
@@ -81,6 +86,7 @@ function Switches({ s, reload }: { s: Standing; reload: () => void }) {
   const back = state?.cordoned || state?.draining;
   return (
     <div class="buttons">
+      <a class="button" href={`#/podms/${podm.uuid}/change`}>Change</a>
       {!state?.draining && <button type="button" onClick={drain}>Drain</button>}
       {back ? <button type="button" class="primary" onClick={() => set(`${podm.name} takes work again.`, "uncordon")}>Uncordon</button>
         : <button type="button" onClick={cordon}>Cordon</button>}

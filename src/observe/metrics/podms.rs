@@ -4,8 +4,10 @@ use prometheus::{GaugeVec, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, O
 
 use super::declare::{Declare, REQUEST_SECONDS};
 
-/// How Pod Managers stand, by podm (`other` for all but the first) and gate (changes, reads).
+/// How Pod Managers stand, by podm (`other` for all but the first and those in trouble) and gate (changes, reads).
 pub struct Podms {
+    /// How many there are, by the worst that can be said of each: down, open, half_open, well.
+    pub standings: IntGaugeVec,
     /// Whether it was reachable at its last probe.
     pub up: IntGaugeVec,
     /// Its circuit: 0 closed, 1 half-open, 2 open.
@@ -21,6 +23,11 @@ pub struct Podms {
 impl Podms {
     pub(super) fn declare(declare: &Declare) -> Self {
         Self {
+            standings: declare.gauges(
+                "valence_podms",
+                "Pod Managers by the worst that can be said of each: down, its circuit open or half_open, well.",
+                &["standing"],
+            ),
             up: declare.gauges("valence_podm_up", "1 when the Pod Manager was reachable at its last probe.", &["podm"]),
             circuit: declare.gauges(
                 "valence_podm_circuit",
