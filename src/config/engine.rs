@@ -16,7 +16,7 @@ pub struct RedisConfig {
     pub url: String,
     /// A Redis for sync tasks alone, with nothing to keep: reads then do not wait for the durable one's fsync.
     pub sync_url: Option<String>,
-    /// Replicas that must have an accepted task before its client hears of it; 0: none.
+    /// Replicas that must have an accepted task before its client hears of it; 0: none. What all of them have, a failover cannot lose.
     pub wait_replicas: u32,
     /// Most time they may take.
     pub wait_timeout: SignedDuration,

@@ -129,6 +129,9 @@ fn guarantee(aof: bool, fsync: &str, topology: &str, replicas: u32, waits: u32) 
         (_, _, 0) => {
             format!("{alone}; a failover can lose what its replica has not seen yet: nothing waits for replicas")
         }
+        _ if waits < replicas => format!(
+            "{alone}; {waits} of {replicas} replicas have it before it is accepted: a failover to another can lose it"
+        ),
         _ => format!("{alone}; {waits} of {replicas} replicas have it before it is accepted"),
     }
 }
