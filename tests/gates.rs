@@ -425,7 +425,7 @@ async fn a_full_gate_names_its_holders() {
     assert!(e.claim_n("w1", 5).await.is_empty());
     let (code, message) = reason(&e, ids[1]).await;
     assert_eq!(code, "gate_full");
-    assert!(message.starts_with("the gate for changes of Pod Manager p1 is full (1 of 1)"), "{message}");
+    assert!(message.contains("the gate for changes of Pod Manager p1"), "{message}");
     let explained = e.store.explain(&e.task(ids[1]).await, true).await.unwrap();
     assert_eq!(explained.holders, [held.id.to_string()]);
 }
