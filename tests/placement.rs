@@ -15,7 +15,7 @@ use support::wait;
 use valence::config::Config;
 use valence::ids::{Bucket, TaskId, new_record_id};
 use valence::model::inventory::{Inventory, Shape};
-use valence::model::placement::{Choice, shape_key};
+use valence::model::placement::{CLOCKS_MS, Choice, shape_key};
 
 use valence::model::podm::{Podm, PodmStatus, Policy};
 use valence::model::topic::Topic;
@@ -152,9 +152,15 @@ async fn a_reservation_counts_until_an_inventory_knows_its_node_or_it_is_given_b
     store.drop_reservation(&ids[0], a).await.unwrap();
     assert_eq!(take(b, now).await, Reserved::Ok);
     store.reservation_done(&ids[0], b, Duration::from_millis(700)).await.unwrap();
+    // Told again, as after a lost answer: it is there once.
+    store.reservation_done(&ids[0], b, Duration::from_secs(70)).await.unwrap();
     // Nobody has counted since: it is one of the free ones still.
     assert_eq!(take(c, now).await, Reserved::Full);
-    let later = store.clock().now_ms() + 60_000;
+    store.read_candidates(Instant::now()).await.unwrap();
+    let done = store.with_candidates(|all| all[0].reservations[0].done_ms);
+    // One that was read about then may not have seen it.
+    let later = done + CLOCKS_MS;
+    assert_eq!(take(c, later - 1).await, Reserved::Full);
     assert_eq!(take(c, later).await, Reserved::Ok);
     // Who has not seen that inventory must not count by an older one.
     assert_eq!(take(d, now).await, Reserved::Stale);
@@ -164,6 +170,55 @@ async fn a_reservation_counts_until_an_inventory_knows_its_node_or_it_is_given_b
     wait::until("its lease is over", async || take(d, later).await == Reserved::Ok).await;
     store.read_candidates(Instant::now()).await.unwrap();
     assert_eq!(store.with_candidates(|all| all[0].compose_ms), Some(700));
+}
+
+#[tokio::test]
+async fn who_was_called_is_on_the_way_until_it_stands_in_a_line_again_or_leaves() {
+    let redis = TestRedis::start().await;
+    let (store, _) = counted(&redis, &[]).await;
+    let (task, wanted) = (mint(&store), json!({"caller": "a", "cores": 8.0, "memory_mib": 0.0}).to_string());
+    let on_the_way = async || redis.command::<u64>(&["HLEN", "vl:{b00}:called"]).await;
+    for leaves in [false, true] {
+        store.join_line("alike", &wanted, task, 1).await.unwrap();
+        assert_eq!(on_the_way().await, 0);
+        assert_eq!(store.take_from_line("alike", 1).await.unwrap(), [task]);
+        assert_eq!(on_the_way().await, 1);
+        if leaves {
+            store.leave_line("alike", task).await.unwrap();
+            assert_eq!(on_the_way().await, 0);
+        }
+    }
+    assert!(store.nobody_waits().await.unwrap());
+}
+
+#[tokio::test]
+async fn what_was_given_back_counts_until_an_inventory_that_was_read_afterwards_is_used() {
+    let redis = TestRedis::start().await;
+    let (store, ids) = counted(&redis, &[vec![shape(8, 1)]]).await;
+    let freed = async || {
+        store.read_candidates(Instant::now()).await.unwrap();
+        store.with_candidates(|all| (all[0].freed, all[0].freed_ms))
+    };
+    let used = async |inventory_ms| {
+        let (podm_id, shape) = (ids[0].clone(), shape_key(&shape(8, 1)));
+        let choice = Choice { at: 0, podm_id, shape, most: Some(1), inventory_ms, places: 8 };
+        let task = mint(&store);
+        assert_eq!(store.reserve(task, &choice, LASTS).await.unwrap(), Reserved::Ok);
+        store.drop_reservation(&ids[0], task).await.unwrap();
+    };
+    store.hardware_freed(&ids[0]).await.unwrap();
+    let kept_ms: i64 = redis.command(&["PTTL", &format!("vl:{{b00}}:reserved:{}", ids[0])]).await;
+    assert!(kept_ms > 0, "what nobody changes any more goes");
+    let (many, at_ms) = freed().await;
+    assert_eq!(many, 1);
+    used(at_ms + CLOCKS_MS - 1).await;
+    assert_eq!(freed().await.0, 1, "it may have been read before");
+    store.hardware_freed(&ids[0]).await.unwrap();
+    let (many, at_ms) = freed().await;
+    assert_eq!(many, 2);
+    used(at_ms + CLOCKS_MS).await;
+    store.hardware_freed(&ids[0]).await.unwrap();
+    assert_eq!(freed().await.0, 1, "what an inventory knows does not count again");
 }
 
 #[tokio::test]
@@ -201,6 +256,39 @@ async fn a_place_is_promised_once_whichever_process_asks_and_what_others_do_ther
     second.drop_reservation(&ids[0], task).await.unwrap();
     let _new: i64 = redis.command(&["ZADD", &format!("vl:{{b00}}:gatewait:{gate}"), "1", "direct-7"]).await;
     assert_eq!(second.reserve(task, &narrow, LASTS).await.unwrap(), Reserved::Busy);
+}
+
+#[tokio::test]
+async fn an_inventory_that_another_process_has_used_already_is_read_before_the_choice_is_made_anew() {
+    let redis = TestRedis::start().await;
+    let (first, ids) = counted(&redis, &[vec![shape(8, 1)]]).await;
+    let second = redis.open(Config::default().store_options()).await;
+    first.read_candidates(Instant::now()).await.unwrap();
+    let at_ms = first.clock().now_ms() + 1;
+    let newer = Inventory { podm_id: ids[0].clone(), at_ms, shapes: vec![shape(8, 2)], ..Inventory::default() };
+    assert!(second.put_inventory(&newer).await.unwrap());
+    let wanted = Request { cores: 8.0, ..Request::default() };
+    for store in [&second, &first] {
+        let placed = store.place(mint(store), LASTS, |scene| decide(&wanted, scene)).await.unwrap();
+        assert_eq!(placed.choice.map(|choice| choice.most), Some(Some(2)), "{:?}", placed.placement);
+    }
+}
+
+#[tokio::test]
+async fn one_that_refuses_is_not_asked_again_however_much_it_is_wanted_and_its_hardware_is_given_back() {
+    let plant = Plant::start(quick(2)).await;
+    let ids = podm_ids(&plant);
+    set_policy(&plant, 0, Policy { weight: Some(1_000.0), ..Policy::default() }).await;
+    let allocate = "/redfish/v1/Nodes/Actions/Allocate";
+    plant.lab.faults(json!([{"podm": 0, "method": "POST", "path_prefix": allocate, "status": 409}])).await;
+    let task = place(&plant, json!({})).await;
+    assert_eq!(where_is(&task), ids[1]);
+    let tried = &task.body.result["placement"]["tried"];
+    assert_eq!((tried.as_array().unwrap().len(), &tried[0]["podm_id"]), (1, &json!(ids[0])), "{tried}");
+    plant.store.read_candidates(Instant::now()).await.unwrap();
+    let held =
+        plant.store.with_candidates(|all| all.iter().find(|c| c.site.uuid == ids[0]).unwrap().reservations.clone());
+    assert_eq!(held, []);
 }
 
 #[tokio::test]

@@ -213,6 +213,9 @@ fn as_many_are_called_as_there_are_places_and_callers_take_turns() {
     // Those on their way are not called twice.
     let come = called(&mut many, &mut Turns::default(), |line| if line == "crowd" { 2 } else { 1 });
     assert_eq!(come, [("late".to_owned(), 1)]);
+    // Nor do they take the turn of who is still in line, where there is a place for both.
+    let mut both = scene(vec![candidate("one", 5_000, 2, &[])], vec![line("crowd", 1, RANK + 1)]);
+    assert_eq!(called(&mut both, &mut Turns::default(), |_| 1), [("crowd".to_owned(), 1)]);
     // One place at a time: whose turn was last comes last.
     let mut one =
         scene(vec![candidate("one", 5_000, 1, &[])], vec![line("crowd", 9, RANK + 1), line("late", 9, RANK + 900)]);

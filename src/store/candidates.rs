@@ -2,8 +2,8 @@
 //! reservations; and who waits for a place.
 //!
 //! One read of all of them serves every placement of the process for a moment ([`FRESH`]), so that a decision costs no round trip a
-//! candidate. What a process reserves itself it sees at once; what another one reserves it sees with the next read, or when a
-//! reservation is refused. Nothing promised depends on it: the reservation is checked in Redis.
+//! candidate; records and inventories, which hardly change and are most of it, serve four such reads. What a process reserves itself it
+//! sees at once; what another one reserves it sees with the next read, or when a reservation is refused. Nothing promised depends on it: the reservation is checked in Redis.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -13,11 +13,13 @@ use super::podm_states::NEWS_MS;
 use super::reservations::parse;
 use super::{Store, StoreError, keys};
 use crate::model::kind::podm_gate;
-use crate::model::placement::{Candidate, Scene, Site};
+use crate::model::placement::{Candidate, Choice, Scene, Site};
 use crate::store::records::Collection;
 
 /// How long a read serves.
 pub const FRESH: Duration = Duration::from_millis(500);
+/// How long the records and inventories of a read serve. An inventory that somebody else has used meanwhile is read when a reservation says so.
+const KNOWN: Duration = Duration::from_secs(2);
 
 /// What was read last. Readers share it; one at a time reads anew.
 #[derive(Default)]
@@ -29,7 +31,19 @@ pub(super) struct Cache {
 #[derive(Default)]
 struct Held {
     began: Option<Instant>,
+    /// When the records and inventories were read.
+    known: Option<Instant>,
     scene: Scene,
+}
+
+impl Held {
+    fn is_since(&self, not_before: Instant, known_not_before: Instant) -> bool {
+        self.began.is_some_and(|began| began >= not_before) && self.knows_since(known_not_before)
+    }
+
+    fn knows_since(&self, not_before: Instant) -> bool {
+        self.known.is_some_and(|known| known >= not_before)
+    }
 }
 
 /// What the breaker says: until when nobody is let in, twice, since when it is silent, failures in a row, since when they count.
@@ -43,22 +57,47 @@ impl Store {
     /// # Errors
     /// When Redis is away.
     pub async fn read_candidates(&self, not_before: Instant) -> Result<(), StoreError> {
+        self.read_since(not_before, not_before).await
+    }
+
+    /// Reads the candidates, unless a read of a moment ago is held.
+    ///
+    /// # Errors
+    /// When Redis is away.
+    pub async fn recent_candidates(&self) -> Result<(), StoreError> {
+        let now = Instant::now();
+        let ago = |time: Duration| now.checked_sub(time).unwrap_or(now);
+        self.read_since(ago(FRESH), ago(KNOWN)).await
+    }
+
+    async fn read_since(&self, not_before: Instant, known_not_before: Instant) -> Result<(), StoreError> {
         let cache = self.candidates_cache();
-        let fresh = || {
-            let held = cache.held.lock().unwrap_or_else(PoisonError::into_inner);
-            held.began.is_some_and(|began| began >= not_before)
-        };
-        if fresh() {
+        let held = || cache.held.lock().unwrap_or_else(PoisonError::into_inner);
+        if held().is_since(not_before, known_not_before) {
             return Ok(());
         }
         let _one_at_a_time = cache.reading.lock().await;
-        if fresh() {
+        if held().is_since(not_before, known_not_before) {
             return Ok(());
         }
         let began = Instant::now();
-        let (mut candidates, lines) = (self.all_candidates().await?, self.lines().await?);
+        let kept = {
+            let held = held();
+            held.knows_since(known_not_before).then(|| {
+                let known = held.scene.candidates.iter().map(|c| {
+                    let (site, inventory, keys) = (c.site.clone(), c.inventory.clone(), c.keys.clone());
+                    Candidate { site, inventory, keys, ..Candidate::default() }
+                });
+                (held.known, known.collect())
+            })
+        };
+        let (known, candidates) = match kept {
+            Some(kept) => kept,
+            None => (Some(began), self.known_candidates().await?),
+        };
+        let (mut candidates, lines) = (self.with_what_moves(candidates).await?, self.lines().await?);
         let now_ms = self.clock().now_ms();
-        let mut held = cache.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut held = held();
         let before: HashMap<&str, &Candidate> =
             held.scene.candidates.iter().map(|c| (c.site.uuid.as_str(), c)).collect();
         for candidate in &mut candidates {
@@ -67,7 +106,7 @@ impl Store {
                 candidate.in_flight = candidate.in_flight.saturating_sub(ended);
             }
         }
-        *held = Held { began: Some(began), scene: Scene { candidates, lines, now_ms: 0 } };
+        *held = Held { began: Some(began), known, scene: Scene { candidates, lines, now_ms: 0 } };
         Ok(())
     }
 
@@ -83,17 +122,35 @@ impl Store {
         work(&mut held.scene)
     }
 
-    /// A constant number of round trips, however many there are.
-    async fn all_candidates(&self) -> Result<Vec<Candidate>, StoreError> {
+    /// Records and inventories.
+    async fn known_candidates(&self) -> Result<Vec<Candidate>, StoreError> {
         let sites: Vec<Site> = self.records(Collection::Podm).await?;
-        if sites.is_empty() {
-            return Ok(Vec::new());
-        }
         let ids: Vec<String> = sites.iter().map(|s| s.uuid.clone()).collect();
         let inventories = self.inventories(&ids).await?;
+        let known = sites.into_iter().zip(inventories);
+        Ok(known
+            .map(|(site, inventory)| Candidate { site, ..Candidate::default() }.with_inventory(inventory))
+            .collect())
+    }
+
+    /// Reads the inventory of a candidate anew.
+    pub(super) async fn learn_inventory(&self, choice: &Choice) -> Result<(), StoreError> {
+        let inventory = self.inventories(std::slice::from_ref(&choice.podm_id)).await?.pop().flatten();
+        self.with_candidates(|all| {
+            let here = all.get_mut(choice.at).filter(|c| c.site.uuid == choice.podm_id);
+            here.into_iter().for_each(|c| *c = std::mem::take(c).with_inventory(inventory.clone()));
+        });
+        Ok(())
+    }
+
+    /// What is reserved, in flight and shut at candidates: one round trip, however many there are.
+    async fn with_what_moves(&self, known: Vec<Candidate>) -> Result<Vec<Candidate>, StoreError> {
+        if known.is_empty() {
+            return Ok(known);
+        }
         let now_ms = self.clock().now_ms();
         let mut pipe = redis::pipe();
-        for id in &ids {
+        for id in known.iter().map(|candidate| &candidate.site.uuid) {
             let (bucket, gate) = (self.bucket_of(id), podm_gate(id, true));
             pipe.hgetall(keys::of(bucket, &format!("reserved:{id}")));
             pipe.zcount(keys::of(bucket, &format!("gate:{gate}")), format!("({now_ms}"), "+inf");
@@ -104,15 +161,14 @@ impl Store {
         }
         let replies: Vec<redis::Value> = pipe.query_async(&mut self.redis().shared()).await?;
         let corrupt = |e: redis::ParsingError| StoreError::corrupt("a reservation", e);
-        let mut candidates = Vec::with_capacity(sites.len());
-        for ((site, inventory), reply) in sites.into_iter().zip(inventories).zip(replies.chunks(4)) {
+        let mut candidates = Vec::with_capacity(known.len());
+        for (known, reply) in known.into_iter().zip(replies.chunks(4)) {
             let reply = redis::Value::Array(reply.to_vec());
             let (fields, held, waiting, breaker): Read = redis::from_redis_value(reply).map_err(corrupt)?;
             let (until, later, silent, row, since) = breaker;
             let counts = |at: Option<u64>| at.is_some_and(|at| at + NEWS_MS > now_ms);
             let number = |name: &str| fields.get(name).and_then(|n| n.parse::<u64>().ok());
-            let known = Candidate {
-                site,
+            candidates.push(Candidate {
                 in_flight: held + waiting,
                 reservations: parse(&fields),
                 freed_ms: number("!freed").unwrap_or(0),
@@ -122,9 +178,8 @@ impl Store {
                 // Half-open it lets in one as well.
                 silent: counts(silent) || until.is_some(),
                 failing: row.is_some_and(|row| row > 0) && counts(since),
-                ..Candidate::default()
-            };
-            candidates.push(known.with_inventory(inventory));
+                ..known
+            });
         }
         Ok(candidates)
     }

@@ -51,6 +51,7 @@ impl Store {
             }
             ids.retain(|id| known.get(id).is_none_or(|known| *known == home));
         }
+        ids.sort_unstable();
         let rows: Vec<Value> = self.records_with(of, &ids).await?;
         let mut own = Vec::new();
         let mut all = self.homes().known();

@@ -78,20 +78,22 @@ impl Store {
     /// # Errors
     /// When Redis is away. A row that cannot be read is left out and logged.
     pub async fn records<T: DeserializeOwned>(&self, of: Collection) -> Result<Vec<T>, StoreError> {
-        let ids = self.record_ids(of).await?;
+        let mut ids = self.record_ids(of).await?;
+        ids.sort_unstable();
         self.records_with(of, &ids).await
     }
 
-    /// The ids of a collection, in their order.
+    /// The ids of a collection, in no order.
     pub(super) async fn record_ids(&self, of: Collection) -> Result<Vec<String>, StoreError> {
         let index = keys::index(of.as_str());
-        let mut ids: Vec<String> = redis::cmd("SMEMBERS").arg(index).query_async(&mut self.redis().shared()).await?;
-        ids.sort_unstable();
-        Ok(ids)
+        Ok(redis::cmd("SMEMBERS").arg(index).query_async(&mut self.redis().shared()).await?)
     }
 
-    /// The records with these ids.
-    pub(super) async fn records_with<T: DeserializeOwned>(
+    /// The records that have these ids, in their order.
+    ///
+    /// # Errors
+    /// As [`Store::records`].
+    pub async fn records_with<T: DeserializeOwned>(
         &self,
         of: Collection,
         ids: &[String],

@@ -6,7 +6,6 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use super::candidates::FRESH;
 use super::{Store, StoreError};
 use crate::ids::TaskId;
 use crate::model::placement::{CLOCKS_MS, Candidate, Choice, Decision, OWN_MS, Placement, Reservation, Scene};
@@ -25,7 +24,7 @@ pub enum Reserved {
     Full,
     /// It does as much at once as it may: others were quicker.
     Busy,
-    /// A newer inventory was used by somebody: the candidates must be read again.
+    /// A newer inventory was used by somebody: it must be read again.
     Stale,
 }
 
@@ -45,10 +44,13 @@ impl Store {
         decide: impl Fn(&Scene) -> Decision,
     ) -> Result<Decision, StoreError> {
         let began = Instant::now();
-        let mut not_before = began.checked_sub(FRESH).unwrap_or(began);
+        let mut is_exact = false;
         let mut last = Decision::default();
         for _ in 0..TRIES {
-            self.read_candidates(not_before).await?;
+            match is_exact {
+                true => self.read_candidates(began).await?,
+                false => self.recent_candidates().await?,
+            }
             let decision = self.with_scene(|scene| {
                 let decision = decide(scene);
                 self.has_come(task);
@@ -65,16 +67,16 @@ impl Store {
             });
             let Some(choice) = &decision.choice else {
                 // Who waits for a place is called when there is one.
-                if not_before >= began || decision.placement.waits.is_some() {
+                if is_exact || decision.placement.waits.is_some() {
                     return Ok(decision);
                 }
-                not_before = began;
+                is_exact = true;
                 continue;
             };
             match self.reserve(task, choice, lasts).await? {
                 Reserved::Ok => return Ok(decision),
                 Reserved::Full | Reserved::Busy => {}
-                Reserved::Stale => not_before = Instant::now(),
+                Reserved::Stale => self.learn_inventory(choice).await?,
             }
             last = decision;
         }

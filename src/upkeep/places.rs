@@ -45,7 +45,7 @@ pub async fn pass(store: &Store, turns: &Mutex<Turns>) -> Result<bool, StoreErro
         return Ok(false);
     }
     let now = std::time::Instant::now();
-    store.read_candidates(now.checked_sub(FRESH).unwrap_or(now)).await?;
+    store.recent_candidates().await?;
     store.call_again().await?;
     let coming = store.called_and_coming();
     let who = store.with_scene(|scene| {

@@ -1,13 +1,12 @@
 //! What a handler may do to find a place for its node: choose and reserve, or stand in a line until there is one.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::{Context, UNDO_TIME};
 use crate::model::placement::{Decision, Scene};
 use crate::model::topic::Priority;
 use crate::placement::RANK;
 use crate::service::Verdict;
-use crate::store::candidates::FRESH;
 use crate::store::lines::MOST_LINES;
 
 impl Context {
@@ -33,8 +32,7 @@ impl Context {
     /// # Errors
     /// A retry when Redis is away.
     pub async fn is_line_known(&self, line: &str) -> Result<bool, Verdict> {
-        let now = Instant::now();
-        self.store.read_candidates(now.checked_sub(FRESH).unwrap_or(now)).await?;
+        self.store.recent_candidates().await?;
         Ok(self.store.with_scene(|scene| {
             let is_all = scene.lines.len() < MOST_LINES;
             !is_all || scene.lines.iter().any(|known| known.name == line && known.count > 0)

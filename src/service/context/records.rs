@@ -37,6 +37,14 @@ impl Context {
         Ok(self.store.records_of(podm_id, of).await?)
     }
 
+    /// The records that have these ids, in their order.
+    ///
+    /// # Errors
+    /// A retry when Redis is away.
+    pub async fn records_with<T: DeserializeOwned>(&self, of: Collection, ids: &[String]) -> Result<Vec<T>, Verdict> {
+        Ok(self.store.records_with(of, ids).await?)
+    }
+
     /// The Pod Manager's record.
     ///
     /// # Errors

@@ -3,7 +3,7 @@
 //! One that cannot be read is `FAILED` and costs the others nothing. A row that changed while its Pod Manager was being read stays as
 //! it is: whoever changed it knew more. What has not changed is not written.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
@@ -70,8 +70,7 @@ pub async fn refresh(ctx: &Context, podm: &Podm) -> Result<Option<Refreshed>, Ve
         Ok(seen) => {
             let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
             let (devices, free) = (count(seen.len()), count(seen.iter().filter(|d| !d.allocated).count()));
-            let same = |id: &str, now: Option<&Device>| before.get(id) == now;
-            let moved = settle(ctx, podm, seen, same).await?;
+            let moved = settle(ctx, podm, seen, &before).await?;
             Ok(Some(Refreshed { devices, free, moved }))
         }
         Err(Verdict::Stop) => Err(Verdict::Stop),
@@ -120,16 +119,20 @@ async fn settle(
     ctx: &Context,
     podm: &Podm,
     seen: Vec<DeviceView>,
-    same: impl Fn(&str, Option<&Device>) -> bool,
+    before: &HashMap<String, Device>,
 ) -> Result<Vec<(String, String)>, Verdict> {
     if ctx.record::<Podm>(Collection::Podm, &podm.uuid).await?.is_none() {
         // It was forgotten meanwhile: its devices do not come back.
         return Ok(Vec::new());
     }
     let mut moved = Vec::new();
-    let mut rows = rows_of(ctx, &podm.uuid).await?;
-    for view in seen {
-        let id = id_of(&podm.uuid, &view.path);
+    let same = |id: &str, now: Option<&Device>| before.get(id) == now;
+    let seen: Vec<_> = seen.into_iter().map(|view| (id_of(&podm.uuid, &view.path), view)).collect();
+    // What was made meanwhile and is not among these stays as it is.
+    let concerned: BTreeSet<&String> = before.keys().chain(seen.iter().map(|(id, _)| id)).collect();
+    let concerned: Vec<String> = concerned.into_iter().cloned().collect();
+    let mut rows = by_id(ctx.records_with(Collection::Device, &concerned).await?);
+    for (id, view) in seen {
         let old = rows.remove(&id);
         let new = row(ctx, &podm.uuid, &id, view, old.as_ref());
         if !same(&id, old.as_ref()) || old.as_ref() == Some(&new) {
@@ -188,6 +191,9 @@ pub(super) fn row(ctx: &Context, podm_id: &str, id: &str, view: DeviceView, old:
 }
 
 async fn rows_of(ctx: &Context, podm_id: &str) -> Result<HashMap<String, Device>, Verdict> {
-    let all: Vec<Device> = ctx.records_of(podm_id, Collection::Device).await?;
-    Ok(all.into_iter().map(|d| (d.uuid.clone(), d)).collect())
+    Ok(by_id(ctx.records_of(podm_id, Collection::Device).await?))
+}
+
+fn by_id(all: Vec<Device>) -> HashMap<String, Device> {
+    all.into_iter().map(|device| (device.uuid.clone(), device)).collect()
 }
