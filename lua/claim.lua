@@ -33,7 +33,7 @@ local function answer(t, deadline)
   claimed[n] = t.id .. ' ' .. t.lane .. ' ' .. t.attempt .. ' ' .. claims_of(t) .. ' ' .. (t.crashes or 0) .. ' ' .. int(deadline - NOW)
     .. ' ' .. (t.gen or 1) .. ' ' .. (t.ending or (t.cancel and 'cancelled') or '')
   definitions[n] = t.key .. ':d'
-  checkpoints[n] = t.ckpt and lenient('GET', t.key .. ':c') or ''
+  checkpoints[n] = t.ckpt and typed(redis.pcall('GET', t.key .. ':c')) or ''
 end
 
 -- Until when (ms) a client waits for a Pod Manager that is away; nil when nobody does, or something was begun already.

@@ -45,9 +45,9 @@ local function stream_of(lane)
   return P .. 's:' .. lane
 end
 
--- As call; nil where somebody else has put a value of another type under the key: one such key must not hold up the rest of its bucket.
-local function lenient(...)
-  local reply = redis.pcall(...)
+-- What redis.pcall answered; nil where somebody else has put a value of another type under the key: one such key must not hold up the rest
+-- of its bucket.
+local function typed(reply)
   if type(reply) ~= 'table' or not reply.err then return reply end
   if sub(reply.err, 1, 9) ~= 'WRONGTYPE' then error(reply.err) end
 end
@@ -57,7 +57,7 @@ end
 local function load(id)
   local key = P .. 't:' .. id
   local t = { id = id, key = key }
-  local flat = lenient('HGETALL', key) or {}
+  local flat = typed(redis.pcall('HGETALL', key)) or {}
   for i = 1, #flat, 2 do
     local value = flat[i + 1]
     if value ~= '' then t[flat[i]] = value end
@@ -74,7 +74,7 @@ end
 -- As load, for an end: all that it needs of a running task which has no gates, no checkpoint and no earlier error; else everything.
 local function load_to_end(id)
   local key = P .. 't:' .. id
-  local f = lenient('HMGET', key, 'state', 'token', 'entry', 'lane', 'attempt', 'gates', 'ckpt', 'err', 'claims') or {}
+  local f = typed(redis.pcall('HMGET', key, 'state', 'token', 'entry', 'lane', 'attempt', 'gates', 'ckpt', 'err', 'claims')) or {}
   if f[6] or f[7] or f[8] or f[1] ~= 'running' or not f[4] then return load(id) end
   return { id = id, key = key, state = f[1], token = f[2], entry = f[3], lane = f[4], attempt = f[5], claims = f[9] or nil }
 end
@@ -166,7 +166,7 @@ end
 -- Adds a line to the task's history. The first queued, the last running and the end are told by the hash itself.
 local function remember(t, at, state, worker, attempt, detail)
   local line = string.format('%.0f|%s|%s|%s|%s', at, state, worker or '', attempt or '', detail or '')
-  local n = lenient('RPUSH', t.key .. ':h', line)
+  local n = typed(redis.pcall('RPUSH', t.key .. ':h', line))
   if n and n > HISTORY_KEPT then call('LTRIM', t.key .. ':h', -HISTORY_KEPT, -1) end
 end
 
@@ -236,7 +236,7 @@ end
 -- What serves gates is made when a task with a gate comes by: most calls meet none, and making functions is most of what a small call costs.
 local function make(gates)
   local function is_live(id)
-    local state = lenient('HGET', P .. 't:' .. id, 'state')
+    local state = typed(redis.pcall('HGET', P .. 't:' .. id, 'state'))
     return state and not ENDED[state]
   end
 
