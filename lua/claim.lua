@@ -33,7 +33,7 @@ local function answer(t, deadline)
   claimed[n] = t.id .. ' ' .. t.lane .. ' ' .. t.attempt .. ' ' .. claims_of(t) .. ' ' .. (t.crashes or 0) .. ' ' .. int(deadline - NOW)
     .. ' ' .. (t.gen or 1) .. ' ' .. (t.ending or (t.cancel and 'cancelled') or '')
   definitions[n] = t.key .. ':d'
-  checkpoints[n] = t.ckpt and call('GET', t.key .. ':c') or ''
+  checkpoints[n] = t.ckpt and typed(redis.pcall('GET', t.key .. ':c')) or ''
 end
 
 -- Until when (ms) a client waits for a Pod Manager that is away; nil when nobody does, or something was begun already.
@@ -57,7 +57,7 @@ end
 local function take(lane, entry, id)
   examined = examined + 1
   local t = load(id)
-  if not t.state or not t.lane or ENDED[t.state] or t.entry ~= entry then return drop(lane, entry) end
+  if not t.state or ENDED[t.state] or t.entry ~= entry then return drop(lane, entry) end
   if held(t) then
     if t.token == token then answer(t, deadline_of(t)) end
     return

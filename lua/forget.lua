@@ -18,7 +18,7 @@ for i = 4, #ARGV do
     reply = 'young'
   else
     if not t.state then reply = 'missing' end
-    call('DEL', t.key, t.key .. ':d', t.key .. ':r', t.key .. ':c', t.key .. ':h', t.key .. ':p')
+    erase(t)
     if t.idem then call('SET', t.key .. ':x', '1', 'EX', ARGV[2]) end
     gone[#gone + 1] = t.id
   end

@@ -45,23 +45,37 @@ local function stream_of(lane)
   return P .. 's:' .. lane
 end
 
--- A task's state hash as a table; empty fields read as absent. `state` is nil when there is no such task.
+-- What redis.pcall answered; nil where somebody else has put a value of another type under the key: one such key must not hold up the rest
+-- of its bucket.
+local function typed(reply)
+  if type(reply) ~= 'table' or not reply.err then return reply end
+  if sub(reply.err, 1, 9) ~= 'WRONGTYPE' then error(reply.err) end
+end
+
+-- A task's state hash as a table; empty fields read as absent. `state` is nil when there is no such task, or when what is left of it does
+-- not say where it queues.
 local function load(id)
   local key = P .. 't:' .. id
   local t = { id = id, key = key }
-  local flat = call('HGETALL', key)
+  local flat = typed(redis.pcall('HGETALL', key)) or {}
   for i = 1, #flat, 2 do
     local value = flat[i + 1]
     if value ~= '' then t[flat[i]] = value end
   end
+  if not t.lane then t.state = nil end
   return t
+end
+
+-- Removes all that is stored of a task but its tombstone.
+local function erase(t)
+  call('DEL', t.key, t.key .. ':d', t.key .. ':r', t.key .. ':c', t.key .. ':h', t.key .. ':p')
 end
 
 -- As load, for an end: all that it needs of a running task which has no gates, no checkpoint and no earlier error; else everything.
 local function load_to_end(id)
   local key = P .. 't:' .. id
-  local f = call('HMGET', key, 'state', 'token', 'entry', 'lane', 'attempt', 'gates', 'ckpt', 'err', 'claims')
-  if f[6] or f[7] or f[8] or f[1] ~= 'running' then return load(id) end
+  local f = typed(redis.pcall('HMGET', key, 'state', 'token', 'entry', 'lane', 'attempt', 'gates', 'ckpt', 'err', 'claims')) or {}
+  if f[6] or f[7] or f[8] or f[1] ~= 'running' or not f[4] then return load(id) end
   return { id = id, key = key, state = f[1], token = f[2], entry = f[3], lane = f[4], attempt = f[5], claims = f[9] or nil }
 end
 
@@ -152,8 +166,8 @@ end
 -- Adds a line to the task's history. The first queued, the last running and the end are told by the hash itself.
 local function remember(t, at, state, worker, attempt, detail)
   local line = string.format('%.0f|%s|%s|%s|%s', at, state, worker or '', attempt or '', detail or '')
-  local n = call('RPUSH', t.key .. ':h', line)
-  if n > HISTORY_KEPT then call('LTRIM', t.key .. ':h', -HISTORY_KEPT, -1) end
+  local n = typed(redis.pcall('RPUSH', t.key .. ':h', line))
+  if n and n > HISTORY_KEPT then call('LTRIM', t.key .. ':h', -HISTORY_KEPT, -1) end
 end
 
 local function remember_run(t)
@@ -222,7 +236,7 @@ end
 -- What serves gates is made when a task with a gate comes by: most calls meet none, and making functions is most of what a small call costs.
 local function make(gates)
   local function is_live(id)
-    local state = call('HGET', P .. 't:' .. id, 'state')
+    local state = typed(redis.pcall('HGET', P .. 't:' .. id, 'state'))
     return state and not ENDED[state]
   end
 

@@ -46,7 +46,10 @@ end
 local function check(id)
   local t = load(id)
   if not t.state then
-    return fix(t, 'indexed but missing', function() call('ZREM', P .. 'live', id) end)
+    return fix(t, 'indexed but missing', function()
+      call('ZREM', P .. 'live', id)
+      erase(t)
+    end)
   end
   if ENDED[t.state] then
     return fix(t, 'ended but live', function()

@@ -3,6 +3,7 @@
 //! Pessimistic on purpose: it counts from *before* the call that got or extended it, so it is over here no later than in Redis. A worker
 //! stops touching hardware when it may be over; what it writes to Redis is fenced by the claim token anyway.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -11,6 +12,8 @@ use tokio_util::sync::CancellationToken;
 
 /// Whoever waits so long for one answer lends its slot.
 const LONG: Duration = Duration::from_secs(1);
+/// What a read is given at least, however long its client has waited: as long as a connection may take.
+const LEAST: Duration = Duration::from_secs(5);
 
 /// A worker's slot, held while an attempt runs. Who waits for somebody else needs none: the slot is given back early, and a place among so
 /// many that wait held in its stead, so that a worker's tasks have a bound all the same.
@@ -50,6 +53,8 @@ pub struct Lease {
     lost: CancellationToken,
     cut: CancellationToken,
     slot: Option<Arc<Slot>>,
+    /// Until when somebody waits for the attempt to begin, and whether it has.
+    patience: Option<(Instant, Arc<AtomicBool>)>,
 }
 
 impl Lease {
@@ -61,6 +66,7 @@ impl Lease {
             lost: CancellationToken::new(),
             cut: CancellationToken::new(),
             slot: None,
+            patience: None,
         }
     }
 
@@ -68,6 +74,27 @@ impl Lease {
     #[must_use]
     pub fn in_slot(self, slot: &Arc<Slot>) -> Self {
         Self { slot: Some(Arc::clone(slot)), ..self }
+    }
+
+    /// The same of an attempt that has changed nothing yet, and whose client waits so long for it to begin.
+    #[must_use]
+    pub fn begun_within(self, patience: Duration) -> Self {
+        Self { patience: Some((Instant::now() + patience, Arc::default())), ..self }
+    }
+
+    /// How long a read may take; `None` when nobody waits for it, or what has begun is brought to its end.
+    #[must_use]
+    pub fn patience(&self) -> Option<Duration> {
+        let (until, begun) = self.patience.as_ref()?;
+        let left = until.saturating_duration_since(Instant::now()).max(LEAST);
+        (!begun.load(Ordering::SeqCst)).then_some(left)
+    }
+
+    /// A change is about to be sent.
+    pub fn begin(&self) {
+        if let Some((_, begun)) = &self.patience {
+            begun.store(true, Ordering::SeqCst);
+        }
     }
 
     /// Waits for something that is not this worker's work: when it takes long, others get the slot.
@@ -122,6 +149,7 @@ impl Lease {
             lost: self.lost.clone(),
             cut: CancellationToken::new(),
             slot: self.slot.clone(),
+            patience: None,
         }
     }
 
@@ -164,6 +192,19 @@ mod tests {
         first.leave();
         second.leave();
         assert_eq!((slots.available_permits(), waiting.available_permits()), (2, 1));
+    }
+
+    #[test]
+    fn reads_are_given_up_with_the_client_s_patience_until_a_change_is_sent() {
+        let lease = Lease::new(Instant::now(), Duration::from_secs(60));
+        assert_eq!(lease.patience(), None, "nobody waits");
+        let waited_for = lease.begun_within(Duration::from_secs(30));
+        assert!(waited_for.patience().is_some_and(|left| left > Duration::from_secs(20)));
+        assert_eq!(waited_for.for_undo().patience(), None);
+        waited_for.clone().begin();
+        assert_eq!(waited_for.patience(), None, "what has begun is brought to its end");
+        let late = Lease::new(Instant::now(), Duration::from_secs(60)).begun_within(Duration::ZERO);
+        assert_eq!(late.patience(), Some(LEAST), "a task that came late to its turn is given a moment");
     }
 
     #[tokio::test]

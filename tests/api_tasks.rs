@@ -418,7 +418,13 @@ async fn readiness_says_what_redis_promises_and_metrics_count_requests() {
     let api = TestApi::start().await;
     let (status, ready) = api.get("/readyz").await;
     assert_eq!((status, &ready["redis"]["role"]), (StatusCode::OK, &json!("master")));
-    assert!(ready["redis"]["guarantee"].is_string());
+    let promise = ready["redis"]["guarantee"].as_str().unwrap().to_owned();
+    assert!(!promise.contains("deletes"), "{promise}");
+    let () = api.redis.command(&["CONFIG", "SET", "maxmemory-policy", "allkeys-lru"]).await;
+    let (_, evicting) = api.get("/readyz").await;
+    let told = format!("{promise}; a full Redis deletes tasks: maxmemory-policy is allkeys-lru");
+    assert_eq!(evicting["redis"]["guarantee"], told);
+    let () = api.redis.command(&["CONFIG", "SET", "maxmemory-policy", "noeviction"]).await;
     api.post("/v1/tasks", &noop()).await;
     let page = api.client.get(api.url("/metrics")).send().await.unwrap().text().await.unwrap();
     assert!(

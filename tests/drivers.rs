@@ -184,6 +184,15 @@ async fn a_pod_manager_that_hangs_costs_one_timeout() {
 }
 
 #[tokio::test]
+async fn a_pod_manager_that_hangs_costs_no_more_than_the_client_s_patience() {
+    let lab = Lab::start_with(SimConfig::default(), Duration::from_secs(600)).await;
+    lab.faults(json!([{"hang": true}])).await;
+    let late = Lease::new(Instant::now(), Duration::from_secs(600)).begun_within(Duration::ZERO);
+    let error = lab.driver_with(Some(late)).nodes().await.unwrap_err();
+    assert_eq!((error.verdict(), error.problem().status), (Advice::Retry { after: None }, 504), "{error}");
+}
+
+#[tokio::test]
 async fn wrong_credentials_are_told_without_being_repeated() {
     let lab = Lab::start(SimConfig { password: "another".into(), ..SimConfig::default() }).await;
     let error = lab.driver().probe().await.unwrap_err();

@@ -181,6 +181,33 @@ async fn the_openstack_client_lists_creates_shows_and_deletes_pod_managers() {
     assert!(steps["nobody"].as_str().unwrap().starts_with("404 Pod Manager "), "{steps}");
 }
 
+/// A compose at the first Pod Manager whose client has waited so long already.
+async fn compose_waited_for(plant: &Plant, ago: Duration) -> TaskId {
+    let podm = &plant.lab.uuids[0];
+    let mut def = valence::model::task::Definition::new("node.compose", json!({"name": "n"}));
+    (def.podm_id, def.node_id) = (Some(podm.clone()), Some(valence::ids::new_record_id()));
+    def.podm_errors_final = true;
+    let id = accepted_ago(&plant.store, ago, podm);
+    let lane = Lane { topic: Topic::Compute, priority: Priority::Normal };
+    let gates = Kind::find("node.compose").unwrap().gates_of(&def);
+    let task = NewTask { id, lane, def, delay_ms: None, gates, idempotent: false };
+    plant.store.enqueue(task).await.unwrap();
+    id
+}
+
+/// A request may take a minute, a client waits for half of one: the first one to a Pod Manager that falls silent is no exception.
+#[tokio::test]
+async fn a_change_at_a_silent_pod_manager_ends_with_its_client_s_patience_and_not_with_the_request() {
+    let plant = Plant::patient(SimConfig { podms: 1, ..two() }, Duration::from_secs(600)).await;
+    plant.register_all().await;
+    plant.lab.faults(json!([{"hang": true}])).await;
+    let task = plant.done(compose_waited_for(&plant, Duration::from_secs(31)).await).await;
+    let error = task.body.error.clone().unwrap();
+    assert_eq!((task.state.as_str(), error.problem.status), ("failed", 504), "{error:?}");
+    assert!(error.problem.detail.contains("Pod Manager lab-0"), "{error:?}");
+    assert_eq!(task.field("attempt"), Some("1"), "{:?}", task.history());
+}
+
 #[tokio::test]
 async fn a_change_at_a_dead_pod_manager_is_refused_in_the_time_of_a_read_and_nothing_is_left_of_it() {
     let plant = Plant::bare(SimConfig { podms: 1, ..two() }, true).await;
@@ -190,14 +217,7 @@ async fn a_change_at_a_dead_pod_manager_is_refused_in_the_time_of_a_read_and_not
     let podm = plant.lab.uuids[0].clone();
     let wanted = json!({"name": "n", "podm_id": podm});
     // One that was accepted as long ago as a client waits is tried once.
-    let mut def = valence::model::task::Definition::new("node.compose", json!({"name": "n"}));
-    (def.podm_id, def.node_id) = (Some(podm.clone()), Some(valence::ids::new_record_id()));
-    def.podm_errors_final = true;
-    let id = accepted_ago(&plant.store, Duration::from_secs(31), &podm);
-    let lane = Lane { topic: Topic::Compute, priority: Priority::Normal };
-    let gates = Kind::find("node.compose").unwrap().gates_of(&def);
-    let task = NewTask { id, lane, def, delay_ms: None, gates, idempotent: false };
-    plant.store.enqueue(task).await.unwrap();
+    let id = compose_waited_for(&plant, Duration::from_secs(31)).await;
     let task = plant.done(id).await;
     let error = task.body.error.clone().unwrap();
     assert_eq!((task.state.as_str(), error.problem.status), ("failed", 503), "{error:?}");
@@ -210,6 +230,8 @@ async fn a_change_at_a_dead_pod_manager_is_refused_in_the_time_of_a_read_and_not
     assert_eq!(answer.status().as_u16(), 503);
     let after: u64 = answer.headers()["retry-after"].to_str().unwrap().parse().unwrap();
     assert!((400..=500).contains(&after), "{after}");
+    let body: Value = answer.json().await.unwrap();
+    assert_eq!(body["detail"], "Pod Manager dead is not asked now: cannot be reached", "people know it by its name");
     assert_eq!(front.get("/v1/nodes").await.1, json!([]));
     // Whoever does not wait has a task that does.
     let asked = front.request(Method::POST, "/v1/nodes").header("Prefer", "respond-async").json(&wanted);

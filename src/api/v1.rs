@@ -7,16 +7,18 @@ use warp::http::header::{self, HeaderName};
 use warp::reply::Response;
 
 use super::answer::{Answer, Failure, ok, set_header};
+use super::app::App;
 use super::call::Call;
 use super::prefer::Prefer;
 use super::spec::NewTask;
 use super::{submit, view};
 use crate::model::kind::Kind;
-use crate::model::podm::mask;
+use crate::model::podm::{Podm, mask};
 use crate::model::problem::Problem;
 use crate::model::state::State;
 use crate::observe::trace;
 use crate::store::record::TaskRecord;
+use crate::store::records::Collection;
 use crate::store::sync::SyncReply;
 
 /// Names the task behind an answer that is not the task.
@@ -96,7 +98,7 @@ pub(crate) async fn act(call: &Call, task: NewTask, done: fn(&Value) -> Answer) 
         Prefer::Async => Duration::ZERO,
         Prefer::Wait(limit) => limit.min(most),
     };
-    let record = accepted.after(app, limit).await?;
+    let record = naming_podm(app, accepted.after(app, limit).await?).await;
     let mut answer = match prefer {
         Prefer::Nothing | Prefer::Wait(_) if record.state.is_terminal() => ended(record, done),
         Prefer::Nothing => Err(unfinished(&record, app.stop.is_cancelled())),
@@ -107,6 +109,17 @@ pub(crate) async fn act(call: &Call, task: NewTask, done: fn(&Value) -> Answer) 
         answer = answer.map(|r| with(r, APPLIED, &applied)).map_err(|f| f.with(APPLIED, &applied));
     }
     answer.map(|r| with(r, TASK_HEADER, &id)).map_err(|f| f.with(TASK_HEADER, &id))
+}
+
+/// The engine's scripts know a Pod Manager by its id alone, and people by its name: an error that they wrote is told with the name.
+async fn naming_podm(app: &App, mut record: TaskRecord) -> TaskRecord {
+    if let Some(error) = &mut record.body.error
+        && let Some(id) = error.podm_id.as_deref().filter(|id| error.problem.detail.contains(id))
+        && let Ok(Some(podm)) = app.store.record::<Podm>(Collection::Podm, id).await
+    {
+        error.problem.detail = error.problem.detail.replace(id, &podm.name);
+    }
+    record
 }
 
 fn with(mut response: Response, name: HeaderName, value: &str) -> Response {

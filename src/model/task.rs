@@ -116,6 +116,13 @@ impl Definition {
             caller: None,
         }
     }
+
+    /// How long its client waits yet for a Pod Manager that is away; `None` when nobody waits.
+    #[must_use]
+    pub fn patience_left(&self, id: TaskId, now_ms: u64) -> Option<Duration> {
+        let waited = Duration::from_millis(now_ms.saturating_sub(id.created_ms()));
+        self.podm_errors_final.then(|| CLIENT_PATIENCE.saturating_sub(waited))
+    }
 }
 
 /// An error kept on a task: [`Problem`] plus where and when.

@@ -2,8 +2,7 @@
 //!
 //! It is written also while Redis is full (a stream at its cap does not grow); what cannot be written at all stands in the process's log.
 
-use redis::streams::StreamRangeReply;
-
+use super::entry::Entry;
 use super::{Store, StoreError, keys};
 use crate::model::audit::{AuditEntry, AuditFilter};
 
@@ -58,20 +57,20 @@ impl Store {
         let mut newest = marker.map_or_else(|| "+".to_owned(), |m| format!("({m}"));
         let mut examined = 0;
         while examined < MOST_EXAMINED {
-            let found: StreamRangeReply = redis::cmd("XREVRANGE")
+            let found: Vec<Entry> = redis::cmd("XREVRANGE")
                 .arg(keys::AUDIT)
                 .arg(&[newest.as_str(), oldest.as_str(), "COUNT"])
                 .arg(STEP.min(MOST_EXAMINED - examined))
                 .query_async(&mut self.redis().shared())
                 .await?;
-            if found.ids.is_empty() {
+            if found.is_empty() {
                 page.marker = None;
                 return Ok(page);
             }
-            for line in found.ids {
+            for line in found {
                 examined += 1;
                 page.marker = Some(line.id.clone());
-                let text: String = line.get("e").unwrap_or_default();
+                let text = line.text("e").unwrap_or_default();
                 match serde_json::from_str::<AuditEntry>(&text) {
                     Ok(entry) if filter.fits(&entry) => page.entries.push((line.id, entry)),
                     Ok(_) => {}

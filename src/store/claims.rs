@@ -4,9 +4,9 @@
 
 use std::time::Duration;
 
-use redis::streams::StreamReadReply;
 use serde_json::Value;
 
+use super::entry::{Read, Text};
 use super::record::Body;
 use super::{Store, StoreError, keys};
 use crate::ids::{Bucket, TaskId};
@@ -149,7 +149,7 @@ pub enum Settled {
 }
 
 /// What `claim` answers: paused topics, claimed tasks, their definitions, their checkpoints.
-type RawClaims = (Vec<String>, Vec<String>, Vec<Option<String>>, Vec<String>);
+type RawClaims = (Vec<Text>, Vec<String>, Vec<Option<String>>, Vec<String>);
 
 impl Store {
     /// Claims up to `free` tasks, and up to [`MOST_CLAIMED`]. The same `token` after a lost reply, with [`Source::Own`], gives the lost answer.
@@ -190,7 +190,10 @@ impl Store {
             let def = def.and_then(|def| serde_json::from_str(&def).ok());
             Some(Claimed { def, checkpoint: serde_json::from_str(&checkpoint).ok(), ..read })
         });
-        Ok(ClaimReply { paused: paused.iter().filter_map(|t| Topic::parse(t)).collect(), claimed: claimed.collect() })
+        Ok(ClaimReply {
+            paused: paused.iter().filter_map(|t| Topic::parse(&t.0)).collect(),
+            claimed: claimed.collect(),
+        })
     }
 
     /// Waits at most [`super::connect::BLOCK`] for entries on the lanes, at most one of each lane.
@@ -216,14 +219,13 @@ impl Store {
         for _ in lanes {
             cmd.arg(">");
         }
-        let reply: Option<StreamReadReply> = cmd.query_async(connection).await?;
+        let reply: Read = cmd.query_async(connection).await?;
         let mut given = Given::new();
-        for stream in reply.map(|r| r.keys).unwrap_or_default() {
-            let Some(lane) = lanes.iter().find(|l| keys::stream(bucket, **l) == stream.key) else { continue };
-            for entry in stream.ids {
-                let id = entry.map.get("t").and_then(|v| redis::from_redis_value_ref::<String>(v).ok());
-                given.push((*lane, entry.id, id.unwrap_or_default()));
-            }
+        for (stream, entries) in reply.unwrap_or_default() {
+            let Some(lane) = lanes.iter().find(|l| keys::stream(bucket, **l) == stream) else { continue };
+            given.extend(
+                entries.into_iter().map(|entry| (*lane, entry.id.clone(), entry.text("t").unwrap_or_default())),
+            );
         }
         Ok(given)
     }

@@ -12,6 +12,7 @@ use redis::Value as Raw;
 use serde_json::{Value, json};
 use tokio::sync::{Notify, watch};
 
+use super::entry::Text;
 use super::{Store, StoreError, keys};
 use crate::ids::{Bucket, TaskId};
 use crate::model::state::State;
@@ -19,7 +20,7 @@ use crate::model::v1time::rfc3339;
 use crate::shutdown::{Shutdown, sleep_or_stop};
 
 /// An entry as Redis gives it: id, and task id → change, in turn.
-type Entry = (String, Vec<String>);
+type Entry = (String, Vec<Text>);
 
 /// Where in a bucket's events stream: an entry, and how many of its changes were seen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
@@ -121,7 +122,7 @@ impl Store {
     /// # Errors
     /// When Redis is away.
     pub async fn events_end(&self, bucket: Bucket) -> Result<Position, StoreError> {
-        let newest: Vec<(String, Vec<String>)> = redis::cmd("XREVRANGE")
+        let newest: Vec<Entry> = redis::cmd("XREVRANGE")
             .arg(keys::of(bucket, "events"))
             .arg("+")
             .arg("-")
@@ -143,8 +144,8 @@ fn read_entry((entry, fields): &Entry, after: Position) -> Vec<Event> {
     let mut events = Vec::with_capacity(fields.len() / 2);
     for (n, pair) in (1u32..).zip(fields.chunks_exact(2)) {
         let position = Position { n, ..base };
-        let mut words = pair[1].splitn(3, ' ');
-        let (Ok(id), Some(state)) = (pair[0].parse(), words.next().and_then(State::parse)) else { continue };
+        let mut words = pair[1].0.splitn(3, ' ');
+        let (Ok(id), Some(state)) = (pair[0].0.parse(), words.next().and_then(State::parse)) else { continue };
         let claims = words.next().and_then(|c| c.parse().ok()).unwrap_or(0);
         let progress = words.next().and_then(|p| serde_json::from_str(p).ok());
         if position > after {
@@ -223,13 +224,13 @@ impl Hub {
         Ok(())
     }
 
-    fn wake(&self, fields: &[String]) {
+    fn wake(&self, fields: &[Text]) {
         let waiters = self.waiters.lock().unwrap_or_else(PoisonError::into_inner);
         if waiters.is_empty() {
             return;
         }
         for pair in fields.chunks_exact(2) {
-            if let Some((_, notify)) = pair[0].parse().ok().and_then(|id: TaskId| waiters.get(&id)) {
+            if let Some((_, notify)) = pair[0].0.parse().ok().and_then(|id: TaskId| waiters.get(&id)) {
                 notify.notify_waiters();
             }
         }
@@ -290,9 +291,9 @@ mod tests {
     #[test]
     fn a_resumed_reader_sees_the_rest_of_a_half_read_entry() {
         let id = TaskId::mint(1_700_000_000_000, Bucket(0)).to_string();
-        let fields: Vec<String> = ["queued 0", "running 1", r#"running 1 {"percent":5}"#]
+        let fields: Vec<Text> = ["queued 0", "running 1", r#"running 1 {"percent":5}"#]
             .iter()
-            .flat_map(|v| [id.clone(), (*v).to_owned()])
+            .flat_map(|v| [Text(id.clone()), Text((*v).to_owned())])
             .collect();
         let entry = ("1700000000000-0".to_owned(), fields);
         let all = read_entry(&entry, Position::default());

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::entry::Entry;
 use super::record::TaskRecord;
 use super::{Store, StoreError, keys};
 use crate::ids::TaskId;
@@ -225,7 +226,7 @@ impl Store {
             redis::cmd("XINFO").arg("GROUPS").arg(&stream).query_async(&mut shared).await;
         let group = groups.ok().and_then(|g| g.groups.into_iter().find(|g| g.name == keys::GROUP));
         let from = group.map_or_else(|| "-".to_owned(), |g| format!("({}", g.last_delivered_id));
-        let before: redis::streams::StreamRangeReply = redis::cmd("XRANGE")
+        let before: Vec<Entry> = redis::cmd("XRANGE")
             .arg(&stream)
             .arg(from)
             .arg(format!("({entry}"))
@@ -233,6 +234,6 @@ impl Store {
             .arg(10_000)
             .query_async(&mut shared)
             .await?;
-        Ok(u64::try_from(before.ids.len()).unwrap_or(0))
+        Ok(u64::try_from(before.len()).unwrap_or(0))
     }
 }

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, HashMap};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::each::each;
 use super::{Store, StoreError, keys};
 use crate::ids::TaskId;
 use crate::model::drift::Finding;
@@ -48,10 +49,11 @@ impl Store {
         Ok(kept == 1)
     }
 
-    /// What the last refreshes of some Pod Managers found, in their order; `None` for one that was never read.
+    /// What the last refreshes of some Pod Managers found, in their order; `None` for one that was never read, or whose inventory this build
+    /// cannot read: the next refresh writes it anew.
     ///
     /// # Errors
-    /// When Redis is away, or what it has cannot be read.
+    /// When Redis is away.
     pub async fn inventories(&self, podm_ids: &[String]) -> Result<Vec<Option<Inventory>>, StoreError> {
         if podm_ids.is_empty() {
             return Ok(Vec::new());
@@ -60,8 +62,8 @@ impl Store {
         for id in podm_ids {
             pipe.hget(keys::inventory(id), "summary");
         }
-        let texts: Vec<Option<String>> = pipe.query_async(&mut self.redis().shared()).await?;
-        texts.into_iter().map(|text| text.map(|text| read("an inventory", &text)).transpose()).collect()
+        let texts = each(&mut pipe, self.redis()).await?;
+        Ok(podm_ids.iter().zip(texts).map(|(id, text)| known("an inventory", id, text)).collect())
     }
 
     /// When some Pod Managers were read, in their order, ms since 1970.
@@ -132,10 +134,10 @@ impl Store {
         Ok(changed.len() + gone.len())
     }
 
-    /// Where hardware and records of some Pod Managers disagree, in their order.
+    /// Where hardware and records of some Pod Managers disagree, in their order; what cannot be read counts as not seen yet.
     ///
     /// # Errors
-    /// When Redis is away, or what it has cannot be read.
+    /// When Redis is away.
     pub async fn drifts(&self, podm_ids: &[String]) -> Result<Vec<Vec<Finding>>, StoreError> {
         if podm_ids.is_empty() {
             return Ok(Vec::new());
@@ -144,8 +146,8 @@ impl Store {
         for id in podm_ids {
             pipe.hget(keys::inventory(id), "drift");
         }
-        let texts: Vec<Option<String>> = pipe.query_async(&mut self.redis().shared()).await?;
-        texts.into_iter().map(|text| text.map_or(Ok(Vec::new()), |text| read("drift", &text))).collect()
+        let texts = each(&mut pipe, self.redis()).await?;
+        Ok(podm_ids.iter().zip(texts).map(|(id, text)| known("drift", id, text).unwrap_or_default()).collect())
     }
 
     /// Keeps what a look has seen, and when the next look is worth while, ms since 1970; 0: whenever it comes.
@@ -247,6 +249,15 @@ impl Store {
 
 fn json<T: Serialize>(value: &T) -> Result<String, StoreError> {
     serde_json::to_string(value).map_err(|e| StoreError::corrupt("an inventory", e))
+}
+
+/// What is kept of a Pod Manager, where it can be read.
+fn known<T: DeserializeOwned>(what: &str, podm_id: &str, text: Result<Option<String>, StoreError>) -> Option<T> {
+    let read = text.and_then(|text| text.map(|text| read(what, &text)).transpose());
+    read.unwrap_or_else(|error| {
+        tracing::error!(podm = podm_id, %error, "an inventory cannot be read");
+        None
+    })
 }
 
 fn read<T: DeserializeOwned>(what: &str, text: &str) -> Result<T, StoreError> {

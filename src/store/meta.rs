@@ -77,15 +77,17 @@ impl Store {
         let aof = !infos.is_empty() && infos.iter().all(|info| field(info, "aof_enabled") == "1");
         let replicas = infos.iter().filter_map(|info| field(info, "connected_slaves").parse().ok()).min().unwrap_or(0);
         let wait_replicas = self.options().replicas.map_or(0, |(count, _)| count);
+        let policy = of_all("maxmemory_policy");
+        let kept = guarantee(aof, &fsync, self.redis().topology(), replicas, wait_replicas);
         Ok(Durability {
             topology: self.redis().topology().to_owned(),
             primaries: infos.len(),
             role: of_all("role"),
             redis_version: of_all("redis_version"),
-            guarantee: guarantee(aof, &fsync, self.redis().topology(), replicas, wait_replicas),
+            guarantee: while_there_is_room(kept, &policy),
             appendonly: aof,
             appendfsync: fsync,
-            maxmemory_policy: of_all("maxmemory_policy"),
+            maxmemory_policy: policy,
             replicas,
             wait_replicas,
         })
@@ -133,6 +135,15 @@ fn guarantee(aof: bool, fsync: &str, topology: &str, replicas: u32, waits: u32) 
             "{alone}; {waits} of {replicas} replicas have it before it is accepted: a failover to another can lose it"
         ),
         _ => format!("{alone}; {waits} of {replicas} replicas have it before it is accepted"),
+    }
+}
+
+/// A promise holds for what Redis does not delete by itself.
+fn while_there_is_room(guarantee: String, policy: &str) -> String {
+    if policy == "noeviction" {
+        guarantee
+    } else {
+        format!("{guarantee}; a full Redis deletes tasks: maxmemory-policy is {policy}")
     }
 }
 

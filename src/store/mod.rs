@@ -9,6 +9,8 @@ pub mod calls;
 pub mod candidates;
 pub mod claims;
 pub mod connect;
+mod each;
+mod entry;
 pub mod error;
 pub mod events;
 pub mod explain;

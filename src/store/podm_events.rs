@@ -1,7 +1,6 @@
 //! Events that Pod Managers sent: one capped stream each, the newest kept.
 
-use redis::streams::StreamRangeReply;
-
+use super::entry::Entry;
 use super::{Store, StoreError, keys};
 use crate::model::event::PodmEvent;
 
@@ -34,17 +33,16 @@ impl Store {
     /// # Errors
     /// When Redis is away.
     pub async fn podm_events(&self, podm_id: &str, count: usize) -> Result<Vec<(u64, PodmEvent)>, StoreError> {
-        let found: StreamRangeReply = redis::cmd("XREVRANGE")
+        let found: Vec<Entry> = redis::cmd("XREVRANGE")
             .arg(keys::podm_events(podm_id))
             .arg(&["+", "-", "COUNT"])
             .arg(count)
             .query_async(&mut self.redis().shared())
             .await?;
-        let one = |entry: redis::streams::StreamId| {
+        let one = |entry: Entry| {
             let ms = entry.id.split_once('-')?.0.parse().ok()?;
-            let text: String = entry.get("e")?;
-            Some((ms, serde_json::from_str(&text).ok()?))
+            Some((ms, serde_json::from_str(&entry.text("e")?).ok()?))
         };
-        Ok(found.ids.into_iter().filter_map(one).collect())
+        Ok(found.into_iter().filter_map(one).collect())
     }
 }

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::each::each;
 use super::{Store, StoreError, keys};
 use crate::ids::TaskId;
 use crate::model::history::HistoryItem;
@@ -45,6 +46,9 @@ pub struct TaskRecord {
     lines: Vec<String>,
 }
 
+/// Commands that ask for one task.
+const ASKED: usize = 6;
+
 type Raw = (HashMap<String, String>, Option<String>, Option<String>, Option<String>, Vec<String>, Option<f64>);
 
 impl TaskRecord {
@@ -70,7 +74,7 @@ impl TaskRecord {
         }
     }
 
-    /// Reads many tasks in one round trip; those that are gone are left out.
+    /// Reads many tasks in one round trip; those that are gone are left out, and so is what cannot be read: it must not hide the others.
     pub(super) async fn read_many(store: &Store, ids: &[TaskId]) -> Result<Vec<Self>, StoreError> {
         if ids.is_empty() {
             return Ok(Vec::new());
@@ -79,12 +83,19 @@ impl TaskRecord {
         for id in ids {
             Self::ask(&mut pipe, *id);
         }
-        let values: Vec<redis::Value> = pipe.query_async(&mut store.redis().shared()).await?;
+        let mut answers = each::<redis::Value>(&mut pipe, store.redis()).await?.into_iter();
         let mut records = Vec::with_capacity(ids.len());
-        for (id, raw) in ids.iter().zip(values.chunks(6)) {
-            let raw: Raw = redis::from_redis_value(redis::Value::Array(raw.to_vec()))
-                .map_err(|e| StoreError::corrupt(format!("task {id}"), e))?;
-            records.extend(Self::parse(*id, raw)?);
+        for id in ids {
+            // All of this task's, also after one that cannot be read.
+            let asked: Vec<_> = answers.by_ref().take(ASKED).collect();
+            let read = asked.into_iter().collect::<Result<Vec<_>, _>>().and_then(|raw| {
+                let raw = redis::from_redis_value(redis::Value::Array(raw));
+                Self::parse(*id, raw.map_err(|e| StoreError::corrupt(format!("task {id}"), e))?)
+            });
+            match read {
+                Ok(record) => records.extend(record),
+                Err(error) => tracing::error!(task_id = %id, %error, "a task cannot be read"),
+            }
         }
         Ok(records)
     }

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::each::each;
 use super::{Store, StoreError, keys};
 use crate::ids::TaskId;
 
@@ -98,16 +99,15 @@ impl Store {
         of: Collection,
         ids: &[String],
     ) -> Result<Vec<T>, StoreError> {
-        let mut shared = self.redis().shared();
         let mut all = Vec::with_capacity(ids.len());
         for chunk in ids.chunks(500) {
             let mut pipe = redis::pipe();
             for id in chunk {
                 pipe.cmd("HMGET").arg(keys::record(of.as_str(), id)).arg("row").arg("live");
             }
-            let rows: Vec<Fields> = pipe.query_async(&mut shared).await?;
+            let rows = each(&mut pipe, self.redis()).await?;
             for (id, fields) in chunk.iter().zip(rows) {
-                match read::<T>(of, id, fields) {
+                match fields.and_then(|fields| read::<T>(of, id, fields)) {
                     Ok(row) => all.extend(row),
                     // One broken row does not take the others with it; asked for by itself, it is an error.
                     Err(error) => tracing::error!(collection = of.as_str(), id, %error, "a record cannot be read"),

@@ -1,5 +1,6 @@
 //! Exchanging what is sealed in records for the same under another key, without getting in the way of those who change them.
 
+use super::each::each;
 use super::records::Collection;
 use super::{Store, StoreError, keys};
 
@@ -17,7 +18,9 @@ impl Store {
             for id in chunk {
                 pipe.cmd("HGET").arg(keys::record(of.as_str(), id)).arg("row");
             }
-            let rows: Vec<Option<String>> = pipe.query_async(&mut shared).await?;
+            // What cannot be read holds nothing that could be opened.
+            let rows =
+                each::<Option<String>>(&mut pipe, self.redis()).await?.into_iter().map(Result::unwrap_or_default);
             let there =
                 chunk.iter().zip(rows).filter_map(|(id, row)| Some((id.clone(), row.filter(|r| !r.is_empty())?)));
             all.extend(there);

@@ -6,12 +6,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use redis::streams::StreamReadReply;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::sync::oneshot;
 
 use super::connect::{BLOCK, Connection, Redis};
+use super::entry::{Entry, Read};
 use super::{Store, StoreError, keys};
 use crate::ids::{Bucket, new_record_id};
 use crate::model::problem::Problem;
@@ -107,7 +107,7 @@ impl Store {
         for _ in topics {
             cmd.arg(">");
         }
-        let reply: Option<StreamReadReply> = match cmd.query_async(connection).await {
+        let reply: Read = match cmd.query_async(connection).await {
             Err(e) if e.code() == Some("NOGROUP") => {
                 make_sync_groups(from, bucket, topics).await?;
                 return Ok(Vec::new());
@@ -115,11 +115,10 @@ impl Store {
             other => other?,
         };
         let mut taken = Vec::new();
-        for stream in reply.map(|r| r.keys).unwrap_or_default() {
-            let Some(topic) = topics.iter().find(|t| keys::sync_stream(bucket, **t) == stream.key) else { continue };
-            for entry in stream.ids {
-                let text = entry.map.get("t").and_then(|v| redis::from_redis_value_ref::<String>(v).ok());
-                let task = text.and_then(|t| serde_json::from_str(&t).ok());
+        for (stream, entries) in reply.unwrap_or_default() {
+            let Some(topic) = topics.iter().find(|t| keys::sync_stream(bucket, **t) == stream) else { continue };
+            for entry in entries {
+                let task = entry.text("t").and_then(|t| serde_json::from_str(&t).ok());
                 taken.push(TakenSync { from: from.clone(), bucket, topic: *topic, entry: entry.id, task });
             }
         }
@@ -158,7 +157,7 @@ impl Store {
         let mut count = 0;
         for redis in self.all_reads() {
             let mut shared = redis.shared();
-            let old: redis::streams::StreamRangeReply = redis::cmd("XRANGE")
+            let old: Vec<Entry> = redis::cmd("XRANGE")
                 .arg(&stream)
                 .arg("-")
                 .arg(oldest)
@@ -166,7 +165,7 @@ impl Store {
                 .arg(500)
                 .query_async(&mut shared)
                 .await?;
-            let old: Vec<String> = old.ids.into_iter().map(|e| e.id).collect();
+            let old: Vec<String> = old.into_iter().map(|e| e.id).collect();
             if !old.is_empty() {
                 let mut remove = redis::pipe();
                 remove.xack(&stream, keys::GROUP, &old).xdel(&stream, &old);

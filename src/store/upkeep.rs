@@ -2,6 +2,7 @@
 
 use redis::streams::StreamPendingCountReply;
 
+use super::entry::Entry;
 use super::meta::field;
 use super::tasks::Forget;
 use super::{Store, StoreError, keys};
@@ -80,7 +81,7 @@ impl Store {
         for (lane, entry, _) in &idle {
             pipe.xrange_count(keys::stream(bucket, *lane), entry, entry, 1);
         }
-        let entries: Vec<redis::streams::StreamRangeReply> = pipe.query_async(&mut self.redis().shared()).await?;
+        let entries: Vec<Vec<Entry>> = pipe.query_async(&mut self.redis().shared()).await?;
         let mut consumers: Vec<String> = idle.iter().map(|(_, _, c)| c.clone()).collect();
         consumers.sort_unstable();
         consumers.dedup();
@@ -88,7 +89,7 @@ impl Store {
         let lease = self.options().lease.as_millis().to_string();
         let mut args = vec![lease, self.options().quarantine.as_millis().to_string()];
         for ((lane, entry, consumer), found) in idle.into_iter().zip(entries) {
-            let id = found.ids.first().and_then(|e| e.get::<String>("t")).unwrap_or_default();
+            let id = found.first().and_then(|e| e.text("t")).unwrap_or_default();
             let crashed = if gone.get(&consumer).copied().unwrap_or(false) { "1" } else { "0" };
             args.extend([lane.to_string(), entry, id, crashed.to_owned()]);
         }

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::each::each;
 use super::{Store, StoreError, keys};
 use crate::model::topic::Topic;
 
@@ -94,8 +95,8 @@ impl Store {
         for id in &ids {
             pipe.hget(keys::worker(id), "worker");
         }
-        let texts: Vec<Option<String>> = pipe.query_async(&mut shared).await?;
-        Ok(texts.into_iter().flatten().filter_map(|t| serde_json::from_str(&t).ok()).collect())
+        let texts = each::<Option<String>>(&mut pipe, self.redis()).await?;
+        Ok(texts.into_iter().filter_map(|text| serde_json::from_str(&text.ok()??).ok()).collect())
     }
 
     /// Which of these workers are gone.

@@ -11,7 +11,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
-use super::{Worker, backoff, count, running};
+use super::{Worker, backoff, count, patience, running};
 use crate::lease::Lease;
 use crate::model::kind::Kind;
 use crate::model::problem::Problem;
@@ -41,6 +41,7 @@ pub(super) fn spawn(
 ) {
     let slot = worker.running.occupied(slot);
     let lease = Lease::new(asked, worker.lease).in_slot(&slot);
+    let lease = patience::told(lease, &claimed, worker.store.clock().now_ms());
     let (stop, cancel) = (CancellationToken::new(), CancellationToken::new());
     let entry = running::Entry {
         token: claimed.token.clone(),
@@ -193,10 +194,10 @@ impl Attempt<'_> {
             let detail = "a request to the Pod Manager may still be running".to_owned();
             return self.later(Outcome::Park(Duration::ZERO), mode, body(error), detail, def).await;
         }
-        let patience = tokio::time::Instant::now() + Duration::from_secs(600);
+        let overdue = tokio::time::Instant::now() + Duration::from_secs(600);
         let stop = CancellationToken::new();
         let turned = Arc::new(ctx.undoing(mode, stop.clone()));
-        let undone = match self.watch((handler.undo)(turned.clone()), &stop, patience).await {
+        let undone = match self.watch((handler.undo)(turned.clone()), &stop, overdue).await {
             End::Returned(undone) => undone,
             End::Lost => return self.give_up(),
             End::Drained => {

@@ -9,6 +9,7 @@ pub mod backoff;
 mod count;
 pub mod fetch;
 pub mod heartbeat;
+mod patience;
 pub mod presence;
 pub mod reads;
 pub mod running;

@@ -8,6 +8,7 @@ mod cancels;
 mod claims;
 mod crashes;
 mod ends;
+mod foreign;
 mod keeping;
 mod lines;
 

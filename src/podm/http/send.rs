@@ -6,10 +6,14 @@ use secrecy::ExposeSecret;
 use serde_json::Value;
 
 use super::{Auth, Client, TOKEN, wait_of};
+use crate::lease::Lease;
 use crate::podm::circuit::CUT;
 use crate::podm::error::{Cause, RedfishError};
 use crate::podm::session::Proof;
 use crate::podm::told::{TRACEPARENT, Told};
+
+/// Why a request failed that nothing was heard of.
+const UNHEARD: &str = "no answer in time";
 
 /// One request, before anybody proves who asks.
 #[derive(Clone)]
@@ -95,8 +99,11 @@ impl Client {
         if let Some(body) = body {
             asking = asking.json(body);
         }
+        if let Some(lease) = self.lease.as_ref().filter(|_| request.method != Method::GET) {
+            lease.begin();
+        }
         let asked = self.watch.asking();
-        let outcome = asked.awaiting(self.unless_cut(asking.send())).await;
+        let outcome = asked.awaiting(self.while_waited_for(self.unless_cut(asking.send()))).await;
         match outcome {
             Ok(response) => {
                 let status = response.status().as_u16();
@@ -116,6 +123,13 @@ impl Client {
                 Err(self.error(name, path, cause))
             }
         }
+    }
+
+    /// Waits for an answer, at most as long as a client does whose task has begun nothing: it could not begin in time any more.
+    async fn while_waited_for<T>(&self, answer: impl Future<Output = Result<T, Cause>>) -> Result<T, Cause> {
+        let Some(patience) = self.lease.as_ref().and_then(Lease::patience) else { return answer.await };
+        let given_up = |_| Err(Cause::Unanswered(UNHEARD.into()));
+        tokio::time::timeout(patience, answer).await.unwrap_or_else(given_up)
     }
 
     /// Waits for something of a request, unless the attempt should have ended by now.
@@ -147,7 +161,7 @@ fn cause_of(error: reqwest::Error) -> Cause {
     }
     match (error.is_connect(), error.is_timeout()) {
         (true, _) => Cause::Unreachable(text),
-        (false, true) => Cause::Unanswered("no answer in time".into()),
+        (false, true) => Cause::Unanswered(UNHEARD.into()),
         (false, false) if garbled => Cause::Garbled(text),
         (false, false) => Cause::Unanswered(text),
     }

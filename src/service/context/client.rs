@@ -3,15 +3,14 @@
 use std::time::Duration;
 
 use super::Context;
-use crate::model::task::CLIENT_PATIENCE;
 use crate::store::claims::Mode;
 
 impl Context {
     /// Whether a client waits for the end, and has waited long enough for a Pod Manager that is away, or will have after `wait`.
     #[must_use]
     pub fn is_client_out_of_patience(&self, wait: Duration) -> bool {
-        let waited = Duration::from_millis(self.now_ms().saturating_sub(self.id().created_ms()));
-        self.answers_client() && self.mode() == Mode::Run && waited + wait >= CLIENT_PATIENCE
+        let left = self.def.patience_left(self.id(), self.now_ms());
+        self.answers_client() && self.mode() == Mode::Run && left.is_some_and(|left| left <= wait)
     }
 
     /// Whether a client waits for the end; nobody does after a redrive.
