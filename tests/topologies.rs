@@ -94,6 +94,56 @@ async fn on_a_cluster_of_three_primaries_tasks_of_every_bucket_and_the_main_job_
 }
 
 #[tokio::test]
+async fn on_a_cluster_nodes_that_find_no_place_wait_in_line_and_are_called_wherever_their_bucket_is() {
+    let cluster = Cluster::start().await;
+    let url = cluster.url();
+    let d = Deployment::start(Shape { podms: 2, schedulers: 2, ..shape(&url, &["--buckets", "16"]) }).await;
+    until("the Pod Managers are registered", async || {
+        let podms = d.get("/v1/pod_managers").await;
+        if podms.as_array().unwrap().iter().filter(|p| p["status"] == "Online").count() == 2 {
+            Ok(())
+        } else {
+            Err(podms)
+        }
+    })
+    .await;
+    // Nothing that was placed begins, so its place stays taken: four at each.
+    assert_eq!(d.post("/v1/queues/compute/pause", &Value::Null).await.0, 200);
+    let mut ids = BTreeSet::new();
+    for n in 0..20 {
+        ids.insert(d.submit("node.place", json!({"name": format!("n{n}")})).await);
+    }
+    let buckets: BTreeSet<&str> = ids.iter().map(|id| &id[34..]).collect();
+    assert!(buckets.len() > 4, "{buckets:?}");
+    let in_line = within(AFTER, "eight have a place, and the others wait in line", async || {
+        let mut waiting = Vec::new();
+        for id in &ids {
+            let explained = d.get(&format!("/v1/tasks/{id}/explain")).await;
+            if explained["reasons"][0]["code"] == "no_place" {
+                waiting.push(id.clone());
+            }
+        }
+        if waiting.len() == 12 { Ok(waiting) } else { Err(waiting) }
+    })
+    .await;
+    let given_up = in_line[0].clone();
+    assert_eq!(d.post(&format!("/v1/tasks/{given_up}/cancel"), &Value::Null).await.0, 202);
+    assert_eq!(d.post("/v1/queues/compute/resume", &Value::Null).await.0, 200);
+    // On a machine that is very busy a Pod Manager may seem silent for a while, and lets in one at a time then.
+    within(Duration::from_secs(90), "each is placed but the one that was cancelled", async || {
+        for id in &ids {
+            let wanted = if *id == given_up { "cancelled" } else { "completed" };
+            if d.task(id).await["state"] != wanted {
+                return Err(d.get(&format!("/v1/tasks/{id}/explain")).await);
+            }
+        }
+        Ok(())
+    })
+    .await;
+    assert_eq!(d.sim_nodes().await.len(), 19);
+}
+
+#[tokio::test]
 async fn on_a_cluster_tasks_survive_the_loss_of_a_primary() {
     let mut cluster = Cluster::start().await;
     let url = cluster.url();
