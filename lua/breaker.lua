@@ -10,7 +10,7 @@
 -- ARGV[7]   limits of its gates for changes and for reads unless they have their own, 'n m'
 -- ARGV[8]   'silent' when it was asked and has answered nothing for a while, else ''
 -- Returns   { 'closed', 'open', or 'back' when this has closed it; failures counted }
--- Keeps     silent, one at a time is let in (lib.lua: room) until the next answer; while it is open, news of requests sent before is ignored; half-open, the first news decides
+-- Keeps     silent, one at a time is let in (lib/gates.lua: room) until the next answer; while it is open, news of requests sent before is ignored; half-open, the first news decides
 -- Cost      1 key; 6 when the circuit opens or closes, or a silent one answers
 -- Callers   store::gates
 -- Failures that open the circuit, in a row or as at least half of what was asked within the window. A row counts whatever was answered

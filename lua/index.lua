@@ -6,7 +6,7 @@
 -- ARGV[2]   id (add, remove) or name (claim, release)
 -- ARGV[3]   id that claims or releases the name
 -- Returns   'ok', or for claim the id that has the name
--- Cost      1 key. Stands alone: it needs nothing of lib.lua.
+-- Cost      1 key. Stands alone: it needs nothing of lib/.
 -- Callers   store::records
 local op, what, id = ARGV[1], ARGV[2], ARGV[3]
 if op == 'add' then

@@ -6,7 +6,7 @@
 -- ARGV[2]   summary, JSON
 -- ARGV[3]   ms, how long the inventory is kept without another refresh
 -- Returns   1, or 0 when a later one was there
--- Cost      1 key. Stands alone: it needs nothing of lib.lua.
+-- Cost      1 key. Stands alone: it needs nothing of lib/.
 -- Callers   store::inventory
 local at = redis.call('HGET', KEYS[1], 'at')
 if at and tonumber(at) > tonumber(ARGV[1]) then return 0 end

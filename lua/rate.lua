@@ -7,7 +7,7 @@
 -- ARGV[2]   tokens it holds at most
 -- ARGV[3]   tokens wanted
 -- Returns   tokens given (0 when there is not one), ms until there is one
--- Cost      1 key. Stands alone: it needs nothing of lib.lua.
+-- Cost      1 key. Stands alone: it needs nothing of lib/.
 -- Callers   store::rates
 local rate, most, want = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local time = redis.call('TIME')

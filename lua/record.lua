@@ -8,7 +8,7 @@
 -- ARGV[3]   row, JSON; '' to delete
 -- ARGV[4]   s that a deleted record stays behind as a tombstone
 -- Returns   'ok', or 'late' when a higher writer or a deletion was there
--- Cost      1 key. Stands alone: it needs nothing of lib.lua.
+-- Cost      1 key. Stands alone: it needs nothing of lib/.
 -- Callers   store::records
 local op = ARGV[2]
 local writer, deleted = unpack(redis.call('HMGET', KEYS[1], 'writer', 'deleted'))

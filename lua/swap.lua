@@ -5,7 +5,7 @@
 -- ARGV[1]   the row that was read
 -- ARGV[2]   the new row
 -- Returns   1, or 0 when the record has another row by now
--- Cost      1 key. Stands alone: it needs nothing of lib.lua.
+-- Cost      1 key. Stands alone: it needs nothing of lib/.
 -- Callers   store::reseal
 if redis.call('HGET', KEYS[1], 'row') ~= ARGV[1] then return 0 end
 redis.call('HSET', KEYS[1], 'row', ARGV[2])

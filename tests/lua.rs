@@ -4,24 +4,22 @@
 mod support;
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use support::redis::TestRedis;
-
-const LIB: &str = "lib";
+use valence::store::script::{ALONE, LIB};
 
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// Name and text of every script but lib.lua, in order.
+/// Name and text of every script, in order; what they share lies in a folder.
 fn scripts() -> Vec<(String, String)> {
     let mut found: Vec<_> = fs::read_dir(root().join("lua"))
         .unwrap()
         .map(|e| e.unwrap().path())
         .filter(|p| p.extension().is_some_and(|e| e == "lua"))
         .map(|p| (p.file_stem().unwrap().to_str().unwrap().to_owned(), fs::read_to_string(&p).unwrap()))
-        .filter(|(name, _)| name != LIB)
         .collect();
     found.sort();
     assert!(found.len() > 10, "the scripts are not where they were");
@@ -31,11 +29,10 @@ fn scripts() -> Vec<(String, String)> {
 /// The script as the store sends it.
 fn whole(text: &str) -> String {
     let (shebang, body) = text.split_once('\n').unwrap();
-    if body.contains("needs nothing of lib.lua") {
+    if body.contains(ALONE) {
         return text.to_owned();
     }
-    let lib = fs::read_to_string(root().join("lua/lib.lua")).unwrap();
-    format!("{shebang}\n{lib}\n{body}")
+    format!("{shebang}\n{LIB}\n{body}")
 }
 
 fn code(text: &str) -> String {
@@ -83,8 +80,7 @@ fn only_scripts_that_bring_new_work_stop_at_a_full_redis() {
 
 #[test]
 fn scripts_touch_only_keys_of_their_bucket() {
-    let lib = fs::read_to_string(root().join("lua/lib.lua")).unwrap();
-    // What a key may be: the prefix and a suffix, a task's key, a key made by lib.lua, or the one key of a script that stands alone.
+    // What a key may be: the prefix and a suffix, a task's key, a key made by lib/base.lua, or the one key of a script that stands alone.
     let keys = [
         "P ..",
         "t.key",
@@ -103,11 +99,11 @@ fn scripts_touch_only_keys_of_their_bucket() {
         "unpack(definitions)",
         "unpack(bodies)",
     ];
-    for (name, text) in scripts().into_iter().chain([(LIB.to_owned(), format!("\n{lib}"))]) {
+    for (name, text) in scripts().into_iter().chain([("lib".to_owned(), format!("\n{LIB}"))]) {
         let code = code(&text);
         assert!(!code.contains("vl:"), "{name}: spells a whole key");
         for (at, _) in code.match_indices("call(") {
-            // redis.call, redis.pcall, or the name that lib.lua gives redis.call; with_group calls what it is handed, `call()`.
+            // redis.call, redis.pcall, or the name that lib/base.lua gives redis.call; with_group calls what it is handed, `call()`.
             let before: String =
                 code[..at].chars().rev().take_while(|c| c.is_alphanumeric() || "._".contains(*c)).collect();
             let line = code[at + "call(".len()..].lines().next().unwrap();
@@ -164,7 +160,6 @@ async fn a_real_redis_takes_every_script() {
 
 #[test]
 fn the_first_line_stays_first_when_the_shared_part_goes_in() {
-    assert!(Path::new(&root().join("lua/lib.lua")).exists());
     for (name, text) in scripts() {
         assert!(whole(&text).starts_with("#!lua"), "{name}");
     }

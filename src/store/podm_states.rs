@@ -16,7 +16,7 @@ const MOST_COUNTED: usize = 1_000;
 /// Values that are read for one Pod Manager.
 const VALUES: usize = 10;
 
-/// How long a Pod Manager counts as silent without news, ms; as in lua/lib.lua.
+/// How long a Pod Manager counts as silent without news, ms; as in lua/lib/gates.lua.
 pub(super) const NEWS_MS: u64 = 120_000;
 
 type Breaker = (Option<u64>, Option<u64>, Option<u32>, Option<String>, Option<u64>);

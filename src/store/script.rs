@@ -25,7 +25,7 @@ macro_rules! scripts {
             }
         }
 
-        /// Name and text of every script, with the shared part in place, for tests.
+        /// Name and text of every script as it stands in its file, for tests.
         pub const SOURCES: &[(&str, &str)] = &[
             $((stringify!($name), include_str!(concat!("../../lua/", stringify!($name), ".lua"))),)+
         ];
@@ -36,12 +36,20 @@ scripts! {
     audit, breaker, cancel, checkpoint, claim, enqueue, extend, forget, gate, index, inventory, limits, line, nudge, observe, progress, promote, rate, reclaim, record, redrive, repair, reserve, retire, settle, swap,
 }
 
-const LIB: &str = include_str!("../../lua/lib.lua");
+/// What the scripts share.
+pub const LIB: &str = concat!(
+    include_str!("../../lua/lib/base.lua"),
+    include_str!("../../lua/lib/gates.lua"),
+    include_str!("../../lua/lib/ends.lua")
+);
 
-/// Puts lib.lua after the script's first line, which must stay the first (`#!lua …`).
+/// What says that a script stands alone.
+pub const ALONE: &str = "needs nothing of lib/";
+
+/// Puts what the scripts share after the script's first line, which must stay the first (`#!lua …`).
 fn load(source: &str) -> Script {
     let (shebang, body) = source.split_once('\n').unwrap_or((source, ""));
-    if body.contains("needs nothing of lib.lua") {
+    if body.contains(ALONE) {
         return Script::new(source);
     }
     let body = unprotected(body.to_owned());
