@@ -70,9 +70,13 @@ async fn claims_are_counted_through_parks_retries_and_redrives() {
         let claimed = e.claim("w1").await;
         assert_eq!((claimed.attempt, claimed.claims), (attempt, claims), "before {outcome:?}");
         assert_eq!(e.task(id).await.claims(), claims);
+        let then = if outcome == Outcome::Failed { "failed" } else { "queued" };
         e.settle(&claimed, outcome).await;
-        tokio::time::sleep(Duration::from_millis(5)).await;
-        e.promote().await;
+        wait::until("it is due again, or has ended", async || {
+            e.promote().await;
+            e.state(id).await == then
+        })
+        .await;
     }
     e.store.redrive(id).await.unwrap();
     let claimed = e.claim("w1").await;

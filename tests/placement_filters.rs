@@ -114,6 +114,13 @@ fn what_is_old_or_from_before_hardware_was_given_back_is_no_proof_that_there_is_
     assert_eq!(refusal(&any(), read_at(NOW - 600_001)), "ok", "one may be asked for");
     let asked = Candidate { reservations: vec![reserved(0, NOW + 1)], ..read_at(NOW - 600_001) };
     assert_eq!(refusal(&any(), asked), "full", "one, not two");
+    let last = Inventory { at_ms: NOW - 600_001, shapes: vec![xeon(1)], ..Inventory::default() };
+    let promised = Candidate { reservations: vec![reserved(0, NOW + 1)], ..podm(Vec::new()) };
+    assert_eq!(
+        refusal(&any(), promised.with_inventory(Some(last))),
+        "full",
+        "it said that there is one, and that is promised"
+    );
 
     let given_back = |freed: u32, freed_ms: u64, reservations: Vec<Reservation>| Candidate {
         freed,
@@ -128,4 +135,16 @@ fn what_is_old_or_from_before_hardware_was_given_back_is_no_proof_that_there_is_
     assert_eq!(refusal(&any(), given_back(1, READ, vec![gave_it])), "ok", "the node that was there before is gone");
     let two = decided(&any(), given_back(2, READ, vec![reserved(0, NOW + 1)]));
     assert_eq!(two.choice.unwrap().most, Some(2), "one more beside the one that is reserved");
+}
+
+#[test]
+fn what_is_surely_there_comes_before_what_may_be_there_again_and_then_the_smallest_that_fits() {
+    let sized = |cores: u32, free: u32| Shape { cores, total: 2, ..xeon(free) };
+    let chosen = |shapes: Vec<Shape>| {
+        let candidate = Candidate { freed: 1, freed_ms: READ, ..podm(shapes) };
+        decided(&any(), candidate).choice.unwrap().shape
+    };
+    assert_eq!(chosen(vec![sized(8, 0), sized(64, 1)]), shape_key(&sized(64, 1)));
+    assert_eq!(chosen(vec![sized(64, 1), sized(8, 1)]), shape_key(&sized(8, 1)));
+    assert_eq!(chosen(vec![sized(64, 0), sized(8, 0)]), shape_key(&sized(8, 0)));
 }

@@ -10,14 +10,20 @@ use support::saga::{Plant, accepted_ago};
 use support::wait;
 use valence::ids::{Bucket, TaskId};
 use valence::model::inventory::{Inventory, Shape};
+use valence::model::placement::{Candidate, Choice};
 use valence::model::podm::{Podm, PodmStatus, Policy};
-use valence::model::task::Definition;
+use valence::model::problem::Problem;
+use valence::model::task::{Definition, TaskError};
 use valence::model::topic::{Lane, Priority, Topic};
 use valence::observe::metrics;
 use valence::sim::SimConfig;
-use valence::store::record::TaskRecord;
+use valence::store::claims::{Outcome, Settled, Settlement, Source};
+use valence::store::listing::Filter;
+use valence::store::record::{Body, TaskRecord};
 use valence::store::records::{Collection, Writer};
+use valence::store::reservations::Reserved;
 use valence::store::tasks::NewTask;
+use valence::store::upkeep::all_lanes;
 
 fn quick(podms: usize) -> SimConfig {
     SimConfig { podms, assemble_time: Duration::from_millis(40), ..SimConfig::default() }
@@ -49,6 +55,30 @@ async fn reserved(plant: &Plant) -> usize {
     plant
         .store
         .with_candidates(|all| all.iter().map(|c| c.reservations.iter().filter(|r| r.done_ms == 0).count()).sum())
+}
+
+/// What is reserved at a Pod Manager, for nodes that are there as well.
+async fn reserved_at(plant: &Plant, podm: usize) -> usize {
+    plant.store.read_candidates(Instant::now()).await.unwrap();
+    let here =
+        |all: &mut [Candidate]| all.iter().find(|c| c.site.uuid == plant.lab.uuids[podm]).unwrap().reservations.len();
+    plant.store.with_candidates(here)
+}
+
+/// The child of a kind that a placement waits for.
+async fn child_of(plant: &Plant, id: TaskId, kind: &str) -> TaskId {
+    let filter = Filter { kind: Some(kind.into()), ..Filter::default() };
+    wait::until("it waits for its child", async || {
+        let task = plant.store.task(id).await.unwrap().unwrap();
+        let why = task.field("why").unwrap_or_default();
+        let tasks = plant.store.list(&filter, 100, None).await.unwrap().tasks;
+        tasks
+            .iter()
+            .map(|child| child.id)
+            .find(|child| why.contains(&child.to_string()))
+            .ok_or((task.state, task.history()))
+    })
+    .await
 }
 
 async fn place(plant: &Plant) -> TaskRecord {
@@ -138,6 +168,102 @@ async fn a_placement_that_is_cancelled_while_it_holds_a_reservation_gives_it_bac
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_is_there_before_its_placement_could_be_cancelled_is_taken_back_before_that_ends() {
+    let plant = Plant::start(quick(1)).await;
+    let pause = async |topic, paused| plant.store.pause(topic, paused).await.unwrap();
+    pause(Topic::Compute, true).await;
+    let id = plant.submit("node.place", json!({"name": "n"}), None, None).await;
+    let compose = child_of(&plant, id, "node.compose").await;
+    pause(Topic::Scheduler, true).await;
+    wait::until("it is not looking", async || plant.store.task(id).await.unwrap().unwrap().state.as_str() != "running")
+        .await;
+    pause(Topic::Compute, false).await;
+    assert_eq!(plant.done(compose).await.state.as_str(), "completed");
+    plant.store.cancel(id).await.unwrap();
+    pause(Topic::Compute, true).await;
+    pause(Topic::Scheduler, false).await;
+    child_of(&plant, id, "node.delete").await;
+    assert_eq!(plant.lab.nodes().await.len(), 1);
+    pause(Topic::Compute, false).await;
+    assert_eq!(plant.done(id).await.state.as_str(), "cancelled");
+    plant.assert_agrees(0).await;
+    assert_eq!(reserved_at(&plant, 0).await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_placement_whose_compose_somebody_cancels_says_so_and_gives_its_reservation_back() {
+    let plant = Plant::start(quick(1)).await;
+    plant.store.pause(Topic::Compute, true).await.unwrap();
+    let id = plant.submit("node.place", json!({"name": "n"}), None, None).await;
+    let compose = child_of(&plant, id, "node.compose").await;
+    assert_eq!(reserved_at(&plant, 0).await, 1);
+    plant.store.cancel(compose).await.unwrap();
+    let problem = plant.done(id).await.body.error.unwrap().problem;
+    assert!(problem.status == 409 && problem.detail.contains("was cancelled"), "{problem:?}");
+    assert_eq!(reserved_at(&plant, 0).await, 0);
+}
+
+/// Two Pod Managers, and no worker: each attempt is made by hand.
+async fn by_hand() -> Plant {
+    let plant = Plant::bare(quick(2), false).await;
+    plant.enrol().await;
+    let other = plant.submit_def(plant.registration(1, "lab-1", &plant.lab.urls[1])).await;
+    assert_eq!(plant.drive(other, &[]).await.state.as_str(), "completed");
+    while plant.attempt(Duration::from_secs(10)).await {}
+    plant.cancel_scheduled().await;
+    plant
+}
+
+#[tokio::test]
+async fn what_every_pod_manager_would_refuse_is_not_carried_from_door_to_door() {
+    let plant = by_hand().await;
+    let lanes: Vec<Lane> = all_lanes().collect();
+    for (status, is_podms, is_final) in [
+        (400, true, true),
+        (413, true, true),
+        (422, true, true),
+        (404, false, true),
+        (504, false, true),
+        (404, true, false),
+        (504, true, false),
+        (409, true, false),
+    ] {
+        let id = plant.submit("node.place", json!({"name": "n"}), None, None).await;
+        assert!(plant.attempt(Duration::from_secs(10)).await);
+        let token = valence::ids::new_record_id();
+        let claimed =
+            plant.store.claim(Bucket(0), "hand", &token, 1, &lanes, &Source::New).await.unwrap().claimed.remove(0);
+        let def = claimed.def.unwrap();
+        assert_eq!(def.kind, "node.compose");
+        let problem = Problem { status, ..Problem::conflict("no") };
+        let error = TaskError { podm_id: def.podm_id.filter(|_| is_podms), ..problem.into() };
+        let body = Some(Body { result: Value::Null, error: Some(error) });
+        let (outcome, detail) = (Outcome::Failed, "by hand".into());
+        let ended = Settlement { id: claimed.id, token, outcome, ending: None, body, detail };
+        assert_eq!(plant.store.settle(ended).await.unwrap(), Settled::Ok);
+        let task = plant.drive(id, &[]).await;
+        let state = if is_final { "failed" } else { "completed" };
+        assert_eq!(task.state.as_str(), state, "{status}: {:?}", task.body);
+        assert!(task.body.error.is_none_or(|error| error.problem.status == status), "in its own words");
+    }
+}
+
+#[tokio::test]
+async fn what_an_attempt_reserved_and_did_not_live_to_note_is_given_back_by_the_next() {
+    let plant = by_hand().await;
+    let id = plant.submit("node.place", json!({"name": "n"}), None, None).await;
+    assert!(plant.attempt_until(std::future::ready(()), false).await);
+    let (podm_id, shape) = (plant.lab.uuids[0].clone(), String::new());
+    let choice = Choice { at: 0, podm_id, shape, most: None, inventory_ms: 0, places: 8 };
+    let reserved = plant.store.reserve(id, &choice, Duration::from_secs(600)).await.unwrap();
+    assert_eq!((reserved, reserved_at(&plant, 0).await), (Reserved::Ok, 1));
+    set_policy(&plant, 0, Policy { cordoned: true, ..Policy::default() }).await;
+    let task = plant.drive(id, &[]).await;
+    assert_eq!((task.state.as_str(), &task.body.result["podm_id"]), ("completed", &json!(plant.lab.uuids[1])));
+    assert_eq!(reserved_at(&plant, 0).await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn nodes_are_placed_counted_and_called_alike_however_many_buckets_there_are() {
     let plant = Plant::start_with(quick(3), |config| config.buckets = 16).await;
     for podm in 0..3 {
@@ -177,6 +303,7 @@ async fn a_pod_manager_that_dies_in_the_middle_and_returns_keeps_no_orphan() {
     assert_eq!((task.state.as_str(), &task.body.result["podm_id"]), ("completed", &json!(plant.lab.uuids[1])));
     assert_eq!(plant.lab.nodes().await.len(), 2, "the half-made node is still there");
     assert_eq!(reserved(&plant).await, 0, "and takes nobody's place");
+    assert_eq!(reserved_at(&plant, 0).await, 1, "but its hardware, until an inventory tells");
     plant.lab.faults(json!([])).await;
     wait::within(Duration::from_secs(30), "it is taken back", async || {
         let nodes = plant.lab.nodes().await;
