@@ -14,6 +14,13 @@ fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
 
+/// Path and text of each file of some folders.
+fn files(folders: &[&str]) -> Vec<(PathBuf, String)> {
+    let paths = folders.iter().flat_map(|folder| fs::read_dir(root().join(folder)).unwrap());
+    let paths = paths.map(|entry| entry.unwrap().path()).filter(|path| path.is_file());
+    paths.map(|path| (path.clone(), fs::read_to_string(path).unwrap())).collect()
+}
+
 fn doc(name: &str) -> String {
     fs::read_to_string(root().join("docs").join(name)).unwrap()
 }
@@ -166,18 +173,15 @@ fn every_key_the_code_spells_is_on_the_page_of_keys() {
         assert!(told.contains(&spelled), "{text} ({spelled}) is not on docs/keys.md");
     }
     // store/*.rs: suffixes given to keys::of.
-    for entry in fs::read_dir(root().join("src/store")).unwrap() {
-        let text = fs::read_to_string(entry.unwrap().path()).unwrap();
+    for (_, text) in files(&["src/store"]) {
         for (at, _) in text.match_indices("keys::of(") {
             let call = &text[at..text.len().min(at + 120)];
             let Some(suffix) = call.split('"').nth(1).filter(|_| call.find('"') < call.find('\n')) else { continue };
             assert!(told.contains(&shape(suffix)), "{suffix} is not on docs/keys.md");
         }
     }
-    // lua/*.lua: P .. 'suffix' and .key .. ':suffix'.
-    for entry in fs::read_dir(root().join("lua")).unwrap() {
-        let path = entry.unwrap().path();
-        let text = fs::read_to_string(&path).unwrap();
+    // lua: P .. 'suffix' and .key .. ':suffix'.
+    for (path, text) in files(&["lua", "lua/lib"]) {
         for (mark, before) in [("P .. '", ""), (".key .. '", "t:*")] {
             for (at, _) in text.match_indices(mark) {
                 let suffix = text[at + mark.len()..].split('\'').next().unwrap();
@@ -192,12 +196,7 @@ fn every_key_the_code_spells_is_on_the_page_of_keys() {
 
 #[test]
 fn every_key_on_the_page_of_keys_is_spelled_somewhere() {
-    let mut spelled = String::new();
-    for dir in ["src/store", "lua"] {
-        for entry in fs::read_dir(root().join(dir)).unwrap() {
-            spelled.push_str(&fs::read_to_string(entry.unwrap().path()).unwrap());
-        }
-    }
+    let spelled: String = files(&["src/store", "lua", "lua/lib"]).into_iter().map(|(_, text)| text).collect();
     for key in told_keys() {
         // The fixed words of the key, such as `gatewait` of `gatewait:<name>`.
         let words: Vec<&str> = key.split([':', '<', '>', '{', '}']).filter(|w| w.len() > 2).collect();
