@@ -8,13 +8,8 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use support::engine::Engine;
-use support::redis::TestRedis;
 use support::wait;
-use valence::config::Config;
 use valence::ids::Bucket;
-use valence::model::topic::Topic;
-use valence::podm::Pool;
-use valence::shutdown::Shutdown;
 use valence::store::claims::{Claimed, Outcome, Settled};
 
 /// Ids of the tasks that have an entry in the stream.
@@ -81,43 +76,4 @@ async fn claims_are_counted_through_parks_retries_and_redrives() {
     e.store.redrive(id).await.unwrap();
     let claimed = e.claim("w1").await;
     assert_eq!((claimed.attempt, claimed.claims), (1, 5));
-}
-
-/// Calls of scripts that the server has seen.
-async fn script_calls(server: &TestRedis) -> u64 {
-    let info: String = server.command(&["INFO", "commandstats"]).await;
-    let calls = |line: &str| line.strip_prefix("cmdstat_evalsha:calls=")?.split(',').next()?.parse::<u64>().ok();
-    info.lines().find_map(calls).unwrap_or(0)
-}
-
-#[tokio::test]
-async fn buckets_with_a_backlog_take_turns_at_all_the_slots_so_calls_stay_few_and_none_starves() {
-    let (server, mut config) = (TestRedis::start().await, Config::default());
-    (config.buckets, config.worker.concurrency) = (16, 32);
-    (config.worker.topics, config.enable_test_kinds) = (Topic::ALL.to_vec(), true);
-    let e = Engine { store: server.open(config.store_options()).await, server };
-    let mut ids = Vec::new();
-    for bucket in e.store.options().buckets.iter() {
-        let tasks: Vec<_> = (0..100).map(|_| e.task_in("noop", bucket)).collect();
-        e.store.enqueue_many(bucket, &tasks).await.unwrap();
-        ids.extend(tasks.iter().map(|t| t.id));
-    }
-    let before = script_calls(&e.server).await;
-    let (pool, shutdown) = (Pool::new(&config.redfish, None).unwrap(), Shutdown::new());
-    valence::worker::run(&config, e.store.clone(), pool, &shutdown).await.unwrap();
-    let mut begun = Vec::new();
-    for id in ids {
-        let task =
-            wait::until("it ends", async || Some(e.task(id).await).filter(|t| t.state.is_terminal()).ok_or(id)).await;
-        assert_eq!(task.state.as_str(), "completed", "{:?}", task.body);
-        begun.push((task.field("started").and_then(|at| at.parse::<u64>().ok()), id.bucket()));
-    }
-    let calls = script_calls(&e.server).await - before;
-    // A share of two slots for each bucket would make one call a task, and more.
-    assert!(calls < 600, "{calls} calls for 1,600 tasks");
-    begun.sort();
-    let first_half: BTreeSet<Bucket> = begun[..800].iter().map(|(_, bucket)| *bucket).collect();
-    assert_eq!(first_half.len(), 16, "every bucket's first tasks began before others' last");
-    shutdown.stop();
-    shutdown.join(Duration::from_secs(10)).await.unwrap();
 }

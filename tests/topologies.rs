@@ -6,12 +6,22 @@ mod support;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use futures_util::future::join_all;
+use jiff::SignedDuration;
 use serde_json::{Value, json};
 use support::cluster::Cluster;
-use support::deployment::{Deployment, Shape, free_port};
+use support::deployment::{Deployment, Shape, free_port, signal};
 use support::redis::TestRedis;
 use support::sentinels::Sentinels;
 use support::wait::{until, within};
+use valence::config::Config;
+use valence::ids::TaskId;
+use valence::model::task::Definition;
+use valence::model::topic::{Lane, Topic};
+use valence::podm::Pool;
+use valence::shutdown::Shutdown;
+use valence::store::Store;
+use valence::store::tasks::NewTask;
 
 /// A failover takes seconds, and a lease before what a lost answer left behind is taken up.
 const AFTER: Duration = Duration::from_secs(60);
@@ -179,6 +189,60 @@ async fn on_a_cluster_a_bucket_moves_to_another_primary_under_load_and_is_never_
     ids.extend(more);
     all_completed(&d, &ids).await;
     a_node_is_composed(&d, "after").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn on_a_cluster_a_primary_that_hangs_holds_up_tasks_of_no_bucket_but_its_own() {
+    let mut redis = Cluster::start().await;
+    // It is not given up meanwhile.
+    for server in &redis.servers {
+        assert_eq!(server.cli(&["CONFIG", "SET", "cluster-node-timeout", "300000"]).trim(), "OK");
+    }
+    let mut config = Config::default();
+    (config.buckets, config.worker.concurrency, config.enable_test_kinds) = (16, 32, true);
+    (config.worker.topics, config.task.lease) = (Topic::ALL.to_vec(), SignedDuration::from_secs(3));
+    let store = Store::connect(&redis.url(), None, Duration::from_millis(900), config.store_options()).await.unwrap();
+    let hung = redis.primary_of("vl:{b00}:live");
+    let mut of_others = BTreeSet::new();
+    for bucket in store.options().buckets.iter() {
+        if redis.primary_of(&format!("vl:{{{bucket}}}:live")) != hung {
+            of_others.insert(bucket);
+        }
+    }
+    assert!((1..16).contains(&of_others.len()), "the buckets are on several primaries");
+    let mut ids = Vec::new();
+    for bucket in store.options().buckets.iter() {
+        for _ in 0..100 {
+            let mut def = Definition::new("sleep", json!({"ms": 100, "steps": 1}));
+            def.timeout_s = 600;
+            let id = TaskId::mint(store.clock().now_ms(), bucket);
+            let lane = Lane::parse("compute:normal").unwrap();
+            let task = NewTask { id, lane, def, delay_ms: None, gates: String::new(), idempotent: false };
+            ids.push((bucket, id, store.enqueue(task)));
+        }
+    }
+    let ids: Vec<_> = join_all(ids.into_iter().map(async |(bucket, id, put)| (bucket, id, put.await.unwrap()))).await;
+    let (pool, shutdown) = (Pool::new(&config.redfish, None).unwrap(), Shutdown::new());
+    valence::worker::run(&config, store.clone(), pool, &shutdown).await.unwrap();
+    let is_done = async |id: TaskId| matches!(store.task(id).await, Ok(Some(task)) if task.state.is_terminal());
+    until("every bucket has begun its backlog", async || {
+        let mut begun = join_all(ids.iter().step_by(100).map(|(_, id, _)| is_done(*id))).await;
+        begun.retain(|done| !done);
+        if begun.is_empty() { Ok(()) } else { Err(begun.len()) }
+    })
+    .await;
+    signal(redis.servers[hung].pid(), "-STOP");
+    let of_others: Vec<TaskId> = ids.iter().filter(|(b, ..)| of_others.contains(b)).map(|(_, id, _)| *id).collect();
+    let done = join_all(of_others.iter().map(|id| is_done(*id))).await;
+    assert!(done.contains(&false), "it hangs while there is a backlog");
+    within(AFTER, "all tasks of the other primaries end", async || {
+        let done = join_all(of_others.iter().map(|id| is_done(*id))).await;
+        let left = done.iter().filter(|done| !**done).count();
+        if left == 0 { Ok(()) } else { Err(left) }
+    })
+    .await;
+    signal(redis.servers[hung].pid(), "-CONT");
+    shutdown.stop();
 }
 
 #[tokio::test]

@@ -1,14 +1,14 @@
 //! Takes tasks from the streams into free slots: one loop a bucket.
 //!
-//! While there is work, `claim` reads as many entries as there are free slots, the urgent lanes first; buckets with a backlog take turns at
-//! all of the slots. When it finds nothing, a blocking read (on a connection of its own) waits for the next entry, and `claim` is handed what
-//! it returned. A blocking read is always awaited to its end, since a dropped one still takes work. After a lost reply the same token is
-//! offered again over this consumer's own pending entries, so what was claimed is not stranded.
+//! While there is work, `claim` reads as many entries as there are free slots, the urgent lanes first. When it finds nothing, a blocking
+//! read (on a connection of its own) waits for the next entry, and `claim` is handed what it returned. A blocking read is always awaited
+//! to its end, since a dropped one still takes work. After a lost reply the same token is offered again over this consumer's own
+//! pending entries, so what was claimed is not stranded.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::sync::{Mutex, MutexGuard, OwnedSemaphorePermit};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
 
 use super::{Worker, attempt};
@@ -16,7 +16,7 @@ use crate::ids::{Bucket, new_token};
 use crate::model::topic::{Lane, Priority, Topic};
 use crate::shutdown::{Shutdown, sleep_or_stop};
 use crate::store::StoreError;
-use crate::store::claims::{ClaimReply, MOST_CLAIMED, Source};
+use crate::store::claims::{ClaimReply, Source};
 use crate::store::connect::Connection;
 
 /// Out of so many claims, one looks at the low lanes first and one other at the normal ones, so that none starves.
@@ -25,17 +25,11 @@ const SHARE: u64 = 8;
 /// task as one for many.
 const GATHER: Duration = Duration::from_millis(1);
 
-/// Held by the one bucket that claims out of its backlog, in the order of asking: it then gets all slots that are free, where a sixteenth of
-/// them for each of sixteen buckets would make sixteen small calls.
-type Turn = Mutex<()>;
-
 pub(super) fn spawn(worker: &Arc<Worker>, shutdown: &Shutdown) {
-    let turn = Arc::new(Turn::default());
     for bucket in worker.store.options().buckets.iter() {
         let (worker, token, tasks) = (worker.clone(), shutdown.token(), shutdown.clone());
-        let turn = turn.clone();
         shutdown.spawn_source("fetch", async move {
-            let mut fetch = Fetch { worker, bucket, turn, round: 0, doubt: None, busy: false, tasks };
+            let mut fetch = Fetch { worker, bucket, round: 0, doubt: None, busy: false, tasks };
             fetch.run(&token).await;
             Ok::<(), StoreError>(())
         });
@@ -45,7 +39,6 @@ pub(super) fn spawn(worker: &Arc<Worker>, shutdown: &Shutdown) {
 struct Fetch {
     worker: Arc<Worker>,
     bucket: Bucket,
-    turn: Arc<Turn>,
     round: u64,
     /// The token of a claim whose reply was lost.
     doubt: Option<String>,
@@ -58,16 +51,11 @@ impl Fetch {
     async fn run(&mut self, stop: &CancellationToken) {
         let mut connection = None;
         while !stop.is_cancelled() {
-            let (turns, worker) = (self.turn.clone(), self.worker.clone());
-            let free = async {
-                let turn = if self.busy { Some(turns.lock().await) } else { None };
-                (turn, worker.running.slot().await)
-            };
-            let (turn, slot) = tokio::select! {
+            let slot = tokio::select! {
                 () = stop.cancelled() => break,
-                free = free => free,
+                slot = self.worker.running.slot() => slot,
             };
-            if let Err(error) = self.round((turn, slot), &mut connection, stop).await {
+            if let Err(error) = self.round(slot, &mut connection, stop).await {
                 tracing::warn!(bucket = %self.bucket, %error, "cannot claim; trying again");
                 connection = None;
                 sleep_or_stop(stop, Duration::from_millis(100)).await;
@@ -75,26 +63,23 @@ impl Fetch {
         }
     }
 
-    /// Claims into `slot` and the other free ones, all of them if it has the turn and else a share; waits for the next entry, with neither
-    /// slot nor turn, when there is nothing.
+    /// Claims into `slot` and its share of the other free ones; waits for the next entry, without a slot, when there is nothing.
     async fn round(
         &mut self,
-        (turn, slot): (Option<MutexGuard<'_, ()>>, Option<OwnedSemaphorePermit>),
+        slot: Option<OwnedSemaphorePermit>,
         connection: &mut Option<Connection>,
         stop: &CancellationToken,
     ) -> Result<(), StoreError> {
-        if turn.is_some() {
+        if self.busy {
             self.gather().await;
         }
         let lanes = self.lanes(&[]);
         let source = if self.doubt.is_some() { Source::Own } else { Source::New };
-        let most = if turn.is_some() { MOST_CLAIMED } else { self.share_of_slots().min(MOST_CLAIMED) };
-        let mut slots = self.worker.running.take(most - 1);
+        let mut slots = self.worker.running.take(self.share_of_slots() - 1);
         slots.extend(slot);
         let free = slots.len();
         let (claimed, paused) = self.claim(&lanes, &source, slots).await?;
         self.busy = claimed == free;
-        drop(turn);
         if claimed > 0 || matches!(source, Source::Own) || stop.is_cancelled() {
             return Ok(());
         }
@@ -124,10 +109,10 @@ impl Fetch {
         Ok(())
     }
 
-    /// Waits a moment for most of the slots.
+    /// Waits a moment for most of this bucket's share of the slots.
     async fn gather(&self) {
-        let most = self.worker.slots.min(MOST_CLAIMED);
-        self.worker.running.until_free((most * 7 / 8).saturating_sub(1), GATHER).await;
+        let share = self.worker.slots / usize::from(self.worker.store.options().buckets.count());
+        self.worker.running.until_free((share * 7 / 8).saturating_sub(1), GATHER).await;
     }
 
     /// One claim call; says how many tasks it brought and which topics are paused.
