@@ -213,14 +213,13 @@ async fn first_divergence() -> (usize, Option<String>) {
     (made, None)
 }
 
-#[cfg(not(feature = "unsafe-controls"))]
 #[tokio::test(flavor = "multi_thread")]
 async fn c1_the_scripts_do_what_the_model_does() {
     let (made, diverged) = first_divergence().await;
     assert_eq!(diverged, None, "after {made} calls");
 }
 
-#[cfg(feature = "unsafe-controls")]
+#[ignore = "fails unless a protection is out: make control"]
 #[tokio::test(flavor = "multi_thread")]
 async fn control_c1_without_a_check_of_a_script_the_model_diverges() {
     let (made, diverged) = first_divergence().await;

@@ -2,8 +2,7 @@
 //! lost, ends once, and the hardware agrees with the record.
 //!
 //! `make chaos CAMPAIGN=c2 SEED=7` runs one in full; CI runs C1, C2, C3 small. C4 is tests/faults, C9 tests/fuzz.rs and
-//! tests/security.rs. Built with the feature `unsafe-controls`, a run without one of the protections must show violations, or it would prove
-//! nothing: `make control`.
+//! tests/security.rs. A run without one of the protections must show violations, or it would prove nothing: `make control`.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

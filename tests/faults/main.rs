@@ -130,7 +130,7 @@ fn every_changing_kind_has_its_case() {
 }
 
 /// The proof of the proof: without looking for its tag, or without waiting until a late request is over, a node is composed twice.
-#[cfg(feature = "unsafe-controls")]
+#[ignore = "fails unless a protection is out: make control"]
 #[tokio::test]
 #[should_panic(expected = "left == right")]
 async fn control_c4_without_adoption_or_quarantine_a_node_is_left_over() {
