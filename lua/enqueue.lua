@@ -17,7 +17,7 @@
 -- Returns   a letter per task: 'n' it is new, 'e' it exists (it stands already, or stood and was deleted)
 -- Cost      about 4 keys a task. No allow-oom: a full Redis takes no new work.
 -- Callers   store::tasks
-local replies, live, stands = {}, {}, {}
+local replies, live, stands, made = {}, {}, {}, {}
 
 -- Whether somebody has its share of the task's lane already, with the tasks before it in this call.
 local function over_share(t)
@@ -38,12 +38,32 @@ local function find_lane(t)
   end
 end
 
-local function add(fields, name, value)
-  fields[#fields + 1] = name
-  fields[#fields + 1] = value
+local function add(list, one, other)
+  local n = #list
+  list[n + 1], list[n + 2] = one, other
 end
 
-for i = 3, 2 + ARGV[2] * 4, 4 do
+local LAST = 2 + ARGV[2] * 4
+
+-- Definitions of several tasks that are all new are written by one command. False, with nothing written, when some of them are not, or may not be.
+local function define_all()
+  local definitions, given = {}, {}
+  for i = 3, LAST, 4 do
+    local id, more = ARGV[i], ARGV[i + 3]
+    if given[id] or (more ~= '' and match(more, '^%d*|%d*|%d*|1')) then return false end
+    given[id] = true
+    add(definitions, P .. 't:' .. id .. ':d', ARGV[i + 2])
+  end
+  return #definitions > 0 and call('MSETNX', unpack(definitions)) == 1
+end
+
+-- The definition stands as long as its task. Only what an Idempotency-Key stands for leaves a tombstone.
+local function define(t, definition, idem)
+  return not (idem and call('EXISTS', t.key .. ':x') > 0) and call('SET', t.key .. ':d', definition, 'NX')
+end
+
+local defined = LAST > 6 and define_all()
+for i = 3, LAST, 4 do
   local t = { id = ARGV[i], key = P .. 't:' .. ARGV[i], lane = ARGV[i + 1] }
   local run_at, delay, timeout, idem, by, parent, gated
   if ARGV[i + 3] ~= '' then
@@ -53,8 +73,7 @@ for i = 3, 2 + ARGV[2] * 4, 4 do
     if parent ~= '' then t.parent = parent end
     if gated ~= '' then t.gates = gated end
   end
-  -- The definition stands as long as its task. Only what an Idempotency-Key stands for leaves a tombstone.
-  if (idem and call('EXISTS', t.key .. ':x') > 0) or not call('SET', t.key .. ':d', ARGV[i + 2], 'NX') then
+  if not (defined or define(t, ARGV[i + 2], idem)) then
     replies[#replies + 1] = 'e'
   else
     find_lane(t)
@@ -79,12 +98,12 @@ for i = 3, 2 + ARGV[2] * 4, 4 do
       if t.gates then gates.line_up(t) end
       moved(t, 'queued')
     end
-    bump(t.lane, 'enqueued', 1)
-    live[#live + 1] = int(created(t.id))
-    live[#live + 1] = t.id
+    made[t.lane] = (made[t.lane] or 0) + 1
+    add(live, created_text(t.id), t.id)
     replies[#replies + 1] = 'n'
   end
 end
+for lane, n in pairs(made) do bump(lane, 'enqueued', n) end
 if #live > 0 then call('ZADD', P .. 'live', unpack(live)) end
 flush()
 return table.concat(replies)

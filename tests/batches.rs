@@ -11,6 +11,7 @@ use support::engine::Engine;
 use support::wait;
 use valence::ids::Bucket;
 use valence::store::claims::{Claimed, Outcome, Settled};
+use valence::store::tasks::Enqueued;
 
 /// Ids of the tasks that have an entry in the stream.
 async fn entries(e: &Engine) -> BTreeSet<String> {
@@ -47,6 +48,29 @@ async fn tasks_that_end_together_take_their_entries_along_and_nobody_elses() {
     let rest = e.claim_n("w2", 100).await;
     assert_eq!(rest.len(), 40, "what was not claimed yet is all there");
     complete(&e, &rest).await;
+    e.assert_at_rest().await;
+}
+
+#[tokio::test]
+async fn of_tasks_made_in_one_call_each_is_made_once_whichever_of_them_are_there_already() {
+    use Enqueued::{Exists, New};
+    let e = Engine::start(1).await;
+    let tasks: Vec<_> = (0..4).map(|_| e.task_in("noop", Bucket(0))).collect();
+    let [a, b, c, d] = &tasks[..] else { unreachable!() };
+    let mut idempotent = e.task_in("noop", Bucket(0));
+    idempotent.idempotent = true;
+    for (call, answers) in [
+        (vec![a.clone(), a.clone()], vec![New, Exists]),
+        (vec![b.clone(), a.clone(), c.clone()], vec![New, Exists, New]),
+        (vec![d.clone(), idempotent.clone()], vec![New, New]),
+        (vec![idempotent.clone(), d.clone()], vec![Exists, Exists]),
+    ] {
+        assert_eq!(e.store.enqueue_many(Bucket(0), &call).await.unwrap(), answers);
+    }
+    assert_eq!(entries(&e).await.len(), 5);
+    let claimed = e.claim_n("w1", 10).await;
+    assert_eq!(claimed.len(), 5);
+    complete(&e, &claimed).await;
     e.assert_at_rest().await;
 }
 

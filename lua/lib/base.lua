@@ -80,7 +80,7 @@ local function load_to_end(id)
 end
 
 -- When the task was accepted, ms: the first 48 bits of a UUIDv7. Many tasks of one call are of one ms.
-local accepted = {}
+local accepted, accepted_texts = {}, {}
 local function created(id)
   local bits = sub(id, 1, 13)
   local ms = accepted[bits]
@@ -89,6 +89,14 @@ local function created(id)
     accepted[bits] = ms
   end
   return ms
+end
+
+-- The same as the score of an index.
+local function created_text(id)
+  local ms = created(id)
+  local text = accepted_texts[ms] or int(ms)
+  accepted_texts[ms] = text
+  return text
 end
 
 local function deadline_of(t)

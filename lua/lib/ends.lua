@@ -11,8 +11,9 @@ local function finish(t, state, body)
   end
   not_live[#not_live + 1] = t.id
   local index = state == 'failed' and now_dead or now_done
-  index[#index + 1] = int(created(t.id))
-  index[#index + 1] = t.id
+  local n = #index
+  index[n + 1] = created_text(t.id)
+  index[n + 2] = t.id
   if t.ckpt and state ~= 'failed' then call('DEL', t.key .. ':c') end
   -- The parent may be in another bucket: promote has it told.
   if t.parent then call('SADD', P .. 'news', t.parent) end
