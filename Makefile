@@ -15,7 +15,7 @@ NEEDS_CHAOS := ip:iproute2 unshare:util-linux
 # Python programs of others that tests run, each in a venv of its own: tests/python/NAME.txt makes target/venv/NAME.
 VENVS := deployment ironic schemathesis sushy
 
-.PHONY: help setup setup-test run scale test control otlp lint ci bench compare chaos fuzz walks docs pictures console console-if-npm compose-key
+.PHONY: help setup setup-test run scale built test control otlp lint ci bench compare chaos fuzz walks docs pictures console console-if-npm compose-key
 
 help: ## list these targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -70,6 +70,9 @@ compose-key: deploy/compose/secret.key ## make the key that compose.yaml seals c
 
 deploy/compose/secret.key:
 	@openssl rand -base64 32 > $@ && chmod 0444 $@ && echo "made $@: keep a copy, stored credentials cannot be read without it"
+
+built: setup-test console ## build all tests
+	$(CARGO) test $(TESTED) --no-run
 
 # nextest runs the tests where it is there; it knows no doctests, which therefore come first.
 test: setup-test console control ## run all tests
