@@ -7,7 +7,9 @@
 //! ([`Store::all_records_of`]).
 
 use std::collections::{HashMap, HashSet};
+use std::time::Instant;
 
+use futures_util::{StreamExt, TryStreamExt, stream};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -20,9 +22,12 @@ pub const HOMED: [Collection; 2] = [Collection::Node, Collection::Device];
 /// Ids in one call.
 const CHUNK: usize = 500;
 
-/// Held by who makes the sets: one at a time in a process.
+/// Sets that are changed at once.
+const AT_ONCE: usize = 16;
+
+/// When this process began to make the sets last, by collection. Held while they are made: who waits may not need to make them again.
 #[derive(Default)]
-pub(super) struct Homes(tokio::sync::Mutex<()>);
+pub(super) struct Homes(tokio::sync::Mutex<HashMap<&'static str, Instant>>);
 
 /// What of a record says whose it is.
 #[derive(Deserialize)]
@@ -37,14 +42,11 @@ impl Store {
     /// # Errors
     /// When Redis is away. A row that cannot be read is left out and logged.
     pub async fn records_of<T: DeserializeOwned>(&self, podm_id: &str, of: Collection) -> Result<Vec<T>, StoreError> {
-        let (mut are_made, mut ids) = self.home(of, podm_id).await?;
+        let asked = Instant::now();
+        let (are_made, mut ids) = self.home(of, podm_id).await?;
         if !are_made {
-            let _one_at_a_time = self.homes().0.lock().await;
-            (are_made, ids) = self.home(of, podm_id).await?;
-            if !are_made {
-                self.make_homes(of).await?;
-                (_, ids) = self.home(of, podm_id).await?;
-            }
+            self.make_homes(of, asked).await?;
+            (_, ids) = self.home(of, podm_id).await?;
         }
         ids.sort_unstable();
         let (mut own, mut found) = (Vec::with_capacity(ids.len()), HashSet::new());
@@ -80,30 +82,37 @@ impl Store {
         podm_id: &str,
         of: Collection,
     ) -> Result<Vec<T>, StoreError> {
-        self.make_homes(of).await?;
+        self.make_homes(of, Instant::now()).await?;
         self.records_of(podm_id, of).await
     }
 
-    /// Puts every record of a collection into the set of its Pod Manager.
+    /// Puts every record of a collection into the set of its Pod Manager, unless that was begun at or after `not_before`.
     ///
     /// # Errors
     /// When Redis is away.
-    pub async fn make_homes(&self, of: Collection) -> Result<(), StoreError> {
+    pub async fn make_homes(&self, of: Collection, not_before: Instant) -> Result<(), StoreError> {
+        let mut made = self.homes().0.lock().await;
+        if made.get(of.as_str()).is_some_and(|began| *began >= not_before) {
+            return Ok(());
+        }
+        let began = Instant::now();
         let mut homes: HashMap<String, Vec<String>> = HashMap::new();
         for chunk in self.record_ids(of).await?.chunks(CHUNK) {
             for Home { uuid, podm_id } in self.records_with(of, chunk).await? {
                 homes.entry(podm_id).or_default().push(uuid);
             }
         }
-        for (podm_id, ids) in &homes {
-            match self.change_home(of, podm_id, "add", ids).await {
-                Err(error) if !error.is_transient() => {
-                    tracing::error!(collection = of.as_str(), podm = podm_id, %error, "its records are not found");
-                }
-                done => done?,
+        let add = async |(podm_id, ids): (String, Vec<String>)| match self.change_home(of, &podm_id, "add", &ids).await
+        {
+            Err(error) if !error.is_transient() => {
+                tracing::error!(collection = of.as_str(), podm = podm_id, %error, "its records are not found");
+                Ok(())
             }
-        }
+            done => done,
+        };
+        stream::iter(homes).map(Ok).try_for_each_concurrent(AT_ONCE, add).await?;
         self.index(keys::homes(of.as_str()), &["stamp", "made"]).await?;
+        made.insert(of.as_str(), began);
         Ok(())
     }
 

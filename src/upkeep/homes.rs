@@ -1,7 +1,7 @@
 //! Makes anew, now and then, the sets that say which records are of which Pod Manager: what a process of an older build has written is found
 //! then, and what one that died has left out. Schedulers share the work.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::shutdown::Shutdown;
 use crate::store::homes::HOMED;
@@ -30,7 +30,7 @@ pub(super) fn spawn(store: &Store, shutdown: &Shutdown) {
 /// When Redis is away.
 pub async fn pass(store: &Store) -> Result<(), StoreError> {
     for of in HOMED {
-        store.make_homes(of).await?;
+        store.make_homes(of, Instant::now()).await?;
     }
     Ok(())
 }
