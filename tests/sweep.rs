@@ -117,7 +117,7 @@ async fn a_look_that_may_do_nothing_does_not_put_off_the_one_that_may() {
         if found[0]["sightings"].as_u64() >= Some(2) { Ok(()) } else { Err(found) }
     })
     .await;
-    let again = plant.store.looks_again(&[podm]).await.unwrap()[0];
+    let again = plant.store.looks(&[podm]).await.unwrap()[0].again_ms.unwrap_or_default();
     assert!((1..=plant.store.clock().now_ms()).contains(&again), "{again}: the scheduler looks at once");
 }
 

@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 use super::inventory::{Inventory, Shape};
 use super::kind::PODM_CHANGES;
 use super::node::BriefNode;
-use super::podm::{PodmStatus, Policy};
+use super::podm::{Podm, PodmStatus, Policy};
 
 /// A node that was there this much before an inventory was read is counted by it, ms: clocks of processes differ a little.
 pub const CLOCKS_MS: u64 = 1_000;
@@ -45,7 +45,7 @@ pub enum Spread {
 }
 
 /// A Pod Manager as placement sees it: its record without credentials.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Site {
     /// Id.
     pub uuid: String,
@@ -54,11 +54,16 @@ pub struct Site {
     /// Which driver speaks to it.
     pub driver: String,
     /// Last known reachability.
-    #[serde(default)]
     pub status: PodmStatus,
     /// What its operator has set.
-    #[serde(flatten)]
     pub policy: Policy,
+}
+
+impl From<&Podm> for Site {
+    fn from(podm: &Podm) -> Self {
+        let Podm { uuid, name, driver, status, policy, .. } = podm.clone();
+        Self { uuid, name, driver, status, policy }
+    }
 }
 
 /// Hardware that is spoken for.

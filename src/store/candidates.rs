@@ -14,7 +14,6 @@ use super::reservations::parse;
 use super::{Store, StoreError, keys};
 use crate::model::kind::podm_gate;
 use crate::model::placement::{Candidate, Choice, Scene, Site};
-use crate::store::records::Collection;
 
 /// How long a read serves.
 pub const FRESH: Duration = Duration::from_millis(500);
@@ -124,7 +123,7 @@ impl Store {
 
     /// Records and inventories.
     async fn known_candidates(&self) -> Result<Vec<Candidate>, StoreError> {
-        let sites: Vec<Site> = self.records(Collection::Podm).await?;
+        let sites: Vec<Site> = self.podms().await?.iter().map(Site::from).collect();
         let ids: Vec<String> = sites.iter().map(|s| s.uuid.clone()).collect();
         let inventories = self.inventories(&ids).await?;
         let known = sites.into_iter().zip(inventories);

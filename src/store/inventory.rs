@@ -37,6 +37,15 @@ pub struct Rows {
     pub full_ms: u64,
 }
 
+/// When a Pod Manager is read.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Looks {
+    /// When it was, ms since 1970.
+    pub at_ms: Option<u64>,
+    /// When the next look is worth while, because something was found; 0: whenever it comes.
+    pub again_ms: Option<u64>,
+}
+
 impl Store {
     /// Keeps what a refresh found. `false`: one that began later was there first.
     ///
@@ -66,23 +75,20 @@ impl Store {
         Ok(podm_ids.iter().zip(texts).map(|(id, text)| known("an inventory", id, text)).collect())
     }
 
-    /// When some Pod Managers were read, in their order, ms since 1970.
+    /// When some Pod Managers were read, and are to be read again, in their order.
     ///
     /// # Errors
     /// When Redis is away.
-    pub async fn inventory_times(&self, podm_ids: &[String]) -> Result<Vec<Option<u64>>, StoreError> {
-        self.numbers(podm_ids, "at").await
-    }
-
-    async fn numbers(&self, podm_ids: &[String], field: &str) -> Result<Vec<Option<u64>>, StoreError> {
+    pub async fn looks(&self, podm_ids: &[String]) -> Result<Vec<Looks>, StoreError> {
         if podm_ids.is_empty() {
             return Ok(Vec::new());
         }
         let mut pipe = redis::pipe();
         for id in podm_ids {
-            pipe.hget(keys::inventory(id), field);
+            pipe.cmd("HMGET").arg(keys::inventory(id)).arg(&["at", "again"]);
         }
-        Ok(pipe.query_async(&mut self.redis().shared()).await?)
+        let found: Vec<(Option<u64>, Option<u64>)> = pipe.query_async(&mut self.redis().shared()).await?;
+        Ok(found.into_iter().map(|(at_ms, again_ms)| Looks { at_ms, again_ms }).collect())
     }
 
     /// The rows of a Pod Manager.
@@ -165,14 +171,6 @@ impl Store {
         Ok(())
     }
 
-    /// When the next look at each of some Pod Managers is worth while, ms since 1970; 0: whenever it comes.
-    ///
-    /// # Errors
-    /// When Redis is away.
-    pub async fn looks_again(&self, podm_ids: &[String]) -> Result<Vec<u64>, StoreError> {
-        Ok(self.numbers(podm_ids, "again").await?.into_iter().map(Option::unwrap_or_default).collect())
-    }
-
     /// Forgets the inventory of a Pod Manager.
     ///
     /// # Errors
@@ -180,7 +178,6 @@ impl Store {
     pub async fn forget_inventory(&self, podm_id: &str) -> Result<(), StoreError> {
         let mut pipe = redis::pipe();
         pipe.cmd("DEL").arg(keys::inventory(podm_id)).ignore();
-        pipe.hdel(keys::PROBES, podm_id).ignore();
         for what in ["probed", "refresh", "refresh-task", "refresh-soon", "refresh-soon-task", "look"] {
             pipe.cmd("DEL").arg(keys::slot(what, podm_id)).ignore();
         }

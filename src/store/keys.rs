@@ -15,8 +15,8 @@ pub const AUDIT: &str = "vl:audit";
 /// Index of live workers: id → ms when the presence lapses.
 pub const WORKERS: &str = "vl:workers";
 
-/// The last probe of each Pod Manager.
-pub const PROBES: &str = "vl:probes";
+/// Another one after each change of a Pod Manager's record.
+pub const PODMS_STAMP: &str = "vl:podms:stamp";
 
 /// `vl:{b00}:`, what every key of a bucket begins with.
 #[must_use]
@@ -96,6 +96,18 @@ pub fn record(collection: &str, id: &str) -> String {
 #[must_use]
 pub fn index(collection: &str) -> String {
     format!("vl:{collection}s")
+}
+
+/// The set of ids that a Pod Manager has of a collection.
+#[must_use]
+pub fn home(collection: &str, podm_id: &str) -> String {
+    format!("vl:{collection}s:of:{podm_id}")
+}
+
+/// Says that these sets were made for a collection.
+#[must_use]
+pub fn homes(collection: &str) -> String {
+    format!("vl:{collection}s:homes")
 }
 
 /// A claim on a name that must be unique in a collection, such as a PODM's name or url.

@@ -25,7 +25,6 @@ pub mod listing;
 pub mod meta;
 pub mod podm_events;
 pub mod podm_states;
-pub mod probes;
 pub mod queues;
 pub mod rates;
 pub mod readings;
@@ -33,6 +32,7 @@ pub mod record;
 pub mod records;
 pub mod reseal;
 pub mod reservations;
+pub mod roster;
 pub mod schedules;
 pub mod script;
 pub mod sessions;
@@ -86,6 +86,7 @@ struct Inner {
     candidates: candidates::Cache,
     calls: calls::Calls,
     homes: homes::Homes,
+    roster: roster::Roster,
 }
 
 impl Store {
@@ -120,9 +121,18 @@ impl Store {
         let clock = ServerClock::new(redis.time_ms().await?);
         let scripts = Scripts::new(&options);
         let batchers = Batchers::new(options.buckets);
-        let (candidates, calls, homes) =
-            (candidates::Cache::default(), calls::Calls::default(), homes::Homes::default());
-        Ok(Self(Arc::new(Inner { redis, reads, options, clock, scripts, batchers, candidates, calls, homes })))
+        Ok(Self(Arc::new(Inner {
+            redis,
+            reads,
+            options,
+            clock,
+            scripts,
+            batchers,
+            candidates: candidates::Cache::default(),
+            calls: calls::Calls::default(),
+            homes: homes::Homes::default(),
+            roster: roster::Roster::default(),
+        })))
     }
 
     /// The connections.
@@ -168,6 +178,10 @@ impl Store {
 
     fn homes(&self) -> &homes::Homes {
         &self.0.homes
+    }
+
+    fn roster(&self) -> &roster::Roster {
+        &self.0.roster
     }
 
     fn calls(&self) -> &calls::Calls {

@@ -1,8 +1,10 @@
-//! How Pod Managers stand now, read beside the tasks that need them: one pipelined call for many.
+//! How Pod Managers stand now, read beside the tasks that need them: a few pipelined calls for many.
+
+use std::collections::{BTreeMap, HashMap};
 
 use super::listing::Filter;
 use super::{Store, StoreError, keys};
-use crate::ids::TaskId;
+use crate::ids::{Bucket, TaskId};
 use crate::model::circuit::{Circuit, CircuitState, GateState, InventoryAge, PodmState};
 use crate::model::kind::{PODM_CHANGES, PODM_READS, podm_gate};
 use crate::model::podm::Podm;
@@ -11,10 +13,10 @@ use crate::model::v1time::rfc3339;
 
 /// Holders of a gate that are named.
 const HOLDERS: isize = 20;
+/// The gates of a Pod Manager: for changes, and for reads.
+const BOTH: [bool; 2] = [true, false];
 /// Tasks of a drained Pod Manager that are looked at.
 const MOST_COUNTED: usize = 1_000;
-/// Values that are read for one Pod Manager.
-const VALUES: usize = 10;
 
 /// How long a Pod Manager counts as silent without news, ms; as in lua/lib/gates.lua.
 pub(super) const NEWS_MS: u64 = 120_000;
@@ -33,30 +35,78 @@ impl Store {
         Ok(self.circuit_of(breaker))
     }
 
+    /// Circuits and gates of Pod Managers, in their order, without who is in the gates: what is cheap to look at often.
+    ///
+    /// # Errors
+    /// When Redis is away.
+    pub async fn podm_gates(&self, podms: &[Podm]) -> Result<Vec<(Circuit, [GateState; 2])>, StoreError> {
+        if podms.is_empty() {
+            return Ok(Vec::new());
+        }
+        let limits = self.own_limits(podms).await?;
+        let alive = format!("({}", self.clock().now_ms());
+        let mut pipe = redis::pipe();
+        for Podm { uuid: id, policy, .. } in podms {
+            self.ask_breaker(&mut pipe, id);
+            for changes in BOTH {
+                let (bucket, name) = (self.bucket_of(id), podm_gate(id, changes));
+                pipe.zcount(keys::of(bucket, &format!("gate:{name}")), &alive, "+inf");
+                pipe.zcard(keys::of(bucket, &format!("gatewait:{name}")));
+            }
+            if policy.draining {
+                pipe.zcard(keys::of(self.bucket_of(id), &format!("gatewait:podm:{id}:drain")));
+            }
+        }
+        let values: Vec<redis::Value> = pipe.query_async(&mut self.redis().shared()).await?;
+        let (mut values, mut all) = (values.into_iter(), Vec::with_capacity(podms.len()));
+        for podm in podms {
+            let mut next = || values.next().unwrap_or(redis::Value::Nil);
+            let [breaker, changing, to_change, reading, to_read] = std::array::from_fn(|_| next());
+            let kept_out = if podm.policy.draining { next() } else { redis::Value::Int(0) };
+            let gate = |changes, in_flight, waiting| {
+                let (name, default) = if changes { ("changes", PODM_CHANGES) } else { ("reads", PODM_READS) };
+                let limit = limits.get(&podm_gate(&podm.uuid, changes)).copied().unwrap_or(default);
+                let (name, in_flight) = (name.to_owned(), read(in_flight)?);
+                Ok::<_, StoreError>(GateState { name, limit, in_flight, waiting, holders: Vec::new() })
+            };
+            let changes = gate(true, changing, read::<u64>(to_change)? + read::<u64>(kept_out)?)?;
+            all.push((self.circuit_of(read(breaker)?), [changes, gate(false, reading, read(to_read)?)?]));
+        }
+        Ok(all)
+    }
+
+    /// Limits that operators have set, by gate.
+    async fn own_limits(&self, podms: &[Podm]) -> Result<HashMap<String, u32>, StoreError> {
+        let mut gates: BTreeMap<Bucket, Vec<String>> = BTreeMap::new();
+        for Podm { uuid: id, .. } in podms {
+            gates.entry(self.bucket_of(id)).or_default().extend(BOTH.map(|changes| podm_gate(id, changes)));
+        }
+        let mut pipe = redis::pipe();
+        for (bucket, names) in &gates {
+            pipe.cmd("HMGET").arg(keys::of(*bucket, "limits")).arg(names);
+        }
+        let limits: Vec<Vec<Option<u32>>> = pipe.query_async(&mut self.redis().shared()).await?;
+        let own = gates.into_values().flatten().zip(limits.into_iter().flatten());
+        Ok(own.filter_map(|(gate, limit)| Some((gate, limit?))).collect())
+    }
+
     /// How Pod Managers stand, in their order.
     ///
     /// # Errors
     /// When Redis is away.
     pub async fn podm_states(&self, podms: &[Podm]) -> Result<Vec<PodmState>, StoreError> {
-        if podms.is_empty() {
-            return Ok(Vec::new());
-        }
         let ids: Vec<String> = podms.iter().map(|p| p.uuid.clone()).collect();
-        let inventories = self.inventories(&ids).await?;
-        let mut pipe = redis::pipe();
-        for id in &ids {
-            self.ask_breaker(&mut pipe, id);
-            self.ask_gate(&mut pipe, id, true);
-            self.ask_gate(&mut pipe, id, false);
-            pipe.zcard(keys::of(self.options().buckets.of_name(id), &format!("gatewait:podm:{id}:drain")));
-        }
-        let values: Vec<redis::Value> = pipe.query_async(&mut self.redis().shared()).await?;
+        let (inventories, holders) = (self.inventories(&ids).await?, self.holders(&ids).await?);
+        let stand = self.podm_gates(podms).await?;
         let now = self.clock().now_ms();
         let mut states = Vec::with_capacity(podms.len());
-        for ((podm, inventory), values) in podms.iter().zip(inventories).zip(values.chunks(VALUES)) {
-            let [breaker, w1, w2, w3, w4, r1, r2, r3, r4, kept_out] = values else { continue };
-            let mut changes = gate("changes", PODM_CHANGES, [w1, w2, w3, w4])?;
-            changes.waiting += read::<u64>(kept_out)?;
+        for (((podm, inventory), held), (circuit, mut gates)) in
+            podms.iter().zip(inventories).zip(holders.chunks(BOTH.len())).zip(stand)
+        {
+            for (gate, held) in gates.iter_mut().zip(held) {
+                // Reads are no stored tasks: nobody can look them up.
+                gate.holders = held.iter().filter(|h| h.parse::<TaskId>().is_ok()).cloned().collect();
+            }
             let draining = podm.policy.draining;
             states.push(PodmState {
                 podm_id: podm.uuid.clone(),
@@ -66,8 +116,8 @@ impl Store {
                 cordoned: podm.policy.cordoned || draining,
                 draining,
                 under_way: if draining { Some(self.under_way(&podm.uuid).await?) } else { None },
-                circuit: self.circuit_of(read(breaker)?),
-                gates: vec![changes, gate("reads", PODM_READS, [r1, r2, r3, r4])?],
+                circuit,
+                gates: gates.into(),
                 inventory: inventory.map(|i| {
                     let age_s = now.saturating_sub(i.at_ms) / 1000;
                     InventoryAge { at: rfc3339(i.at_ms), age_s }
@@ -78,17 +128,22 @@ impl Store {
     }
 
     fn ask_breaker(&self, pipe: &mut redis::Pipeline, podm_id: &str) {
-        let key = keys::of(self.options().buckets.of_name(podm_id), &format!("breaker:{podm_id}"));
+        let key = keys::of(self.bucket_of(podm_id), &format!("breaker:{podm_id}"));
         pipe.cmd("HMGET").arg(key).arg(&["until", "later", "fails", "why", "silent"]);
     }
 
-    fn ask_gate(&self, pipe: &mut redis::Pipeline, podm_id: &str, changes: bool) {
-        let (bucket, name) = (self.options().buckets.of_name(podm_id), podm_gate(podm_id, changes));
-        let key = keys::of(bucket, &format!("gate:{name}"));
+    /// The first who are in each gate of each Pod Manager.
+    async fn holders(&self, podm_ids: &[String]) -> Result<Vec<Vec<String>>, StoreError> {
+        if podm_ids.is_empty() {
+            return Ok(Vec::new());
+        }
         let alive = format!("({}", self.clock().now_ms());
-        pipe.hget(keys::of(bucket, "limits"), &name).zcount(&key, &alive, "+inf");
-        pipe.cmd("ZRANGE").arg(&key).arg(&alive).arg("+inf").arg("BYSCORE").arg("LIMIT").arg(0).arg(HOLDERS);
-        pipe.zcard(keys::of(bucket, &format!("gatewait:{name}")));
+        let mut pipe = redis::pipe();
+        for (id, changes) in podm_ids.iter().flat_map(|id| BOTH.map(|changes| (id, changes))) {
+            let key = keys::of(self.bucket_of(id), &format!("gate:{}", podm_gate(id, changes)));
+            pipe.cmd("ZRANGE").arg(key).arg(&alive).arg("+inf").arg("BYSCORE").arg("LIMIT").arg(0).arg(HOLDERS);
+        }
+        Ok(pipe.query_async(&mut self.redis().shared()).await?)
     }
 
     fn circuit_of(&self, (until, later, failures, why, silent): Breaker) -> Circuit {
@@ -116,19 +171,6 @@ impl Store {
     }
 }
 
-/// A gate from its limit, its count, its first holders and its line.
-fn gate(name: &str, default: u32, values: [&redis::Value; 4]) -> Result<GateState, StoreError> {
-    let holders: Vec<String> = read(values[2])?;
-    Ok(GateState {
-        name: name.to_owned(),
-        limit: read::<Option<u32>>(values[0])?.unwrap_or(default),
-        in_flight: read(values[1])?,
-        waiting: read(values[3])?,
-        // Reads are no stored tasks: nobody can look them up.
-        holders: holders.into_iter().filter(|h| h.parse::<TaskId>().is_ok()).collect(),
-    })
-}
-
-fn read<T: redis::FromRedisValue>(value: &redis::Value) -> Result<T, StoreError> {
-    redis::from_redis_value_ref(value).map_err(|e| StoreError::corrupt("a gate", e))
+fn read<T: redis::FromRedisValue>(value: redis::Value) -> Result<T, StoreError> {
+    redis::from_redis_value(value).map_err(|e| StoreError::corrupt("a gate", e))
 }

@@ -118,15 +118,23 @@ impl Store {
     /// # Errors
     /// When Redis is away or full.
     pub async fn book_slot(&self, what: &str, podm_id: &str, slot: u64, lasts_ms: u64) -> Result<bool, StoreError> {
-        let before: Option<u64> = redis::cmd("SET")
-            .arg(keys::slot(what, podm_id))
-            .arg(slot)
-            .arg("GET")
-            .arg("PX")
-            .arg(lasts_ms.max(1))
-            .query_async(&mut self.redis().shared())
-            .await?;
-        Ok(before.is_none_or(|b| b < slot))
+        Ok(self.book_slots(what, &[(podm_id, slot)], lasts_ms).await? == [true])
+    }
+
+    /// Books a time slot at each of some Pod Managers, in one round trip.
+    ///
+    /// # Errors
+    /// As [`Store::book_slot`]; some may be booked then, and are nobody's.
+    pub async fn book_slots(&self, what: &str, slots: &[(&str, u64)], lasts_ms: u64) -> Result<Vec<bool>, StoreError> {
+        if slots.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut pipe = redis::pipe();
+        for (podm_id, slot) in slots {
+            pipe.cmd("SET").arg(keys::slot(what, podm_id)).arg(slot).arg("GET").arg("PX").arg(lasts_ms.max(1));
+        }
+        let before: Vec<Option<u64>> = pipe.query_async(&mut self.redis().shared()).await?;
+        Ok(slots.iter().zip(before).map(|((_, slot), before)| before.is_none_or(|b| b < *slot)).collect())
     }
 
     /// The last collection that the scheduler had made, and the one that takes its place.

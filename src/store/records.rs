@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 
 use super::each::each;
 use super::{Store, StoreError, keys};
-use crate::ids::TaskId;
+use crate::ids::{TaskId, new_token};
 
 /// Seconds a deleted record stays behind as a tombstone, so that a late writer cannot bring it back: longer than any task lasts.
 const TOMBSTONE_S: u64 = 7 * 24 * 3600;
@@ -184,14 +184,24 @@ impl Store {
         if reply != "ok" {
             return Ok(false);
         }
-        self.index(keys::index(of.as_str()), [if row.is_empty() { "remove" } else { "add" }, id, ""]).await?;
+        self.index(keys::index(of.as_str()), &[if row.is_empty() { "remove" } else { "add" }, id]).await?;
+        self.note_home(of, id, row).await?;
+        self.stamp(of).await?;
         Ok(true)
     }
 
-    async fn index(&self, key: String, args: [&str; 3]) -> Result<String, StoreError> {
+    pub(super) async fn index(&self, key: String, args: &[&str]) -> Result<String, StoreError> {
         let mut call = self.scripts().index.prepare_invoke();
-        call.key(key).arg(&args[..]);
+        call.key(key).arg(args);
         Ok(call.invoke_async(&mut self.redis().shared()).await?)
+    }
+
+    /// Says that a Pod Manager's record is another one now ([`super::roster`]). After the change: who reads the old stamp reads again.
+    pub(super) async fn stamp(&self, of: Collection) -> Result<(), StoreError> {
+        if of == Collection::Podm {
+            self.index(keys::PODMS_STAMP.to_owned(), &["stamp", &new_token()]).await?;
+        }
+        Ok(())
     }
 
     /// Lays something observed (a PODM's status, say) over a record that stands; the next write of the record takes it away.
@@ -202,8 +212,8 @@ impl Store {
         let seen = serde_json::to_string(seen).map_err(|e| StoreError::corrupt("an observation", e))?;
         let mut call = self.scripts().observe.prepare_invoke();
         call.key(keys::record(of.as_str(), id)).arg(seen);
-        let _set: u8 = call.invoke_async(&mut self.redis().shared()).await?;
-        Ok(())
+        let set: u8 = call.invoke_async(&mut self.redis().shared()).await?;
+        if set == 1 { self.stamp(of).await } else { Ok(()) }
     }
 
     /// Claims a name that must be unique in a collection for a record. `Some(id)`: that record has it.
@@ -217,7 +227,7 @@ impl Store {
         name: &str,
         id: &str,
     ) -> Result<Option<String>, StoreError> {
-        let owner = self.index(keys::unique(of.as_str(), what), ["claim", name, id]).await?;
+        let owner = self.index(keys::unique(of.as_str(), what), &["claim", name, id]).await?;
         Ok(Some(owner).filter(|o| o != id))
     }
 
@@ -244,7 +254,7 @@ impl Store {
     /// # Errors
     /// When Redis is away.
     pub async fn release_name(&self, of: Collection, what: &str, name: &str, id: &str) -> Result<(), StoreError> {
-        self.index(keys::unique(of.as_str(), what), ["release", name, id]).await?;
+        self.index(keys::unique(of.as_str(), what), &["release", name, id]).await?;
         Ok(())
     }
 }

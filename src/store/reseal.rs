@@ -10,8 +10,7 @@ impl Store {
     /// # Errors
     /// When Redis is away.
     pub async fn raw_rows(&self, of: Collection) -> Result<Vec<(String, String)>, StoreError> {
-        let mut shared = self.redis().shared();
-        let ids: Vec<String> = redis::cmd("SMEMBERS").arg(keys::index(of.as_str())).query_async(&mut shared).await?;
+        let ids = self.record_ids(of).await?;
         let mut all = Vec::with_capacity(ids.len());
         for chunk in ids.chunks(500) {
             let mut pipe = redis::pipe();
@@ -36,6 +35,9 @@ impl Store {
         let mut call = self.scripts().swap.prepare_invoke();
         call.key(keys::record(of.as_str(), id)).arg(old).arg(new);
         let swapped: u8 = call.invoke_async(&mut self.redis().shared()).await?;
+        if swapped == 1 {
+            self.stamp(of).await?;
+        }
         Ok(swapped == 1)
     }
 }

@@ -9,15 +9,14 @@ use std::time::Duration;
 
 use super::readings::NAMED;
 use crate::model::circuit::CircuitState;
-use crate::model::podm::{Podm, PodmStatus};
+use crate::model::podm::PodmStatus;
 use crate::observe::metrics;
 use crate::shutdown::Shutdown;
-use crate::store::records::Collection;
 use crate::store::{Store, StoreError};
 
 /// Shortest time between two looks, and how much longer for each Pod Manager: what thousands cost a second stays the same.
 const PAUSE: Duration = Duration::from_secs(5);
-const EACH: Duration = Duration::from_millis(15);
+const EACH: Duration = Duration::from_millis(30);
 /// Longest time between two looks.
 const LONGEST: Duration = Duration::from_secs(60);
 /// Pod Managers in one call.
@@ -81,24 +80,24 @@ pub(super) fn spawn(store: &Store, shutdown: &Shutdown) {
 }
 
 async fn look(store: &Store) -> Result<(Shown, u32), StoreError> {
-    let mut podms: Vec<Podm> = store.records(Collection::Podm).await?;
+    let mut podms = store.podms().await?.to_vec();
     podms.sort_by(|a, b| a.name.cmp(&b.name));
     let number = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
     let mut shown = Shown::default();
     let count = u32::try_from(podms.len()).unwrap_or(u32::MAX);
     for some in podms.chunks(AT_ONCE) {
-        for state in store.podm_states(some).await? {
-            let circuit = match state.circuit.state {
+        for (podm, (circuit, states)) in some.iter().zip(store.podm_gates(some).await?) {
+            let circuit = match circuit.state {
                 CircuitState::Closed => 0,
                 CircuitState::HalfOpen => 1,
                 CircuitState::Open => 2,
             };
             let mut gates = [[0; 3]; 2];
-            for (sums, gate) in gates.iter_mut().zip(&state.gates) {
+            for (sums, gate) in gates.iter_mut().zip(&states) {
                 *sums = [number(gate.in_flight), i64::from(gate.limit), number(gate.waiting)];
             }
-            let this = Totals { up: i64::from(state.status == PodmStatus::Online), circuit, gates };
-            shown.take(state.name, this);
+            let this = Totals { up: i64::from(podm.status == PodmStatus::Online), circuit, gates };
+            shown.take(podm.name.clone(), this);
         }
     }
     Ok((shown, count))

@@ -15,7 +15,7 @@ use crate::model::task::Definition;
 use crate::model::topic::Priority;
 use crate::observe::metrics;
 use crate::shutdown::Shutdown;
-use crate::store::records::Collection;
+use crate::store::inventory::Looks;
 use crate::store::submit::SubmitError;
 use crate::store::{Store, StoreError};
 
@@ -66,23 +66,23 @@ impl Inventory {
     /// # Errors
     /// When Redis is away.
     pub async fn pass(&self) -> Result<u32, StoreError> {
-        let podms: Vec<Podm> = self.store.records(Collection::Podm).await?;
+        let podms = self.store.podms().await?;
         let ids: Vec<String> = podms.iter().map(|p| p.uuid.clone()).collect();
-        let again = self.store.looks_again(&ids).await?;
+        let looks = self.store.looks(&ids).await?;
         let mut memory = self.memory.lock().await;
         let (slots, shown) = &mut *memory;
         slots.keep(&podms);
         let (mut made, now) = (0, self.store.clock().now_ms());
-        for (podm, again) in podms.iter().zip(again).filter(|(p, _)| p.status != PodmStatus::Offline) {
+        for (podm, look) in podms.iter().zip(&looks).filter(|(p, _)| p.status != PodmStatus::Offline) {
             if slots.book(&self.store, &podm.uuid).await? {
                 made += u32::from(self.refresh(podm, Priority::Low).await?);
-            } else if (1..=now).contains(&again)
+            } else if look.again_ms.is_some_and(|at| (1..=now).contains(&at))
                 && self.store.book_slot("look", &podm.uuid, now / LOOK_MS, 2 * LOOK_MS).await?
             {
                 made += u32::from(self.refresh(podm, Priority::Normal).await?);
             }
         }
-        self.show(&podms, &ids, shown).await?;
+        self.show(&podms, &looks, shown);
         Ok(made)
     }
 
@@ -101,14 +101,14 @@ impl Inventory {
     }
 
     /// The age of what is known, of the oldest behind each label.
-    async fn show(&self, podms: &[Podm], ids: &[String], shown: &mut BTreeSet<String>) -> Result<(), StoreError> {
+    fn show(&self, podms: &[Podm], looks: &[Looks], shown: &mut BTreeSet<String>) {
         let mut names: Vec<&str> = podms.iter().map(|p| p.name.as_str()).collect();
         names.sort_unstable();
         names.truncate(NAMED);
         let now_ms = self.store.clock().now_ms();
         let mut ages: BTreeMap<&str, Duration> = BTreeMap::new();
-        for (podm, at_ms) in podms.iter().zip(self.store.inventory_times(ids).await?) {
-            let Some(at_ms) = at_ms else { continue };
+        for (podm, look) in podms.iter().zip(looks) {
+            let Some(at_ms) = look.at_ms else { continue };
             let label = if names.contains(&podm.name.as_str()) { podm.name.as_str() } else { "other" };
             let age = Duration::from_millis(now_ms.saturating_sub(at_ms));
             ages.entry(label).and_modify(|a| *a = age.max(*a)).or_insert(age);
@@ -122,6 +122,5 @@ impl Inventory {
             let _gone = family.remove_label_values(&[gone]);
         }
         *shown = ages.keys().map(|label| (*label).to_owned()).collect();
-        Ok(())
     }
 }

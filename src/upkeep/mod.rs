@@ -6,6 +6,7 @@
 pub mod circuits;
 pub mod expire;
 pub mod gauges;
+pub mod homes;
 pub mod inventory;
 pub mod places;
 pub mod podms;
@@ -58,6 +59,7 @@ pub async fn run(
     schedules::spawn(&store, shutdown);
     gauges::spawn(&store, shutdown);
     circuits::spawn(&store, shutdown);
+    homes::spawn(&store, shutdown);
     reseal::spawn(&store, key.clone(), shutdown);
     podms::spawn(&store, key, config.podm.clone(), shutdown);
     probe::spawn(&store, pool, &config.inventory, shutdown);

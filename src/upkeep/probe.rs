@@ -1,11 +1,11 @@
-//! Asks every Pod Manager now and then whether it is there, keeps its status true, and notes how long its answer took.
+//! Asks every Pod Manager now and then whether it is there, and keeps its status true.
 //!
 //! Each probe is a task of its own with a limit of its own: one that hangs holds up nobody. Schedulers share the work: each Pod Manager's
 //! time slot is booked by one of them.
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::json;
 use tokio::sync::{Mutex, Semaphore};
@@ -16,7 +16,6 @@ use crate::config::InventoryConfig;
 use crate::model::podm::{Podm, PodmStatus};
 use crate::podm::{Cause, PROBE_LIMIT, Pool};
 use crate::shutdown::Shutdown;
-use crate::store::probes::Probed;
 use crate::store::records::Collection;
 use crate::store::{Store, StoreError};
 
@@ -64,7 +63,7 @@ impl Prober {
     /// # Errors
     /// When Redis is away.
     pub async fn pass(&self) -> Result<u32, StoreError> {
-        let podms: Vec<Podm> = self.store.records(Collection::Podm).await?;
+        let podms = self.store.podms().await?;
         let mut running = self.running.lock().await;
         let Running { slots, probes, of } = &mut *running;
         while let Some(ended) = probes.try_join_next() {
@@ -78,11 +77,10 @@ impl Prober {
             }
         }
         slots.keep(&podms);
+        let may_be_asked = podms.iter().map(|podm| podm.uuid.as_str()).filter(|id| !of.contains(*id));
+        let due: HashSet<&str> = slots.book_all(&self.store, may_be_asked).await?.into_iter().collect();
         let mut begun = 0;
-        for podm in podms {
-            if of.contains(&podm.uuid) || !slots.book(&self.store, &podm.uuid).await? {
-                continue;
-            }
+        for podm in podms.iter().filter(|podm| due.contains(podm.uuid.as_str())).cloned() {
             of.insert(podm.uuid.clone());
             begun += 1;
             let (store, pool, places) = (self.store.clone(), self.pool.clone(), Arc::clone(&self.places));
@@ -100,12 +98,7 @@ impl Prober {
 
 /// Asks one, and keeps what came of it.
 async fn probe(store: &Store, pool: &Pool, podm: &Podm) -> Result<(), StoreError> {
-    let began = Instant::now();
     let status = look(pool, podm).await;
-    if status == PodmStatus::Online {
-        let latency_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
-        store.note_probe(&podm.uuid, Probed { at_ms: store.clock().now_ms(), latency_ms }).await?;
-    }
     if status != podm.status {
         tracing::info!(podm = %podm.name, before = ?podm.status, now = ?status, "status changed");
         store.observe(Collection::Podm, &podm.uuid, &json!({ "status": status })).await?;

@@ -12,7 +12,6 @@ use crate::model::reading::Summary;
 use crate::observe::metrics;
 use crate::shutdown::Shutdown;
 use crate::store::readings::Overview;
-use crate::store::records::Collection;
 use crate::store::{Store, StoreError};
 
 /// Between two looks.
@@ -39,7 +38,8 @@ pub(super) fn spawn(store: &Store, shutdown: &Shutdown) {
 /// # Errors
 /// When Redis is away.
 pub async fn pass(store: &Store, before: Shown) -> Result<Shown, StoreError> {
-    let mut podms: Vec<Podm> = store.records(Collection::Podm).await?;
+    let podms = store.podms().await?;
+    let mut podms: Vec<&Podm> = podms.iter().collect();
     podms.sort_by(|a, b| a.name.cmp(&b.name));
     let ids: Vec<String> = podms.iter().map(|p| p.uuid.clone()).collect();
     let named: BTreeSet<&str> = podms.iter().take(NAMED).map(|p| p.name.as_str()).collect();

@@ -3,7 +3,7 @@
 //! Each Pod Manager has slots of its own, set apart from the others' by its id, so that the work spreads over the time. Whoever comes
 //! first books a slot in Redis; what was booked already is remembered, so that Redis is asked once a slot.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use crate::model::podm::Podm;
@@ -36,7 +36,8 @@ impl Slots {
     /// Forgets Pod Managers that are gone.
     pub fn keep(&mut self, podms: &[Podm]) {
         if self.seen.len() > podms.len() {
-            self.seen.retain(|id, _| podms.iter().any(|p| p.uuid == *id));
+            let there: HashSet<&str> = podms.iter().map(|p| p.uuid.as_str()).collect();
+            self.seen.retain(|id, _| there.contains(id.as_str()));
         }
     }
 
@@ -45,13 +46,28 @@ impl Slots {
     /// # Errors
     /// When Redis is away or full.
     pub async fn book(&mut self, store: &Store, podm_id: &str) -> Result<bool, StoreError> {
+        Ok(!self.book_all(store, std::iter::once(podm_id)).await?.is_empty())
+    }
+
+    /// Books the slot that each of some Pod Managers is in, in one round trip; those whose slot was not booked before.
+    ///
+    /// # Errors
+    /// As [`Slots::book`]. Slots that were booked before it came to that pass without anything being done in them.
+    pub async fn book_all<'a>(
+        &mut self,
+        store: &Store,
+        podm_ids: impl Iterator<Item = &'a str>,
+    ) -> Result<Vec<&'a str>, StoreError> {
+        let now_ms = store.clock().now_ms();
+        let slots = podm_ids.map(|id| (id, self.slot(id, now_ms)));
+        let begun: Vec<(&str, u64)> = slots.filter(|(id, slot)| self.seen.get(*id) != Some(slot)).collect();
+        let first = store.book_slots(self.what, &begun, self.length_ms.saturating_mul(3)).await?;
+        self.seen.extend(begun.iter().map(|(id, slot)| ((*id).to_owned(), *slot)));
+        Ok(begun.into_iter().zip(first).filter(|(_, first)| *first).map(|((id, _), _)| id).collect())
+    }
+
+    fn slot(&self, podm_id: &str, now_ms: u64) -> u64 {
         let apart = podm_id.bytes().fold(0u64, |sum, b| sum.wrapping_mul(31).wrapping_add(b.into())) % self.length_ms;
-        let slot = (store.clock().now_ms() + apart) / self.length_ms;
-        if self.seen.get(podm_id) == Some(&slot) {
-            return Ok(false);
-        }
-        let first = store.book_slot(self.what, podm_id, slot, self.length_ms.saturating_mul(3)).await?;
-        self.seen.insert(podm_id.to_owned(), slot);
-        Ok(first)
+        (now_ms + apart) / self.length_ms
     }
 }

@@ -14,7 +14,6 @@ use crate::config::TelemetryConfig;
 use crate::model::podm::{Podm, PodmStatus};
 use crate::model::task::Definition;
 use crate::shutdown::Shutdown;
-use crate::store::records::Collection;
 use crate::store::submit::SubmitError;
 use crate::store::{Store, StoreError};
 
@@ -55,7 +54,7 @@ impl Telemetry {
     /// # Errors
     /// When Redis is away.
     pub async fn pass(&self) -> Result<(), StoreError> {
-        let podms: Vec<Podm> = self.store.records(Collection::Podm).await?;
+        let podms = self.store.podms().await?;
         let mut slots = self.slots.lock().await;
         slots.keep(&podms);
         for podm in podms.iter().filter(|p| p.status == PodmStatus::Online) {

@@ -27,7 +27,7 @@ struct Saved {
 pub async fn run(ctx: &Context) -> Result<Value, Verdict> {
     let params: Return = ctx.params()?;
     let (podm_id, node_id) = (ctx.podm_id()?.to_owned(), ctx.node_id()?.to_owned());
-    let nodes: Vec<Node> = ctx.records_of(&podm_id, Collection::Node).await?;
+    let nodes: Vec<Node> = ctx.all_records_of(&podm_id, Collection::Node).await?;
     let is_its = |n: &&Node| n.uuid == node_id || Some(&n.resource_uri) == params.node.as_ref();
     if nodes.iter().find(is_its).is_some() {
         return Ok(left("the node is on record"));

@@ -37,6 +37,22 @@ impl Context {
         Ok(self.store.records_of(podm_id, of).await?)
     }
 
+    /// As [`Context::records_of`], where what is not found is destroyed or given up: dearer, and blind to nothing.
+    ///
+    /// # Errors
+    /// A retry when Redis is away.
+    pub async fn all_records_of<T: DeserializeOwned>(&self, podm_id: &str, of: Collection) -> Result<Vec<T>, Verdict> {
+        Ok(self.store.all_records_of(podm_id, of).await?)
+    }
+
+    /// Forgets which records were a Pod Manager's that is itself forgotten.
+    ///
+    /// # Errors
+    /// A retry when Redis is away.
+    pub async fn forget_home(&self, podm_id: &str) -> Result<(), Verdict> {
+        Ok(self.store.forget_home(podm_id).await?)
+    }
+
     /// The records that have these ids, in their order.
     ///
     /// # Errors

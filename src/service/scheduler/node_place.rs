@@ -84,7 +84,6 @@ pub async fn run(ctx: &Context) -> Result<Value, Verdict> {
                 return placed(node, Placement { tried: saved.tried, ..choice.placement });
             }
             Some(Ended::Cancelled) => {
-                ctx.give_up_place(&choice.podm_id).await?;
                 let detail = format!("the compose at {} (task {child}) was cancelled", choice.name);
                 return Err(Verdict::fail(Problem::conflict(detail)));
             }

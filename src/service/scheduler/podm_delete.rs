@@ -46,6 +46,7 @@ pub async fn run(ctx: &Context) -> Result<Value, Verdict> {
         ctx.forget_gates(id).await?;
         ctx.forget_inventory(id).await?;
         device_sync::forget(ctx, id).await?;
+        ctx.forget_home(id).await?;
         ctx.release_name(Collection::Podm, "name", &name, id).await?;
         ctx.release_name(Collection::Podm, "url", &canonical_url(&url), id).await?;
     }
@@ -72,7 +73,7 @@ pub async fn undo(ctx: &Context) -> Result<(), Verdict> {
 }
 
 async fn remove_nodes(ctx: &Context, podm_id: &str, saved: &mut Saved) -> Result<(), Verdict> {
-    let nodes: Vec<Node> = ctx.records_of(podm_id, Collection::Node).await?;
+    let nodes: Vec<Node> = ctx.all_records_of(podm_id, Collection::Node).await?;
     for node in nodes {
         let mut def = Definition::new("node.delete", Value::Null);
         def.podm_id = Some(node.podm_id);

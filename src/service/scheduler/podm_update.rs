@@ -48,7 +48,7 @@ pub async fn run(ctx: &Context) -> Result<Value, Verdict> {
     let changed = params.authentication.is_some() || driver.is_some();
     if let Some(driver) = driver {
         // What one driver has composed another one cannot take apart.
-        let nodes: Vec<Node> = ctx.records_of(&id, Collection::Node).await?;
+        let nodes: Vec<Node> = ctx.all_records_of(&id, Collection::Node).await?;
         if !nodes.is_empty() {
             let detail = format!("Pod Manager {} has nodes: its driver cannot be changed", podm.name);
             return Err(Problem::conflict(detail).into());

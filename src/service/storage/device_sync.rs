@@ -65,7 +65,7 @@ pub struct Refreshed {
 /// # Errors
 /// A retry when Redis is away.
 pub async fn refresh(ctx: &Context, podm: &Podm) -> Result<Option<Refreshed>, Verdict> {
-    let before = rows_of(ctx, &podm.uuid).await?;
+    let before = by_id(ctx.records_of(&podm.uuid, Collection::Device).await?);
     match devices(ctx, podm).await {
         Ok(seen) => {
             let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
@@ -86,8 +86,8 @@ pub async fn refresh(ctx: &Context, podm: &Podm) -> Result<Option<Refreshed>, Ve
 /// # Errors
 /// A retry when Redis is away.
 pub async fn forget(ctx: &Context, podm_id: &str) -> Result<(), Verdict> {
-    for id in rows_of(ctx, podm_id).await?.into_keys() {
-        ctx.remove(Collection::Device, &id).await?;
+    for device in ctx.all_records_of::<Device>(podm_id, Collection::Device).await? {
+        ctx.remove(Collection::Device, &device.uuid).await?;
     }
     Ok(())
 }
@@ -188,10 +188,6 @@ pub(super) fn row(ctx: &Context, podm_id: &str, id: &str, view: DeviceView, old:
         new.updated_at = now;
     }
     new
-}
-
-async fn rows_of(ctx: &Context, podm_id: &str) -> Result<HashMap<String, Device>, Verdict> {
-    Ok(by_id(ctx.records_of(podm_id, Collection::Device).await?))
 }
 
 fn by_id(all: Vec<Device>) -> HashMap<String, Device> {
