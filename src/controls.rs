@@ -1,7 +1,8 @@
 //! Protections that a test build can be told to go without, so that the fault tests are seen to fail: `make control`.
 //!
-//! Only with the feature `unsafe-controls`, and one at a time, named by `VALENCE_WITHOUT`: `claim-check`, `entry-check`, `burnt-token`
-//! (checks of the scripts) or `adoption` (looking for a node's tag before asking for a node). Else nothing here is compiled in.
+//! Only with the feature `unsafe-controls`, and one at a time, named by `VALENCE_WITHOUT`: `claim-check`, `entry-check`, `burnt-token`,
+//! `circuit`, `drain`, `retry-budget` (checks of the scripts) or `adoption` (looking for a node's tag before asking for a node). Else nothing
+//! here is compiled in.
 
 /// Whether this protection is left out.
 #[must_use]

@@ -16,10 +16,10 @@ const MOST_COUNTED: usize = 1_000;
 /// Values that are read for one Pod Manager.
 const VALUES: usize = 10;
 
-/// How long a Pod Manager counts as silent without news, ms; as in lua/lib/gates.lua.
+/// How long a Pod Manager counts as silent without news, and its failures count, ms; as in lua/lib/base.lua.
 pub(super) const NEWS_MS: u64 = 120_000;
 
-type Breaker = (Option<u64>, Option<u64>, Option<u32>, Option<String>, Option<u64>);
+type Breaker = (Option<u64>, Option<u64>, Option<u32>, Option<String>, Option<u64>, Option<u64>);
 
 impl Store {
     /// The circuit of a Pod Manager.
@@ -79,7 +79,7 @@ impl Store {
 
     fn ask_breaker(&self, pipe: &mut redis::Pipeline, podm_id: &str) {
         let key = keys::of(self.options().buckets.of_name(podm_id), &format!("breaker:{podm_id}"));
-        pipe.cmd("HMGET").arg(key).arg(&["until", "later", "fails", "why", "silent"]);
+        pipe.cmd("HMGET").arg(key).arg(&["until", "later", "fails", "why", "silent", "since"]);
     }
 
     fn ask_gate(&self, pipe: &mut redis::Pipeline, podm_id: &str, changes: bool) {
@@ -91,7 +91,7 @@ impl Store {
         pipe.zcard(keys::of(bucket, &format!("gatewait:{name}")));
     }
 
-    fn circuit_of(&self, (until, later, failures, why, silent): Breaker) -> Circuit {
+    fn circuit_of(&self, (until, later, failures, why, silent, since): Breaker) -> Circuit {
         let now = self.clock().now_ms();
         let shut = until.max(later).filter(|at| *at > now);
         let state = match (shut, until) {
@@ -103,15 +103,17 @@ impl Store {
         let silence =
             is_silent.then(|| "it was asked and has answered nothing for a while: one at a time is let in".into());
         let why = if state == CircuitState::Closed { silence } else { why };
-        Circuit { state, failures: failures.unwrap_or(0), until: shut.map(rfc3339), why }
+        // Closed, what failed counts only so long.
+        let counts = until.is_some() || since.is_some_and(|at| at + NEWS_MS >= now);
+        Circuit { state, failures: failures.filter(|_| counts).unwrap_or(0), until: shut.map(rfc3339), why }
     }
 
-    /// Tasks of a Pod Manager that have begun and have not ended.
+    /// Tasks of a Pod Manager that have begun, in this life if they were redriven, and have not ended.
     async fn under_way(&self, podm_id: &str) -> Result<u64, StoreError> {
         let filter =
             Filter { status: Some(Status::InProgress), podm_id: Some(podm_id.to_owned()), ..Filter::default() };
         let page = self.list(&filter, MOST_COUNTED, None).await?;
-        let begun = page.tasks.iter().filter(|t| t.claims() > 0).count();
+        let begun = page.tasks.iter().filter(|t| t.field("started").is_some()).count();
         Ok(u64::try_from(begun).unwrap_or(u64::MAX))
     }
 }
