@@ -84,9 +84,14 @@ control: setup-test ## see the fault tests fail with one protection after anothe
 	$(call without,claim-check,control_c1)
 	$(call without,entry-check,control_c1)
 	$(call without,burnt-token,control_c1)
+	$(call without,circuit,control_c1)
 	$(call without,claim-check,control_c2)
 	$(call without,adoption,control_c4)
 	$(call without,quarantine,control_c4)
+
+# Others that the model notices: drain, retry-budget.
+control-%: setup-test
+	$(call without,$*,control_c1)
 
 define without
 VALENCE_WITHOUT=$(1) TASKS=1500 FAULTS=30 $(CARGO) test $(TESTED) --test chaos --test faults -- --ignored --nocapture $(2)

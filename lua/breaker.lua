@@ -10,7 +10,8 @@
 -- ARGV[7]   limits of its gates for changes and for reads unless they have their own, 'n m'
 -- ARGV[8]   'silent' when it was asked and has answered nothing for a while, else ''
 -- Returns   { 'closed', 'open', or 'back' when this has closed it; failures counted }
--- Keeps     silent, one at a time is let in (lib/gates.lua: room) until the next answer; while it is open, news of requests sent before is ignored; half-open, the first news decides
+-- Keeps     silent, one at a time is let in (lib/gates.lua: room) until the next answer; while it is open, news of requests sent before is
+--           ignored; half-open, the first news decides; the time that it asked for is kept, whatever it answers meanwhile
 -- Cost      1 key; 6 when the circuit opens or closes, or a silent one answers
 -- Callers   store::gates
 -- Failures that open the circuit, in a row or as at least half of what was asked within the window. A row counts whatever was answered
@@ -59,15 +60,20 @@ if open then
   if open <= NOW and bad > 0 then
     open_for(math.min(2 * (wait or FIRST), LONGEST))
   elseif open <= NOW and good > 0 then
-    call('HDEL', key, 'until', 'wait', 'probe', 'probe_end', 'since', 'calls', 'fails', 'row', 'later', 'why')
+    call('HDEL', key, 'until', 'wait', 'probe', 'probe_end', 'since', 'calls', 'fails', 'row', 'why')
     fails, state, was_silent = 0, 'back', true
   end
 elseif since or bad > 0 then
   if not since or NOW - since > WINDOW then since, calls, fails, row = NOW, good + bad, bad, bad end
-  call('HSET', key, 'since', since, 'calls', calls, 'fails', fails, 'row', row)
+  if fails > 0 then
+    call('HSET', key, 'since', since, 'calls', calls, 'fails', fails, 'row', row)
+  else
+    -- What failed is too long ago, and nothing has since: nothing is on record.
+    call('HDEL', key, 'since', 'calls', 'fails', 'row')
+  end
   if bad > 0 and (row >= ENOUGH or (fails >= ENOUGH and 2 * fails >= calls)) then state = open_for(FIRST) end
 end
-if state == 'open' or since or ARGV[8] ~= '' then call('PEXPIRE', key, 86400000) end
+if state == 'open' or since or asked or ARGV[8] ~= '' then call('PEXPIRE', key, 86400000) end
 if was_silent then wake_all() end
 flush()
 return { state, fails }

@@ -88,7 +88,10 @@ local function take(lane, entry, id)
     call('ZADD', wait_key(gate), 'NX', created(id) * 1000, id)
     local ahead = call('ZCARD', wait_key(gate))
     local due = NOW + math.min(30000 + 5 * ahead, 600000)
-    if shut then due = ahead == 1 and shut or math.max(due, shut) end
+    if shut then
+      -- The first in line finds out whether anybody is let in again.
+      due = call('ZRANGE', wait_key(gate), 0, 0)[1] == id and shut or math.max(due, shut)
+    end
     if patience and patience > NOW then due = math.min(due, patience) end
     local elsewhere = last_line(t) ~= gate
     delay(t, t.state == 'cancelling' and 'cancelling' or 'waiting', due, 'gate ' .. gate)

@@ -13,11 +13,13 @@
 local name, holder = ARGV[3], ARGV[4]
 if ARGV[2] == 'release' then
   gates.end_probe(name, holder)
-  if call('ZREM', gate_key(name), holder) == 1 then gates.wake(name, ARGV[5]) end
+  call('ZREM', gate_key(name), holder)
+  gates.wake(name, ARGV[5])
   flush()
   return 1
 end
-if call('ZSCORE', gate_key(name), holder) then
+-- A place that has lapsed is nobody's.
+if (tonumber(call('ZSCORE', gate_key(name), holder)) or 0) > NOW then
   call('ZADD', gate_key(name), NOW + ARGV[6], holder)
   return 1
 end

@@ -146,6 +146,89 @@ async fn a_probe_that_ends_without_news_leaves_its_place_to_the_next() {
 }
 
 #[tokio::test]
+async fn a_read_that_was_the_probe_and_ends_without_news_leaves_its_place_to_the_task_that_waits() {
+    let e = Engine::start(1).await;
+    open(&e).await;
+    let _set: i64 = e.server.command(&["HSET", "vl:{b00}:breaker:p1", "until", "1"]).await;
+    let minute = Duration::from_secs(60);
+    assert_eq!(e.store.gate_enter(Bucket(0), "podm:p1:r", "read", 8, minute).await.unwrap(), Entry::In);
+    let id = put(&e, 1, GATE).await[0];
+    assert!(e.claim_n("w1", 10).await.is_empty());
+    e.store.gate_leave(Bucket(0), "podm:p1:r", "read").await.unwrap();
+    e.promote().await;
+    assert_eq!(e.claim("w1").await.id, id, "it comes at once, not when the probe would have been over");
+}
+
+#[tokio::test]
+async fn whoever_is_the_first_in_line_comes_when_the_circuit_half_opens_though_others_were_there_before_it() {
+    let e = Engine::start(1).await;
+    let older = put(&e, 1, GATE).await[0];
+    wait::until("the next is accepted after it", async || e.store.clock().now_ms() > older.created_ms()).await;
+    e.settle(&e.claim("w1").await, Outcome::Park(Duration::from_secs(3600))).await;
+    open(&e).await;
+    let younger = put(&e, 1, GATE).await[0];
+    assert!(e.claim_n("w1", 10).await.is_empty());
+    e.store.nudge(older).await.unwrap();
+    assert!(e.claim_n("w1", 10).await.is_empty());
+    e.store.cancel(younger).await.unwrap();
+    assert!(due_in(&e, older).await <= Duration::from_secs(5));
+    // And where nobody has told it so.
+    let younger = put(&e, 1, GATE).await[0];
+    e.store.nudge(older).await.unwrap();
+    assert!(e.claim_n("w1", 10).await.is_empty());
+    for id in [older, younger] {
+        let _late: i64 = e.server.command(&["ZADD", "vl:{b00}:delayed", "1", &id.to_string()]).await;
+        e.promote().await;
+        assert!(e.claim_n("w1", 10).await.is_empty());
+    }
+    let _early: i64 = e.server.command(&["ZADD", "vl:{b00}:delayed", "1", &older.to_string()]).await;
+    e.promote().await;
+    assert!(e.claim_n("w1", 10).await.is_empty());
+    assert!(due_in(&e, older).await <= Duration::from_secs(5), "the oldest tries it, however many stand behind");
+}
+
+#[tokio::test]
+async fn what_a_pod_manager_asked_for_holds_though_an_answer_of_it_has_closed_its_circuit() {
+    let e = Engine::start(1).await;
+    open(&e).await;
+    report(&e, 0, 1, Some(Duration::from_secs(40))).await;
+    let _set: i64 = e.server.command(&["HSET", "vl:{b00}:breaker:p1", "until", "1"]).await;
+    assert!(!report(&e, 1, 0, None).await, "an answer to what was sent before");
+    let id = put(&e, 1, GATE).await[0];
+    assert!(e.claim_n("w1", 1).await.is_empty());
+    let due = due_in(&e, id).await;
+    assert!(due > Duration::from_secs(30), "{due:?}");
+}
+
+#[tokio::test]
+async fn failures_of_long_ago_are_neither_shown_nor_do_retries_take_turns_for_them() {
+    let e = Engine::start(1).await;
+    put(&e, 15, "podm:p1:w=100").await;
+    let held = e.claim_n("w1", 50).await;
+    report(&e, 0, 1, None).await;
+    assert_eq!(e.store.circuit("p1").await.unwrap().failures, 1);
+    let long_ago = (e.store.clock().now_ms() - 121_000).to_string();
+    let _set: i64 = e.server.command(&["HSET", "vl:{b00}:breaker:p1", "since", &long_ago]).await;
+    assert_eq!(e.store.circuit("p1").await.unwrap().failures, 0);
+    report(&e, 1, 0, None).await;
+    for one in &held {
+        e.settle(one, Outcome::Retry(Duration::ZERO)).await;
+    }
+    assert_eq!(e.claim_n("w1", 50).await.len(), 15, "there is nothing to be spared");
+}
+
+#[tokio::test]
+async fn a_place_that_has_lapsed_is_not_kept_where_nobody_is_let_in() {
+    let e = Engine::start(1).await;
+    let enter = async || e.store.gate_enter(Bucket(0), "podm:p1:r", "read", 8, Duration::from_secs(60)).await.unwrap();
+    assert_eq!(enter().await, Entry::In);
+    open(&e).await;
+    assert_eq!(enter().await, Entry::In, "it has its place");
+    let _lapsed: i64 = e.server.command(&["ZADD", "vl:{b00}:gate:podm:p1:r", "1", "sync:read"]).await;
+    assert!(matches!(enter().await, Entry::Shut(_)));
+}
+
+#[tokio::test]
 async fn a_cancelled_head_of_the_line_leaves_the_next_to_try_when_the_circuit_half_opens() {
     let e = Engine::start(1).await;
     open(&e).await;
@@ -276,6 +359,19 @@ async fn a_drained_pod_manager_begins_nothing_but_what_gives_back_and_ends_what_
     e.store.set_limits("p1", &Policy::default()).await.unwrap();
     let went: Vec<TaskId> = e.claim_n("w1", 10).await.iter().map(|c| c.id).collect();
     assert_eq!(went, new, "in the order of acceptance");
+}
+
+#[tokio::test]
+async fn a_redriven_task_is_new_work_for_a_drained_pod_manager() {
+    let e = Engine::start(1).await;
+    let id = put(&e, 1, GATE).await[0];
+    e.settle(&e.claim("w1").await, Outcome::Failed).await;
+    e.store.set_limits("p1", &Policy { draining: true, ..Policy::default() }).await.unwrap();
+    assert_eq!(e.store.redrive(id).await.unwrap(), Redrive::Queued);
+    assert!(e.claim_n("w1", 10).await.is_empty());
+    assert_eq!(reason(&e, id).await.0, "draining");
+    e.store.set_limits("p1", &Policy::default()).await.unwrap();
+    assert_eq!(e.claim("w1").await.id, id);
 }
 
 #[tokio::test]

@@ -77,11 +77,12 @@ local function make(gates)
     call('HSET', breaker_key(podm), 'probe', holder, 'probe_end', NOW + PROBE)
   end
 
-  -- A probe that ends without news leaves its place to the next.
+  -- A probe that ends without news leaves its place to the next, also where that stands in another line.
   function gates.end_probe(name, holder)
     local podm = podm_of(name)
     if podm and not calm[podm] and call('HGET', breaker_key(podm), 'probe') == holder then
       call('HDEL', breaker_key(podm), 'probe', 'probe_end')
+      gates.hurry('podm:' .. podm .. ':w', NOW)
     end
   end
 
@@ -116,7 +117,7 @@ local function make(gates)
 
   -- Whether a Pod Manager that is being drained lets the task in: what has begun ends, and what gives hardware back goes on.
   local function kept_out(t, podm)
-    if claims_of(t) or t.ckpt or t.cancel or t.ending or match(t.gates, ' out$') then return false end
+    if t.started or t.ckpt or t.cancel or t.ending or match(t.gates, ' out$') then return false end
     return limit_of('podm:' .. podm .. ':drain')
   end
 

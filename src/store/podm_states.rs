@@ -18,10 +18,10 @@ const BOTH: [bool; 2] = [true, false];
 /// Tasks of a drained Pod Manager that are looked at.
 const MOST_COUNTED: usize = 1_000;
 
-/// How long a Pod Manager counts as silent without news, ms; as in lua/lib/gates.lua.
+/// How long a Pod Manager counts as silent without news, and its failures count, ms; as in lua/lib/base.lua.
 pub(super) const NEWS_MS: u64 = 120_000;
 
-type Breaker = (Option<u64>, Option<u64>, Option<u32>, Option<String>, Option<u64>);
+type Breaker = (Option<u64>, Option<u64>, Option<u32>, Option<String>, Option<u64>, Option<u64>);
 
 impl Store {
     /// The circuit of a Pod Manager.
@@ -129,7 +129,7 @@ impl Store {
 
     fn ask_breaker(&self, pipe: &mut redis::Pipeline, podm_id: &str) {
         let key = keys::of(self.bucket_of(podm_id), &format!("breaker:{podm_id}"));
-        pipe.cmd("HMGET").arg(key).arg(&["until", "later", "fails", "why", "silent"]);
+        pipe.cmd("HMGET").arg(key).arg(&["until", "later", "fails", "why", "silent", "since"]);
     }
 
     /// The first who are in each gate of each Pod Manager.
@@ -146,7 +146,7 @@ impl Store {
         Ok(pipe.query_async(&mut self.redis().shared()).await?)
     }
 
-    fn circuit_of(&self, (until, later, failures, why, silent): Breaker) -> Circuit {
+    fn circuit_of(&self, (until, later, failures, why, silent, since): Breaker) -> Circuit {
         let now = self.clock().now_ms();
         let shut = until.max(later).filter(|at| *at > now);
         let state = match (shut, until) {
@@ -158,15 +158,17 @@ impl Store {
         let silence =
             is_silent.then(|| "it was asked and has answered nothing for a while: one at a time is let in".into());
         let why = if state == CircuitState::Closed { silence } else { why };
-        Circuit { state, failures: failures.unwrap_or(0), until: shut.map(rfc3339), why }
+        // Closed, what failed counts only so long.
+        let counts = until.is_some() || since.is_some_and(|at| at + NEWS_MS >= now);
+        Circuit { state, failures: failures.filter(|_| counts).unwrap_or(0), until: shut.map(rfc3339), why }
     }
 
-    /// Tasks of a Pod Manager that have begun and have not ended.
+    /// Tasks of a Pod Manager that have begun, in this life if they were redriven, and have not ended.
     async fn under_way(&self, podm_id: &str) -> Result<u64, StoreError> {
         let filter =
             Filter { status: Some(Status::InProgress), podm_id: Some(podm_id.to_owned()), ..Filter::default() };
         let page = self.list(&filter, MOST_COUNTED, None).await?;
-        let begun = page.tasks.iter().filter(|t| t.claims() > 0).count();
+        let begun = page.tasks.iter().filter(|t| t.field("started").is_some()).count();
         Ok(u64::try_from(begun).unwrap_or(u64::MAX))
     }
 }

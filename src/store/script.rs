@@ -52,25 +52,29 @@ fn load(source: &str) -> Script {
     if body.contains(ALONE) {
         return Script::new(source);
     }
-    let body = unprotected(body.to_owned());
-    Script::new(&format!("{shebang}\n{LIB}\n{body}"))
+    Script::new(&unprotected(format!("{shebang}\n{LIB}\n{body}")))
 }
 
 /// A script as it is; in a test build that is told to go without one of its checks, the script without it.
-fn unprotected(mut body: String) -> String {
-    let checks = [
-        ("claim-check", "t.token ~= ARGV[i + 1]", "not t.state"),
-        ("claim-check", "elseif not held(t) then", "elseif ENDED[t.state] and t.token == ARGV[i + 1] then"),
-        ("entry-check", " or t.entry ~= entry", ""),
-        ("burnt-token", "call('HSET', t.key, 'token', '')\n", "\n"),
-    ];
-    for (check, with, without) in checks {
+fn unprotected(mut text: String) -> String {
+    for (check, with, without) in CHECKS {
         if controls::is_off(check) {
-            body = body.replace(with, without);
+            text = text.replace(with, without);
         }
     }
-    body
+    text
 }
+
+/// What a protection is in the scripts, and what is there without it.
+const CHECKS: [(&str, &str, &str); 7] = [
+    ("claim-check", "t.token ~= ARGV[i + 1]", "not t.state"),
+    ("claim-check", "elseif not held(t) then", "elseif ENDED[t.state] and t.token == ARGV[i + 1] then"),
+    ("entry-check", " or t.entry ~= entry", ""),
+    ("burnt-token", "call('HSET', t.key, 'token', '')\n", "\n"),
+    ("circuit", "if calm[podm] then return nil end", "do return nil end"),
+    ("drain", "return limit_of('podm:' .. podm .. ':drain')", "return false"),
+    ("retry-budget", "if slot > NOW then", "if false then"),
+];
 
 /// Name of every script, by the hash it is called with.
 pub(super) fn names() -> std::collections::HashMap<String, &'static str> {
@@ -103,5 +107,18 @@ impl Store {
         }
         call.arg(self.scripts().events_kept).arg(args);
         Ok(call.invoke_async(&mut redis.shared()).await?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_protection_that_can_be_left_out_is_in_a_script() {
+        for (check, with, _) in CHECKS {
+            let is_there = |text: &str| text.contains(with);
+            assert!(is_there(LIB) || SOURCES.iter().any(|(_, text)| is_there(text)), "{check}: {with}");
+        }
     }
 }

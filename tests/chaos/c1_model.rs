@@ -1,51 +1,33 @@
 //! C1: random calls of the store's scripts beside a model of them, in episodes. A fifth of the calls is made twice, as if the first
 //! reply was lost; stale claims go on settling. After every call the replies agree, and now and then all that Redis holds.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
+use redis::aio::MultiplexedConnection;
 use valence::ids::Bucket;
-use valence::model::podm::Policy;
 use valence::model::topic::Topic;
-use valence::store::Store;
+use valence::store::connect::Redis;
+use valence::store::gates::Entry;
+use valence::store::{Store, StoreOptions};
 
-use super::model::{End, From, Model, New};
+use super::c1_calls::Op;
+use super::c1_clock::HeldClock;
+use super::c1_draw::Flavour;
+use super::model::{self, From, Model};
 use super::run::{amount, setting};
 use super::support::engine::{Engine, options};
 use super::support::redis::TestRedis;
 
 pub const LANES: [&str; 5] = ["compute:high", "compute:normal", "compute:low", "network:normal", "network:low"];
 pub const WORKERS: [&str; 3] = ["here", "gone", "gone-too"];
+pub const PODMS: [&str; 2] = ["p1", "p2"];
 pub const B: Bucket = Bucket(0);
-/// Calls of one episode: it is over long before anything far is due.
+/// When an episode begins, ms since 1970.
+const BEGINNING: u64 = 1_800_000_000_000;
 const EPISODE: usize = 500;
-
-#[derive(Debug, Clone)]
-pub enum Op {
-    Enqueue(New),
-    /// Many alike, in one call.
-    Crowd(Vec<New>),
-    Read(&'static str, &'static str),
-    Claim(&'static str, String, usize, From),
-    Extend(&'static str, Vec<(String, String)>),
-    Checkpoint(String, String, bool),
-    Settle(String, String, End),
-    Reclaim(usize),
-    Promote(usize),
-    Cancel(String),
-    Redrive(String),
-    Forget(String),
-    Nudge(String),
-    Pause(Topic, bool),
-    Repair,
-    /// The task's time is over.
-    Expire(String),
-    /// A read asks for a place in a gate, or gives it back.
-    Enter(&'static str, &'static str),
-    Leave(&'static str, &'static str),
-}
 
 pub struct Episode {
     pub engine: Engine,
@@ -53,8 +35,10 @@ pub struct Episode {
     pub reaper: Store,
     pub model: Model,
     pub rng: StdRng,
-    /// A few callers and Pod Managers have more than their share queued.
-    pub crowded: bool,
+    pub flavour: Flavour,
+    pub clock: HeldClock,
+    /// Past the held clock.
+    pub redis: MultiplexedConnection,
     pub ids: Vec<String>,
     /// Every claim there ever was: worker, task, token.
     pub claims: Vec<(&'static str, String, String)>,
@@ -63,41 +47,49 @@ pub struct Episode {
     done: Vec<Op>,
 }
 
+/// A store whose scripts go by the held clock.
+async fn opened(clock: &HeldClock, options: StoreOptions) -> Store {
+    let redis = Redis::connect(&clock.url(), Duration::from_secs(10)).await.unwrap();
+    Store::open(redis, options).await.unwrap()
+}
+
 impl Episode {
     async fn start(seed: u64) -> Self {
         let server = TestRedis::start().await;
+        let client = redis::Client::open(server.url()).unwrap();
+        let mut redis = client.get_multiplexed_async_connection().await.unwrap();
+        redis.set_response_timeout(Duration::from_secs(60));
+        let mut clock = HeldClock::start(&server.socket(), BEGINNING);
+        clock.pass(0, &mut redis).await;
         let mut options = options(1);
-        (options.lease, options.quarantine) = (Duration::from_secs(600), Duration::from_millis(1));
-        let store = server.open(options.clone()).await;
+        let ms = Duration::from_millis;
+        (options.lease, options.quarantine) = (ms(model::LEASE), ms(model::QUARANTINE));
+        let store = opened(&clock, options.clone()).await;
         options.lease = Duration::ZERO;
-        let reaper = server.open(options).await;
-        let _: u32 = server.command(&["HSET", "vl:worker:here", "worker", "{}"]).await;
+        let reaper = opened(&clock, options).await;
+        let mut pipe = redis::pipe();
+        pipe.hset("vl:worker:here", "worker", "{}");
         for lane in LANES {
-            let stream = format!("vl:{{b00}}:s:{lane}");
-            let _: String = server.command(&["XGROUP", "CREATE", &stream, "workers", "0", "MKSTREAM"]).await;
+            pipe.xgroup_create_mkstream(format!("vl:{{b00}}:s:{lane}"), "workers", "0");
         }
-        for (podm, places) in [("p1", 1), ("p2", 2)] {
-            let policy = Policy { max_changes: Some(places), ..Policy::default() };
-            store.set_limits(podm, &policy).await.unwrap();
-        }
-        let (rng, crowded) = (StdRng::seed_from_u64(seed), seed.is_multiple_of(10));
-        let (ids, claims, reads, done) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        pipe.exec_async(&mut redis).await.unwrap();
         Self {
             engine: Engine { store, server },
             reaper,
-            model: Model::default(),
-            rng,
-            crowded,
-            ids,
-            claims,
-            reads,
-            done,
+            model: Model::at(BEGINNING),
+            rng: StdRng::seed_from_u64(seed),
+            flavour: Flavour::of(seed),
+            clock,
+            redis,
+            ids: Vec::new(),
+            claims: Vec::new(),
+            reads: Vec::new(),
+            done: Vec::new(),
         }
     }
 
     /// The same in the model.
     fn say(&mut self, op: &Op) -> String {
-        self.model.step += 1;
         let m = &mut self.model;
         match op {
             Op::Enqueue(new) => m.enqueue(new).into(),
@@ -120,18 +112,26 @@ impl Episode {
                 String::new()
             }
             Op::Repair => (m.repair(), "[]".into()).1,
-            Op::Expire(id) => (m.expire(id), String::new()).1,
-            Op::Enter(gate, reader) => m.enter(gate, reader).into(),
+            Op::Enter(gate, reader, lasts) => {
+                let entry = m.enter(gate, reader, *lasts).map(|is_in| if is_in { Entry::In } else { Entry::Full });
+                format!("{:?}", entry.unwrap_or_else(|ms| Entry::Shut(Duration::from_millis(ms))))
+            }
             Op::Leave(gate, reader) => (m.leave(gate, reader), String::new()).1,
+            Op::Report(podm, good, bad, asked) => m.report(podm, *good, *bad, *asked).to_string(),
+            Op::Silent(podm) => (m.silent(podm), String::new()).1,
+            Op::Limits(podm, changes, reads, drain) => (m.set_limits(podm, *changes, *reads, *drain), String::new()).1,
+            Op::Gone(podm) => (m.forget_podm(podm), String::new()).1,
+            Op::Pass(ms) => (m.now += ms, String::new()).1,
             Op::Read(..) => String::new(),
         }
     }
 
-    /// A blocking read of one entry, whose claim may come later; as bare commands, since the store's own waits.
+    /// A blocking read of one entry, whose claim may come later; as a bare command, since the store's own waits.
     async fn read(&mut self, worker: &'static str, at: &'static str) -> Result<(), String> {
         let stream = format!("vl:{{b00}}:s:{at}");
-        let words = ["XREADGROUP", "GROUP", "workers", worker, "COUNT", "1", "STREAMS", &stream, ">"];
-        let reply: Option<redis::streams::StreamReadReply> = self.engine.server.command(&words).await;
+        let mut ask = redis::cmd("XREADGROUP");
+        ask.arg(&["GROUP", "workers", worker, "COUNT", "1", "STREAMS", &stream, ">"]);
+        let reply: Option<redis::streams::StreamReadReply> = ask.query_async(&mut self.redis).await.unwrap();
         let seen: Vec<(String, String)> = reply
             .into_iter()
             .flat_map(|r| r.keys)
@@ -165,11 +165,9 @@ impl Episode {
             });
         }
         for op in ops {
-            // What was due soon is due, and no two steps put anything at the same time.
-            if matches!(op, Op::Promote(_) | Op::Redrive(_)) {
-                tokio::time::sleep(Duration::from_millis(3)).await;
+            if let Op::Pass(ms) = op {
+                self.clock.pass(ms, &mut self.redis).await;
             }
-            let before = self.model.delayed.clone();
             let (said, expected) = (self.call(&op, &known).await, self.say(&op));
             if said != expected {
                 return Err(format!("{op:?}: Redis says {said}, the model {expected}"));
@@ -178,9 +176,6 @@ impl Episode {
                 let ids: Vec<String> = said.split('"').filter_map(|s| Some(s.split(' ').next()?.to_owned())).collect();
                 let ids = ids.into_iter().filter(|id| id.len() == 36);
                 self.claims.extend(ids.map(|id| (*worker, id, token.clone())));
-            }
-            if !self.model.delayed.is_subset(&before) || matches!(op, Op::Expire(_)) {
-                tokio::time::sleep(Duration::from_millis(2)).await;
             }
         }
         if self.done.len().is_multiple_of(25) { self.compare().await } else { Ok(()) }
@@ -191,7 +186,7 @@ impl Episode {
 async fn first_divergence() -> (usize, Option<String>) {
     let (seed, calls) = (setting("SEED", 1), amount("OPS", 200_000, 20_000));
     let only = setting("EPISODE", u64::MAX);
-    let mut made = 0;
+    let (mut made, mut met) = (0, BTreeMap::<&str, u64>::new());
     for n in 0..u64::try_from(calls.div_ceil(EPISODE)).unwrap() {
         if only != u64::MAX && only != n {
             continue;
@@ -208,8 +203,11 @@ async fn first_divergence() -> (usize, Option<String>) {
         if let Err(what) = episode.compare().await {
             return (made, Some(format!("SEED={seed} EPISODE={n}, at its end: {what}")));
         }
+        for (rule, n) in episode.model.met {
+            *met.entry(rule).or_default() += n;
+        }
     }
-    println!("c1 SEED={seed}: {made} calls, a fifth of them twice, 0 divergences");
+    println!("c1 SEED={seed}: {made} calls, a fifth of them twice, 0 divergences; {met:?}");
     (made, None)
 }
 

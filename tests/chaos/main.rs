@@ -17,6 +17,8 @@ mod support;
 
 mod c10_calls;
 mod c1_calls;
+mod c1_clock;
+mod c1_compare;
 mod c1_draw;
 mod c1_model;
 mod c2_processes;

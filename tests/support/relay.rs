@@ -169,7 +169,7 @@ fn said(words: &[String]) -> String {
 }
 
 /// Where a value of Redis's protocol that begins at `at` ends; none while it is not whole.
-fn end_of(bytes: &[u8], at: usize) -> Option<usize> {
+pub fn end_of(bytes: &[u8], at: usize) -> Option<usize> {
     let line = bytes.get(at..)?.windows(2).position(|w| w == b"\r\n")? + at + 2;
     let count = || std::str::from_utf8(&bytes[at + 1..line - 2]).unwrap().parse::<i64>().unwrap_or(0);
     let several = |n: i64| (0..n).try_fold(line, |at, _| end_of(bytes, at));
@@ -185,7 +185,7 @@ fn end_of(bytes: &[u8], at: usize) -> Option<usize> {
 }
 
 /// The words of a request.
-fn words(request: &[u8]) -> Vec<String> {
+pub fn words(request: &[u8]) -> Vec<String> {
     let (mut words, mut at) = (Vec::new(), request.windows(2).position(|w| w == b"\r\n").unwrap() + 2);
     while let Some(end) = end_of(request, at).filter(|_| at < request.len()) {
         let from = request[at..].windows(2).position(|w| w == b"\r\n").unwrap() + at + 2;

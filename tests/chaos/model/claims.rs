@@ -1,6 +1,6 @@
 //! The model's workers: they read, claim, extend, save and settle.
 
-use super::{Delay, End, From, Model, topic};
+use super::{End, From, Model, QUARANTINE, Retry, Task, topic};
 
 impl Model {
     /// A read whose claim comes later, or never; the numbers of the entries.
@@ -64,31 +64,57 @@ impl Model {
             }
             return;
         }
-        let (state, line) = (t.state, t.line);
+        let (state, line) = (t.state, t.line.clone());
         if claimed.len() >= free || self.paused.contains(topic(lane)) {
             self.drop(lane, number);
             return self.push(&id, state);
         }
-        if t.overdue && t.ending.is_empty() && !t.cancel {
+        if self.now >= t.deadline && t.ending.is_empty() && !t.cancel {
             if !t.ckpt {
                 self.drop(lane, number);
+                self.meet("overdue");
                 return self.finish(&id, "failed");
             }
-            self.tasks.get_mut(&id).unwrap().ending = "timeout";
+            self.task(&id).ending = "timeout";
         }
-        if let Some(gate) = self.blocked_by(&id) {
+        let tries = match self.way_in(&id) {
+            Ok(tries) => tries,
+            Err(block) => {
+                self.drop(lane, number);
+                if self.is_in_vain(&id, &block) {
+                    self.meet("waited for in vain");
+                    return self.finish(&id, "failed");
+                }
+                return self.wait_for(&block, &id);
+            }
+        };
+        if let Some(at) = self.later_turn(&id) {
             self.drop(lane, number);
-            return self.wait_for(gate, &id);
+            self.task(&id).retry = Retry::At(at);
+            self.meet("retries put off");
+            self.delay(&id, if state == "cancelling" { "cancelling" } else { "waiting" }, at, "");
+            return self.pass_on(&id, &line);
         }
-        self.take_gates(&id);
-        self.pass_on(&id, line);
-        let t = self.tasks.get_mut(&id).unwrap();
+        self.take_gates(&id, tries);
+        self.pass_on(&id, &line);
+        let t = self.task(&id);
         t.token = token.to_owned();
         t.attempt += 1;
         t.claims += 1;
-        t.out = false;
+        (t.out, t.begun, t.retry) = (false, true, Retry::No);
         self.moved(&id, if state == "cancelling" { "cancelling" } else { "running" });
         claimed.push(self.answer(&id));
+    }
+
+    /// When it has its turn, if it is a retry that may not go yet.
+    fn later_turn(&mut self, id: &str) -> Option<u64> {
+        let t = &self.tasks[id];
+        let turn = match (t.retry, t.podm()) {
+            (Retry::At(turn), _) => turn,
+            (Retry::Yes, Some(podm)) => self.turn(podm),
+            _ => return None,
+        };
+        Some(turn).filter(|turn| *turn > self.now)
     }
 
     fn answer(&self, id: &str) -> String {
@@ -99,25 +125,27 @@ impl Model {
             (_, true) => "Cancel",
             _ => "Run",
         };
-        format!("{id} {} {} {} {} {} {mode} {}", t.lane, t.attempt, t.claims, t.crashes, t.generation, t.ckpt)
+        let Task { lane, attempt, claims, crashes, generation, ckpt, .. } = t;
+        let left = t.deadline.saturating_sub(self.now);
+        format!("{id} {lane} {attempt} {claims} {crashes} {generation} {mode} {ckpt} {left}")
     }
 
-    pub fn extend(&self, held: &[(String, String)]) -> Vec<&'static str> {
-        let of = |(id, token): &(String, String)| match self.tasks.get(id) {
-            Some(t) if t.is_held() && t.token == *token => {
-                if t.cancel {
-                    "Stop"
-                } else {
-                    "Held"
-                }
-            }
-            _ => "Lost",
-        };
-        held.iter().map(of).collect()
+    pub fn extend(&mut self, held: &[(String, String)]) -> Vec<&'static str> {
+        held.iter().map(|(id, token)| self.hold(id, token, true)).collect()
+    }
+
+    /// Whether the claim is still the caller's; a heartbeat keeps its places.
+    fn hold(&mut self, id: &str, token: &str, keep: bool) -> &'static str {
+        let Some(t) = self.tasks.get(id).filter(|t| t.is_held() && t.token == token) else { return "Lost" };
+        let said = if t.cancel { "Stop" } else { "Held" };
+        if keep {
+            self.keep_gates(id);
+        }
+        said
     }
 
     pub fn checkpoint(&mut self, id: &str, token: &str, out: bool) -> &'static str {
-        let said = self.extend(&[(id.to_owned(), token.to_owned())])[0];
+        let said = self.hold(id, token, false);
         if said == "Lost" {
             let lane = self.tasks.get(id).map_or("unknown", |t| t.lane);
             self.count(lane, "fenced", 1);
@@ -152,36 +180,39 @@ impl Model {
                 }
                 self.finish(id, "failed");
             }
-            End::Retry(by) => self.again(id, "retrying", by),
-            End::Park(by) => self.again(id, "parked", by),
-            End::Release => self.again(id, "queued", Delay::Now),
-            End::Undo(by) => {
+            End::Retry(after) => self.again(id, "retrying", after),
+            End::Park(after) => self.again(id, "parked", after),
+            End::Release => self.again(id, "queued", 0),
+            End::Undo(after) => {
                 t.ending = "failed";
-                self.again(id, "retrying", by);
+                self.again(id, "retrying", after);
             }
         }
         "Ok"
     }
 
-    fn again(&mut self, id: &str, state: &'static str, by: Delay) {
-        let t = self.tasks.get_mut(id).unwrap();
+    fn again(&mut self, id: &str, state: &'static str, after: u64) {
+        let t = self.task(id);
         t.settled = std::mem::take(&mut t.token);
-        if state != "retrying" {
+        if state == "retrying" {
+            t.retry = Retry::Yes;
+        } else {
             t.attempt = t.attempt.saturating_sub(1);
         }
         self.free_gates(id, false);
-        let t = self.tasks.get_mut(id).unwrap();
+        let now = self.now;
+        let t = self.task(id);
         // Never looked at again while a request may still be running, whatever wakes it.
-        let by = match (t.out, std::mem::take(&mut t.wake) && state == "parked") {
-            (true, _) => by.max(Delay::Soon),
-            (false, true) => Delay::Now,
-            (false, false) => by,
+        let after = match (t.out, std::mem::take(&mut t.wake) && state == "parked") {
+            (true, _) => after.max(QUARANTINE),
+            (false, true) => 0,
+            (false, false) => after,
         };
         let undoing = t.is_cancelling() || t.cancel;
-        match by {
-            Delay::Now => self.push(id, if undoing { "cancelling" } else { "queued" }),
-            _ if undoing => self.delay(id, "cancelling", by, ""),
-            _ => self.delay(id, if state == "queued" { "retrying" } else { state }, by, ""),
+        match after {
+            0 => self.push(id, if undoing { "cancelling" } else { "queued" }),
+            _ if undoing => self.delay(id, "cancelling", now + after, ""),
+            _ => self.delay(id, if state == "queued" { "retrying" } else { state }, now + after, ""),
         }
     }
 }

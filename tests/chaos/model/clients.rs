@@ -1,26 +1,30 @@
 //! The model's clients: they enqueue, cancel, redrive and delete.
 
-use super::{Delay, Model, New, Task};
+use super::{HOUR, Model, Needs, New, QUARANTINE, Task, created};
 
 /// So many tasks queued of a topic are one caller's, or one Pod Manager's, fair share.
 const FAIR_SHARE: i64 = 200;
 
 impl Model {
     pub fn enqueue(&mut self, new: &New) -> &'static str {
-        let New { id, lane, by, idem, caller, gates } = new;
+        let New { id, lane, delay, timeout_s, idem, caller, needs } = new;
         // Only what an Idempotency-Key stands for leaves a tombstone, and asks for one.
         if self.tasks.contains_key(id) || (*idem && self.tombstones.contains(id)) {
             return "Exists";
         }
-        let task = Task { lane, idem: *idem, generation: 1, caller: *caller, gates, ..Task::default() };
+        let (now, timeout) = (self.now, timeout_s * 1000);
+        // Its time begins when it was accepted; that of an id which was booked a while ago, now.
+        let begins =
+            if *delay == 0 && timeout == HOUR && now - created(id) <= 1000 { created(id) } else { now + delay };
+        let task = Task { lane, idem: *idem, generation: 1, caller: *caller, needs: *needs, ..Task::default() };
         let lane = self.lane_of(&task);
-        self.tasks.insert(id.clone(), Task { lane, ..task });
+        self.tasks.insert(id.clone(), Task { lane, timeout, deadline: begins + timeout, ..task });
         self.count(lane, "enqueued", 1);
-        if *by == Delay::Now {
+        if *delay == 0 {
             self.line_up(id);
             self.push(id, "queued");
         } else {
-            self.delay(id, "scheduled", *by, "");
+            self.delay(id, "scheduled", now + delay, "");
         }
         "New"
     }
@@ -66,18 +70,24 @@ impl Model {
     }
 
     pub fn redrive(&mut self, id: &str) -> String {
+        let now = self.now;
         let Some(t) = self.tasks.get_mut(id) else { return "Missing".into() };
         if t.state != "failed" && t.state != "cancelled" {
             return format!("Refused({})", t.state);
         }
-        // What was cancelled was undone: there is nothing to go on from.
+        // What was cancelled was undone: there is nothing to go on from. And nobody waits for its end any more.
         let ckpt = t.ckpt && t.state == "failed";
-        let Task { lane, state, claims, out, idem, generation, caller, gates, line, .. } = *t;
-        *t = Task { generation: generation + 1, ..Task::default() };
-        let t = Task { lane, state, claims, out, idem, ckpt, caller, gates, line, ..t.clone() };
-        self.tasks.insert(id.to_owned(), t);
+        let (needs, deadline) = (Needs { patience: None, ..t.needs }, now + t.timeout);
+        let quiet_at = t.finished + QUARANTINE;
+        let Task { lane, state, claims, out, idem, generation, caller, timeout, .. } = *t;
+        let life = Task { lane, state, claims, out, idem, ckpt, caller, needs, timeout, deadline, ..Task::default() };
+        *t = Task { generation: generation + 1, line: std::mem::take(&mut t.line), ..life };
         self.line_up(id);
-        self.push(id, "queued");
+        if out && quiet_at > now {
+            self.delay(id, "retrying", quiet_at, "");
+        } else {
+            self.push(id, "queued");
+        }
         "Queued".into()
     }
 

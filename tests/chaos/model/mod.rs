@@ -1,23 +1,23 @@
-//! What the scripts of `lua/` are to do to tasks, written down a second time and independently: plain Rust over plain maps, from
-//! docs/task-states.md. Without circuit breakers, whose rules tests/gates.rs has, and without Redis's clock: a delay is nothing, soon, a
-//! gate's or far, and a task's time is over when somebody says so.
+//! What the scripts of `lua/` are to do to tasks, written down a second time and independently: plain Rust over plain maps, from DESIGN.md,
+//! docs/task-states.md, docs/keys.md and what the scripts' headers promise. Its time is the campaign's, exact to the ms.
 
+mod circuits;
 mod claims;
 mod clients;
 mod gates;
+mod limits;
+mod reads;
 mod upkeep;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-/// How long until something is due again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Delay {
-    Now,
-    Soon,
-    /// Until a gate has room: half a minute, and more for whoever is far behind.
-    Gate,
-    Far,
-}
+pub use circuits::Circuit;
+
+const HOUR: u64 = 3_600_000;
+/// How long a place in a Pod Manager's gate lasts without news of its holder's.
+pub const LEASE: u64 = 15_000;
+/// How long a request whose answer was not seen may still be running.
+pub const QUARANTINE: u64 = 20_000;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum End {
@@ -26,11 +26,12 @@ pub enum End {
     /// Failed, its undo given up.
     Incomplete,
     Cancelled,
-    Retry(Delay),
-    Park(Delay),
+    /// Again in so many ms.
+    Retry(u64),
+    Park(u64),
     Release,
     /// Retry of an undo that leads to failed.
-    Undo(Delay),
+    Undo(u64),
 }
 
 /// Where a claim takes its entries from: `Given` names them by number.
@@ -41,16 +42,38 @@ pub enum From {
     Given(Vec<u64>),
 }
 
+/// What keeps a task out.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Needs {
+    /// Names of the gates it needs, in their order.
+    pub gates: &'static [&'static str],
+    /// So long its client waits for a Pod Manager that is away, from its acceptance on.
+    pub patience: Option<u64>,
+    /// It gives hardware back: a drain does not keep it out.
+    pub out: bool,
+}
+
 /// What is asked for.
 #[derive(Debug, Clone)]
 pub struct New {
     pub id: String,
     pub lane: &'static str,
-    pub by: Delay,
+    /// Not before so many ms from now.
+    pub delay: u64,
+    pub timeout_s: u64,
     pub idem: bool,
     pub caller: Option<&'static str>,
-    /// Names of the gates it needs, in their order.
-    pub gates: &'static [&'static str],
+    pub needs: Needs,
+}
+
+/// Whether the next attempt is a retry, which its Pod Manager's budget has to let go.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum Retry {
+    #[default]
+    No,
+    Yes,
+    /// It has its turn then.
+    At(u64),
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -67,11 +90,18 @@ pub struct Task {
     pub ckpt: bool,
     pub out: bool,
     caller: Option<&'static str>,
-    gates: &'static [&'static str],
-    /// The gate that it was last put off for, and for nothing else since.
-    line: &'static str,
-    /// Its time is over.
-    overdue: bool,
+    needs: Needs,
+    /// The line that it was last put off to, and for nothing else since.
+    line: String,
+    /// Its time is over then; how long it has in each life.
+    deadline: u64,
+    timeout: u64,
+    /// It was claimed in this life.
+    begun: bool,
+    retry: Retry,
+    /// When its workers died.
+    crashed: Vec<u64>,
+    finished: u64,
     entry: u64,
     settled: String,
     wake: bool,
@@ -91,12 +121,16 @@ impl Task {
         self.state == "cancelling"
     }
 
+    /// The Pod Manager that it changes.
+    fn podm(&self) -> Option<&'static str> {
+        self.needs.gates.iter().find_map(|g| g.strip_prefix("podm:")?.strip_suffix(":w"))
+    }
+
     /// Whom it counts for in its queue. The high lane counts by itself.
     fn shares(&self) -> impl Iterator<Item = String> {
         let topic = self.lane.strip_suffix("high").unwrap_or_else(|| topic(self.lane));
         let caller = self.caller.map(|c| format!("{topic}|c:{c}"));
-        let podm = self.gates.iter().find_map(|g| g.strip_prefix("podm:")?.strip_suffix(":w"));
-        caller.into_iter().chain(podm.map(|p| format!("{topic}|p:{p}")))
+        caller.into_iter().chain(self.podm().map(|p| format!("{topic}|p:{p}")))
     }
 }
 
@@ -110,28 +144,48 @@ pub struct Entry {
 
 #[derive(Default)]
 pub struct Model {
+    pub now: u64,
     pub tasks: BTreeMap<String, Task>,
     pub lanes: BTreeMap<&'static str, Vec<Entry>>,
-    /// When it is due, in which step it was put there, which task.
-    pub delayed: BTreeSet<(Delay, u64, String)>,
+    /// When each that waits is due.
+    pub delayed: BTreeMap<String, u64>,
     pub paused: BTreeSet<&'static str>,
     pub counts: BTreeMap<String, i64>,
-    /// Who is in each gate: tasks, and reads by their names.
-    pub holders: BTreeMap<&'static str, BTreeSet<String>>,
-    /// Who waits for it, the first in line first: in an ordered line by the step that it came in, else by age, which is what ids are sorted by.
-    pub lines: BTreeMap<&'static str, BTreeSet<(u64, String)>>,
+    /// Who is in each gate, tasks and reads by their names, and until when without news.
+    pub holders: BTreeMap<String, BTreeMap<String, u64>>,
+    /// Who waits for it, the first in line first: in a node's line by when it came in, else by age.
+    pub lines: BTreeMap<String, BTreeSet<(u64, String)>>,
+    /// How each Pod Manager stands.
+    pub circuits: BTreeMap<&'static str, Circuit>,
+    /// Gates with a limit of their own.
+    pub limits: BTreeMap<String, usize>,
+    pub draining: BTreeSet<&'static str>,
     tombstones: BTreeSet<String>,
     entries: u64,
-    pub step: u64,
+    /// How often each rule came to bear.
+    pub met: BTreeMap<&'static str, u64>,
 }
 
 fn topic(lane: &str) -> &str {
     lane.split(':').next().unwrap()
 }
 
+/// When the id was made.
+fn created(id: &str) -> u64 {
+    u64::from_str_radix(&format!("{}{}", &id[..8], &id[9..13]), 16).unwrap()
+}
+
 impl Model {
+    pub fn at(now: u64) -> Self {
+        Self { now, ..Self::default() }
+    }
+
     fn count(&mut self, lane: &str, what: &str, n: i64) {
         *self.counts.entry(format!("{}:{what}", topic(lane))).or_default() += n;
+    }
+
+    fn meet(&mut self, rule: &'static str) {
+        *self.met.entry(rule).or_default() += 1;
     }
 
     /// How many of each share are queued.
@@ -143,8 +197,12 @@ impl Model {
         all
     }
 
+    fn task(&mut self, id: &str) -> &mut Task {
+        self.tasks.get_mut(id).unwrap()
+    }
+
     fn moved(&mut self, id: &str, to: &'static str) {
-        let t = self.tasks.get_mut(id).unwrap();
+        let t = self.task(id);
         let (lane, from, had_ended) = (t.lane, t.state, t.has_ended());
         t.state = to;
         if !had_ended && !from.is_empty() {
@@ -155,6 +213,7 @@ impl Model {
 
     /// The task's end, which frees what it holds.
     fn finish(&mut self, id: &str, to: &'static str) {
+        self.task(id).finished = self.now;
         self.moved(id, to);
         self.leave_lines(id);
         self.free_gates(id, true);
@@ -162,27 +221,27 @@ impl Model {
 
     fn push(&mut self, id: &str, state: &'static str) {
         self.entries += 1;
-        let t = self.tasks.get_mut(id).unwrap();
-        t.entry = self.entries;
-        let entry = Entry { number: self.entries, id: id.to_owned(), reader: None };
-        self.lanes.entry(t.lane).or_default().push(entry);
+        let number = self.entries;
+        let t = self.task(id);
+        t.entry = number;
+        let (lane, entry) = (t.lane, Entry { number, id: id.to_owned(), reader: None });
+        self.lanes.entry(lane).or_default().push(entry);
         self.moved(id, state);
     }
 
-    /// `gate`: what it is put off for, if it is a gate. Never beyond its time, unless something has to be waited out or undone.
-    fn delay(&mut self, id: &str, state: &'static str, by: Delay, gate: &'static str) {
-        let t = self.tasks.get_mut(id).unwrap();
-        t.line = gate;
-        let undoing = !t.ending.is_empty() || t.cancel || state == "cancelling";
-        let by = if t.overdue && !t.out && !undoing { Delay::Soon } else { by };
-        self.delayed.insert((by, self.step, id.to_owned()));
+    /// `line`: the line it is put off to, if it is one. Never beyond its time, unless something has to be waited out or undone.
+    fn delay(&mut self, id: &str, state: &'static str, due: u64, line: &str) {
+        let now = self.now;
+        let t = self.task(id);
+        line.clone_into(&mut t.line);
+        let unbound = t.out || !t.ending.is_empty() || t.cancel || state == "cancelling";
+        let due = if unbound { due } else { due.min(t.deadline.max(now)) };
+        self.delayed.insert(id.to_owned(), due);
         self.moved(id, state);
     }
 
     fn undelay(&mut self, id: &str) -> bool {
-        let before = self.delayed.len();
-        self.delayed.retain(|(_, _, d)| d != id);
-        self.delayed.len() < before
+        self.delayed.remove(id).is_some()
     }
 
     fn drop(&mut self, lane: &str, number: u64) {

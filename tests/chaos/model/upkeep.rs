@@ -1,11 +1,11 @@
 //! The model's upkeep: what is taken back, what is due, what is overdue.
 
-use super::{Delay, Entry, Model, Task};
+use super::{Entry, HOUR, Model, QUARANTINE, Task};
 
 impl Model {
     /// Takes back up to so many entries of each lane; how many were requeued, quarantined, ended.
     pub fn reclaim(&mut self, most: usize, gone: &[&str], lanes: &[&'static str]) -> (u32, u32, u32) {
-        let mut sum = (0, 0, 0);
+        let (mut sum, now) = ((0, 0, 0), self.now);
         let read = |lane: &&'static str| {
             let read = self.lanes.get(*lane).into_iter().flatten().filter(|e| e.reader.is_some()).take(most);
             read.map(|e| (*lane, e.clone())).collect::<Vec<_>>()
@@ -24,7 +24,9 @@ impl Model {
             t.attempt = t.attempt.saturating_sub(1);
             if gone.contains(&reader.unwrap()) {
                 t.crashes += 1;
-                if t.crashes >= 3 {
+                t.crashed.push(now);
+                // The third within an hour.
+                if t.crashed.iter().rev().nth(2).is_some_and(|at| now - at <= HOUR) {
                     if !t.ckpt || !t.ending.is_empty() {
                         self.finish(&id, "failed");
                         sum.2 += 1;
@@ -37,7 +39,7 @@ impl Model {
             let t = &self.tasks[&id];
             let undoing = t.is_cancelling();
             if t.out {
-                self.delay(&id, if undoing { "cancelling" } else { "retrying" }, Delay::Soon, "");
+                self.delay(&id, if undoing { "cancelling" } else { "retrying" }, now + QUARANTINE, "");
                 sum.1 += 1;
             } else {
                 self.push(&id, if undoing { "cancelling" } else { "queued" });
@@ -47,35 +49,30 @@ impl Model {
         sum
     }
 
-    /// Everything that is due soon is due now; how many.
+    /// What is due, the longest first; how many.
     pub fn promote(&mut self, most: usize) -> usize {
-        let due: Vec<_> = self.delayed.iter().filter(|(by, _, _)| *by <= Delay::Soon).take(most).cloned().collect();
-        for entry in &due {
-            self.delayed.remove(entry);
-            if self.tasks[&entry.2].state == "scheduled" {
-                self.line_up(&entry.2);
+        let mut due: Vec<(u64, String)> = self.delayed.iter().map(|(id, at)| (*at, id.clone())).collect();
+        due.retain(|(at, _)| *at <= self.now);
+        due.sort();
+        due.truncate(most);
+        for (_, id) in &due {
+            self.undelay(id);
+        }
+        for (_, id) in &due {
+            if self.tasks[id].state == "scheduled" {
+                self.line_up(id);
             }
-            self.leave_lines(&entry.2);
-            let undoing = self.tasks[&entry.2].is_cancelling();
-            self.push(&entry.2, if undoing { "cancelling" } else { "queued" });
+            self.leave_lines(id);
+            let undoing = self.tasks[id].is_cancelling();
+            self.push(id, if undoing { "cancelling" } else { "queued" });
         }
         due.len()
     }
 
-    /// The task's time is over.
-    pub fn expire(&mut self, id: &str) {
-        let capped = self.is_capped(id);
-        let Some(t) = self.tasks.get_mut(id).filter(|t| !t.has_ended()) else { return };
-        t.overdue = true;
-        if capped && self.undelay(id) {
-            self.delayed.insert((Delay::Soon, self.step, id.to_owned()));
-        }
-    }
-
-    /// Whether it waits no longer than its time: nothing has to be waited out or undone first.
-    pub fn is_capped(&self, id: &str) -> bool {
-        let ends = |t: &Task| !t.out && !t.cancel && t.ending.is_empty() && !t.is_cancelling();
-        self.tasks.get(id).is_some_and(ends)
+    /// Who is at work: task and token.
+    pub fn held(&self) -> Vec<(String, String)> {
+        let held = self.tasks.iter().filter(|(_, t)| t.is_held());
+        held.map(|(id, t)| (id.clone(), t.token.clone())).collect()
     }
 
     /// Whether it is there and has not ended.
@@ -85,12 +82,26 @@ impl Model {
 
     /// Ends what is overdue where nothing is to be undone and nobody is at work.
     pub fn repair(&mut self) {
-        let late = |t: &Task| t.overdue && !t.has_ended() && !t.is_held() && !t.ckpt;
+        let now = self.now;
+        let late = |t: &Task| now > t.deadline && !t.has_ended() && !t.is_held() && !t.ckpt;
         let late: Vec<String> = self.tasks.iter().filter(|(_, t)| late(t)).map(|(id, _)| id.clone()).collect();
         for id in late {
             self.undelay(&id);
             let cancelled = self.tasks[&id].cancel;
             self.finish(&id, if cancelled { "cancelled" } else { "failed" });
         }
+    }
+
+    /// Times to come at which something changes by itself.
+    pub fn times(&self) -> Vec<u64> {
+        let live = self.tasks.values().filter(|t| !t.has_ended());
+        let own = live.flat_map(|t| [t.deadline, t.crashed.iter().rev().nth(1).map_or(0, |at| at + HOUR)]);
+        let places = self.holders.values().flat_map(|h| h.values().copied());
+        let circuits = self.circuits.values().flat_map(|c| c.times());
+        let mut all: Vec<u64> = self.delayed.values().copied().chain(own).chain(places).chain(circuits).collect();
+        all.retain(|at| *at > self.now && *at < u64::MAX);
+        all.sort_unstable();
+        all.dedup();
+        all
     }
 }
