@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
-/// Whoever waits so long for one answer lends its slot.
+/// Whoever waits so long for one answer, or for one write, lends its slot.
 const LONG: Duration = Duration::from_secs(1);
 /// What a read is given at least, however long its client has waited: as long as a connection may take.
 const LEAST: Duration = Duration::from_secs(5);
@@ -21,20 +21,31 @@ pub struct Slot {
     /// What is held, and whether the slot is lent.
     held: Mutex<(Option<OwnedSemaphorePermit>, bool)>,
     waiting: Arc<Semaphore>,
+    unwritten: Option<Arc<Semaphore>>,
 }
 
 impl Slot {
-    /// A slot that was taken, and the places of those that wait.
+    /// A slot that was taken, the places of those that wait, and of those that wait for Redis, where somebody gains by that.
     #[must_use]
-    pub fn new(held: Option<OwnedSemaphorePermit>, waiting: Arc<Semaphore>) -> Self {
-        Self { held: Mutex::new((held, false)), waiting }
+    pub fn new(held: Option<OwnedSemaphorePermit>, waiting: Arc<Semaphore>, unwritten: Option<Arc<Semaphore>>) -> Self {
+        Self { held: Mutex::new((held, false)), waiting, unwritten }
+    }
+
+    /// Waits; when it takes long, others get the slot.
+    async fn lending<T>(&self, places: &Arc<Semaphore>, coming: impl Future<Output = T>) -> T {
+        let mut coming = std::pin::pin!(coming);
+        if let Ok(come) = tokio::time::timeout(LONG, &mut coming).await {
+            return come;
+        }
+        self.lend(places);
+        coming.await
     }
 
     /// Gives the slot to others, once; where too many wait already it is kept.
-    fn lend(&self) {
+    fn lend(&self, places: &Arc<Semaphore>) {
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         if !held.1
-            && let Ok(place) = Arc::clone(&self.waiting).try_acquire_owned()
+            && let Ok(place) = Arc::clone(places).try_acquire_owned()
         {
             *held = (Some(place), true);
         }
@@ -99,13 +110,18 @@ impl Lease {
 
     /// Waits for something that is not this worker's work: when it takes long, others get the slot.
     pub async fn lending<T>(&self, coming: impl Future<Output = T>) -> T {
-        let mut coming = std::pin::pin!(coming);
-        let Some(slot) = &self.slot else { return coming.await };
-        if let Ok(come) = tokio::time::timeout(LONG, &mut coming).await {
-            return come;
+        match &self.slot {
+            Some(slot) => slot.lending(&slot.waiting, coming).await,
+            None => coming.await,
         }
-        slot.lend();
-        coming.await
+    }
+
+    /// Waits until Redis has written what the task left: when its server hangs, tasks of others' buckets get the slot.
+    pub async fn writing<T>(&self, written: impl Future<Output = T>) -> T {
+        match self.slot.as_ref().and_then(|slot| Some((slot, slot.unwritten.as_ref()?))) {
+            Some((slot, places)) => slot.lending(places, written).await,
+            None => written.await,
+        }
     }
 
     /// Takes over an extension that was asked for at `asked`.
@@ -176,7 +192,7 @@ mod tests {
     async fn who_waits_long_lends_its_slot_while_there_are_places_to_wait_and_leaves_nothing_held() {
         let (slots, waiting) = (Arc::new(Semaphore::new(2)), Arc::new(Semaphore::new(1)));
         let enter = || {
-            let slot = Arc::new(Slot::new(Arc::clone(&slots).try_acquire_owned().ok(), Arc::clone(&waiting)));
+            let slot = Arc::new(Slot::new(Arc::clone(&slots).try_acquire_owned().ok(), Arc::clone(&waiting), None));
             (Lease::new(Instant::now(), Duration::from_secs(60)).in_slot(&slot), slot)
         };
         let ((one, first), (two, second)) = (enter(), enter());
@@ -192,6 +208,32 @@ mod tests {
         first.leave();
         second.leave();
         assert_eq!((slots.available_permits(), waiting.available_permits()), (2, 1));
+    }
+
+    #[tokio::test]
+    async fn who_waits_for_a_write_lends_its_slot_where_buckets_have_places_for_that() {
+        let (slots, waiting) = (Arc::new(Semaphore::new(1)), Arc::new(Semaphore::new(0)));
+        let enter = |unwritten: Option<&Arc<Semaphore>>| {
+            let held = Arc::clone(&slots).try_acquire_owned().ok();
+            let slot = Arc::new(Slot::new(held, Arc::clone(&waiting), unwritten.cloned()));
+            (Lease::new(Instant::now(), Duration::from_secs(60)).in_slot(&slot), slot)
+        };
+        let (only, slot) = enter(None);
+        only.writing(tokio::time::sleep(LONG * 2)).await;
+        assert_eq!(slots.available_permits(), 0, "the one bucket's tasks wait for the one server, each in its slot");
+        slot.leave();
+        let places = Arc::new(Semaphore::new(1));
+        let (one, first) = enter(Some(&places));
+        tokio::select! {
+            () = one.writing(std::future::pending()) => {}
+            lent = slots.acquire() => drop(lent),
+        }
+        let (two, second) = enter(Some(&places));
+        two.writing(tokio::time::sleep(LONG * 2)).await;
+        assert_eq!((slots.available_permits(), places.available_permits()), (0, 0), "as many as there are places");
+        first.leave();
+        second.leave();
+        assert_eq!((slots.available_permits(), places.available_permits()), (1, 1));
     }
 
     #[test]

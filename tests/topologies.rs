@@ -4,6 +4,7 @@
 mod support;
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -15,13 +16,14 @@ use support::redis::TestRedis;
 use support::sentinels::Sentinels;
 use support::wait::{until, within};
 use valence::config::Config;
-use valence::ids::TaskId;
+use valence::ids::{Bucket, TaskId};
 use valence::model::task::Definition;
 use valence::model::topic::{Lane, Topic};
 use valence::podm::Pool;
 use valence::shutdown::Shutdown;
 use valence::store::Store;
 use valence::store::tasks::NewTask;
+use valence::worker::Worker;
 
 /// A failover takes seconds, and a lease before what a lost answer left behind is taken up.
 const AFTER: Duration = Duration::from_secs(60);
@@ -191,57 +193,119 @@ async fn on_a_cluster_a_bucket_moves_to_another_primary_under_load_and_is_never_
     a_node_is_composed(&d, "after").await;
 }
 
+/// A worker's store on a Cluster whose primaries are not given up when they hang.
+struct Spread {
+    redis: Cluster,
+    config: Config,
+    store: Store,
+    /// The primary that is to hang, its buckets, and all others.
+    hung: usize,
+    of_hung: Vec<Bucket>,
+    of_others: Vec<Bucket>,
+}
+
+impl Spread {
+    async fn start(slots: usize, lease_s: i64) -> Self {
+        let mut redis = Cluster::start().await;
+        for server in &redis.servers {
+            assert_eq!(server.cli(&["CONFIG", "SET", "cluster-node-timeout", "300000"]).trim(), "OK");
+        }
+        let mut config = Config::default();
+        (config.buckets, config.worker.concurrency, config.enable_test_kinds) = (16, slots, true);
+        (config.worker.topics, config.task.lease) = (Topic::ALL.to_vec(), SignedDuration::from_secs(lease_s));
+        let limit = Duration::from_millis(900);
+        let store = Store::connect(&redis.url(), None, limit, config.store_options()).await.unwrap();
+        let hung = redis.primary_of("vl:{b00}:live");
+        let is_hung = |b: &Bucket| redis.primary_of(&format!("vl:{{{b}}}:live")) == hung;
+        let (of_hung, of_others) = store.options().buckets.iter().partition::<Vec<_>, _>(is_hung);
+        assert!(!of_others.is_empty(), "the buckets are on several primaries");
+        Self { redis, config, store, hung, of_hung, of_others }
+    }
+
+    /// Queues so many tasks in each of some buckets; their ids, bucket by bucket.
+    async fn queued(&self, buckets: &[Bucket], in_each: usize, kind: &str, params: Value) -> Vec<Vec<TaskId>> {
+        let mut def = Definition::new(kind, params);
+        def.timeout_s = 600;
+        let mut all = Vec::new();
+        for bucket in buckets {
+            let one = |_| NewTask {
+                id: TaskId::mint(self.store.clock().now_ms(), *bucket),
+                lane: Lane::parse("compute:normal").unwrap(),
+                def: def.clone(),
+                delay_ms: None,
+                gates: String::new(),
+                idempotent: false,
+            };
+            let tasks: Vec<_> = (0..in_each).map(one).collect();
+            self.store.enqueue_many(*bucket, &tasks).await.unwrap();
+            all.push(tasks.iter().map(|t| t.id).collect());
+        }
+        all
+    }
+
+    async fn worker(&self) -> (Arc<Worker>, Shutdown) {
+        let (pool, shutdown) = (Pool::new(&self.config.redfish, None).unwrap(), Shutdown::new());
+        (valence::worker::run(&self.config, self.store.clone(), pool, &shutdown).await.unwrap(), shutdown)
+    }
+
+    fn hang(&self) {
+        signal(self.redis.servers[self.hung].pid(), "-STOP");
+    }
+
+    /// Those that have not ended.
+    async fn live(&self, ids: &[TaskId]) -> Vec<TaskId> {
+        let is_live = async |id: &TaskId| !matches!(self.store.task(*id).await, Ok(Some(t)) if t.state.is_terminal());
+        let live = join_all(ids.iter().map(async |id| is_live(id).await.then_some(*id))).await;
+        live.into_iter().flatten().collect()
+    }
+
+    async fn all_end(&self, mut live: Vec<TaskId>) {
+        within(AFTER, "all tasks of the other primaries end", async || {
+            live = self.live(&live).await;
+            if live.is_empty() { Ok(()) } else { Err(live.len()) }
+        })
+        .await;
+    }
+}
+
+/// With a backlog in every bucket, one primary hangs when each is a quarter through.
+async fn one_hangs_in_the_middle(slots: usize, in_each: usize, kind: &str, params: Value) {
+    let s = Spread::start(slots, 3).await;
+    let of_others = s.queued(&s.of_others, in_each, kind, params.clone()).await;
+    let of_hung = s.queued(&s.of_hung, in_each, kind, params).await;
+    let quarter: Vec<TaskId> = of_others.iter().chain(&of_hung).map(|ids| ids[in_each / 4]).collect();
+    let (_worker, shutdown) = s.worker().await;
+    within(AFTER, "every bucket is a quarter through", async || {
+        let waiting = s.live(&quarter).await;
+        if waiting.is_empty() { Ok(()) } else { Err(waiting) }
+    })
+    .await;
+    s.hang();
+    let all = of_others.concat();
+    let live = s.live(&all).await;
+    assert!(live.len() > all.len() / 4, "it hangs while there is a backlog: {} are left", live.len());
+    s.all_end(live).await;
+    shutdown.stop();
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn on_a_cluster_a_primary_that_hangs_holds_up_tasks_of_no_bucket_but_its_own() {
-    let mut redis = Cluster::start().await;
-    // It is not given up meanwhile.
-    for server in &redis.servers {
-        assert_eq!(server.cli(&["CONFIG", "SET", "cluster-node-timeout", "300000"]).trim(), "OK");
-    }
-    let mut config = Config::default();
-    (config.buckets, config.worker.concurrency, config.enable_test_kinds) = (16, 32, true);
-    (config.worker.topics, config.task.lease) = (Topic::ALL.to_vec(), SignedDuration::from_secs(3));
-    let store = Store::connect(&redis.url(), None, Duration::from_millis(900), config.store_options()).await.unwrap();
-    let hung = redis.primary_of("vl:{b00}:live");
-    let mut of_others = BTreeSet::new();
-    for bucket in store.options().buckets.iter() {
-        if redis.primary_of(&format!("vl:{{{bucket}}}:live")) != hung {
-            of_others.insert(bucket);
-        }
-    }
-    assert!((1..16).contains(&of_others.len()), "the buckets are on several primaries");
-    let mut ids = Vec::new();
-    for bucket in store.options().buckets.iter() {
-        for _ in 0..100 {
-            let mut def = Definition::new("sleep", json!({"ms": 100, "steps": 1}));
-            def.timeout_s = 600;
-            let id = TaskId::mint(store.clock().now_ms(), bucket);
-            let lane = Lane::parse("compute:normal").unwrap();
-            let task = NewTask { id, lane, def, delay_ms: None, gates: String::new(), idempotent: false };
-            ids.push((bucket, id, store.enqueue(task)));
-        }
-    }
-    let ids: Vec<_> = join_all(ids.into_iter().map(async |(bucket, id, put)| (bucket, id, put.await.unwrap()))).await;
-    let (pool, shutdown) = (Pool::new(&config.redfish, None).unwrap(), Shutdown::new());
-    valence::worker::run(&config, store.clone(), pool, &shutdown).await.unwrap();
-    let is_done = async |id: TaskId| matches!(store.task(id).await, Ok(Some(task)) if task.state.is_terminal());
-    until("every bucket has begun its backlog", async || {
-        let mut begun = join_all(ids.iter().step_by(100).map(|(_, id, _)| is_done(*id))).await;
-        begun.retain(|done| !done);
-        if begun.is_empty() { Ok(()) } else { Err(begun.len()) }
-    })
-    .await;
-    signal(redis.servers[hung].pid(), "-STOP");
-    let of_others: Vec<TaskId> = ids.iter().filter(|(b, ..)| of_others.contains(b)).map(|(_, id, _)| *id).collect();
-    let done = join_all(of_others.iter().map(|id| is_done(*id))).await;
-    assert!(done.contains(&false), "it hangs while there is a backlog");
-    within(AFTER, "all tasks of the other primaries end", async || {
-        let done = join_all(of_others.iter().map(|id| is_done(*id))).await;
-        let left = done.iter().filter(|done| !**done).count();
-        if left == 0 { Ok(()) } else { Err(left) }
-    })
-    .await;
-    signal(redis.servers[hung].pid(), "-CONT");
+    one_hangs_in_the_middle(32, 100, "sleep", json!({"ms": 100, "steps": 1})).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn on_a_cluster_a_primary_that_hangs_in_the_middle_of_a_drain_holds_up_tasks_of_no_bucket_but_its_own() {
+    one_hangs_in_the_middle(64, 600, "noop", json!({})).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn on_a_cluster_tasks_whose_end_a_primary_that_hangs_does_not_write_hold_no_slots() {
+    let s = Spread::start(16, 15).await;
+    s.queued(&s.of_hung, 16, "sleep", json!({"ms": 4000})).await;
+    let (worker, shutdown) = s.worker().await;
+    until("every slot is in use", async || worker.slots() == (16, 16)).await;
+    s.hang();
+    s.all_end(s.queued(&s.of_others, 4, "noop", json!({})).await.concat()).await;
     shutdown.stop();
 }
 

@@ -194,7 +194,7 @@ impl Context {
     async fn save<T: Serialize + Sync>(&self, step: &T, outstanding: bool) -> Result<(), Verdict> {
         let data = serde_json::to_value(step).map_err(|e| Verdict::fail(Problem::internal(e.to_string())))?;
         let c = &self.claimed;
-        let hold = self.store.checkpoint(c.id, &c.token, &data, outstanding).await?;
+        let hold = self.lease.writing(self.store.checkpoint(c.id, &c.token, &data, outstanding)).await?;
         if hold != Hold::Lost {
             let latest = (!data.is_null()).then(|| data.clone());
             *self.latest.lock().unwrap_or_else(PoisonError::into_inner) = latest;
@@ -236,7 +236,7 @@ impl Context {
     pub async fn progress(&self, percent: u8, step: &str, message: impl Into<String>) {
         let progress = Progress { percent, step: step.to_owned(), message: message.into() };
         let c = &self.claimed;
-        if let Err(error) = self.store.progress(c.id, &c.token, &progress).await {
+        if let Err(error) = self.lease.writing(self.store.progress(c.id, &c.token, &progress)).await {
             tracing::debug!(task_id = %c.id, %error, "progress not saved");
         }
     }

@@ -14,7 +14,7 @@ use crate::model::task::{Definition, Progress};
 use crate::model::topic::{Lane, Topic};
 
 /// Most tasks one call claims: keeps it short, and Lua's `unpack` below its limit.
-const MOST_CLAIMED: usize = 500;
+pub const MOST_CLAIMED: usize = 500;
 
 /// A task that this worker holds.
 #[derive(Debug, Clone)]
@@ -152,7 +152,7 @@ pub enum Settled {
 type RawClaims = (Vec<Text>, Vec<String>, Vec<Option<String>>, Vec<String>);
 
 impl Store {
-    /// Claims up to `free` tasks. The same `token` after a lost reply, with [`Source::Own`], gives the lost answer.
+    /// Claims up to `free` tasks, and up to [`MOST_CLAIMED`]. The same `token` after a lost reply, with [`Source::Own`], gives the lost answer.
     ///
     /// # Errors
     /// When Redis is away; entries may then be claimed: call again with [`Source::Own`] and the same token.

@@ -39,7 +39,7 @@ pub(super) fn spawn(
     slot: Option<OwnedSemaphorePermit>,
     shutdown: &Shutdown,
 ) {
-    let slot = worker.running.occupied(slot);
+    let slot = worker.running.occupied(slot, claimed.id.bucket());
     let lease = Lease::new(asked, worker.lease).in_slot(&slot);
     let lease = patience::told(lease, &claimed, worker.store.clock().now_ms());
     let (stop, cancel) = (CancellationToken::new(), CancellationToken::new());
@@ -287,7 +287,7 @@ impl Attempt<'_> {
 
     async fn tell_parent(&self, def: &Definition) {
         if let Some(parent) = def.parent_id
-            && let Err(error) = self.worker.store.nudge(parent).await
+            && let Err(error) = self.lease.writing(self.worker.store.nudge(parent)).await
         {
             tracing::debug!(task_id = %parent, %error, "parent not nudged; it wakes by its fallback");
         }
@@ -304,7 +304,7 @@ impl Attempt<'_> {
         }
     }
 
-    /// Settles, again and again while Redis is away: the claim token makes a repeat safe, and a late one harmless.
+    /// Settles; while Redis is away others get the slot, where they have another server.
     async fn settle_for_sure(
         &self,
         outcome: Outcome,
@@ -314,6 +314,11 @@ impl Attempt<'_> {
     ) -> Option<Settled> {
         let (id, token) = (self.claimed.id, self.claimed.token.clone());
         let settlement = Settlement { id, token, outcome, ending, body, detail };
+        self.lease.writing(self.write(settlement)).await
+    }
+
+    /// Writes a settlement, again and again while Redis is away: the claim token makes a repeat safe, and a late one harmless.
+    async fn write(&self, settlement: Settlement) -> Option<Settled> {
         let mut pause = Duration::from_millis(20);
         loop {
             match self.worker.store.settle(settlement.clone()).await {

@@ -1,9 +1,9 @@
 //! Takes tasks from the streams into free slots: one loop a bucket.
 //!
-//! While there is work, `claim` reads as many entries as there are free slots, the urgent lanes first. When it finds nothing, a blocking
-//! read (on a connection of its own) waits for the next entry, and `claim` is handed what it returned. A blocking read is always awaited
-//! to its end, since a dropped one still takes work. After a lost reply the same token is offered again over this consumer's own
-//! pending entries, so what was claimed is not stranded.
+//! While there is work, `claim` reads as many entries as [`super::turns`] lets it take free slots, the urgent lanes first. When it finds
+//! nothing, a blocking read (on a connection of its own) waits for the next entry, and `claim` is handed what it returned. A blocking read
+//! is always awaited to its end, since a dropped one still takes work. After a lost reply the same token is offered again over this
+//! consumer's own pending entries, so what was claimed is not stranded.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
 
+use super::turns::{Turn, Turns};
 use super::{Worker, attempt};
 use crate::ids::{Bucket, new_token};
 use crate::model::topic::{Lane, Priority, Topic};
@@ -26,10 +27,12 @@ const SHARE: u64 = 8;
 const GATHER: Duration = Duration::from_millis(1);
 
 pub(super) fn spawn(worker: &Arc<Worker>, shutdown: &Shutdown) {
-    for bucket in worker.store.options().buckets.iter() {
-        let (worker, token, tasks) = (worker.clone(), shutdown.token(), shutdown.clone());
+    let buckets = worker.store.options().buckets;
+    let turns = Arc::new(Turns::new(worker.slots, buckets));
+    for bucket in buckets.iter() {
+        let (worker, turns, token, tasks) = (worker.clone(), turns.clone(), shutdown.token(), shutdown.clone());
         shutdown.spawn_source("fetch", async move {
-            let mut fetch = Fetch { worker, bucket, round: 0, doubt: None, busy: false, tasks };
+            let mut fetch = Fetch { worker, bucket, turns, round: 0, doubt: None, busy: false, tasks };
             fetch.run(&token).await;
             Ok::<(), StoreError>(())
         });
@@ -39,6 +42,7 @@ pub(super) fn spawn(worker: &Arc<Worker>, shutdown: &Shutdown) {
 struct Fetch {
     worker: Arc<Worker>,
     bucket: Bucket,
+    turns: Arc<Turns>,
     round: u64,
     /// The token of a claim whose reply was lost.
     doubt: Option<String>,
@@ -51,11 +55,11 @@ impl Fetch {
     async fn run(&mut self, stop: &CancellationToken) {
         let mut connection = None;
         while !stop.is_cancelled() {
-            let slot = tokio::select! {
+            let (turn, slot) = tokio::select! {
                 () = stop.cancelled() => break,
-                slot = self.worker.running.slot() => slot,
+                free = self.turns.slot(&self.worker.running, self.busy, self.doubt.is_some()) => free,
             };
-            if let Err(error) = self.round(slot, &mut connection, stop).await {
+            if let Err(error) = self.round((turn, slot), &mut connection, stop).await {
                 tracing::warn!(bucket = %self.bucket, %error, "cannot claim; trying again");
                 connection = None;
                 sleep_or_stop(stop, Duration::from_millis(100)).await;
@@ -63,22 +67,25 @@ impl Fetch {
         }
     }
 
-    /// Claims into `slot` and its share of the other free ones; waits for the next entry, without a slot, when there is nothing.
+    /// Claims into `slot` and as many other free ones as it may take; waits for the next entry, with neither slot nor turn, when there is
+    /// nothing.
     async fn round(
         &mut self,
-        slot: Option<OwnedSemaphorePermit>,
+        (turn, slot): (Option<Turn>, Option<OwnedSemaphorePermit>),
         connection: &mut Option<Connection>,
         stop: &CancellationToken,
     ) -> Result<(), StoreError> {
         if self.busy {
-            self.gather().await;
+            self.gather(turn.as_ref()).await;
         }
         let lanes = self.lanes(&[]);
         let source = if self.doubt.is_some() { Source::Own } else { Source::New };
-        let mut slots = self.worker.running.take(self.share_of_slots() - 1);
+        let running = &self.worker.running;
+        let more = slot.as_ref().map_or(0, |_| self.turns.most(turn.as_ref(), running.free() + 1) - 1);
+        let mut slots = running.take(more);
         slots.extend(slot);
         let free = slots.len();
-        let (claimed, paused) = self.claim(&lanes, &source, slots).await?;
+        let (claimed, paused) = self.claim(turn, &lanes, &source, slots).await?;
         self.busy = claimed == free;
         if claimed > 0 || matches!(source, Source::Own) || stop.is_cancelled() {
             return Ok(());
@@ -104,20 +111,20 @@ impl Fetch {
             // A stopping worker takes nothing more, least of all what it has just released: without slots, all of it goes back.
             let most = if stop.is_cancelled() { 0 } else { given.len() };
             let slots = self.worker.running.take(most);
-            self.claim(&lanes, &Source::Given(given), slots).await?;
+            self.claim(None, &lanes, &Source::Given(given), slots).await?;
         }
         Ok(())
     }
 
-    /// Waits a moment for most of this bucket's share of the slots.
-    async fn gather(&self) {
-        let share = self.worker.slots / usize::from(self.worker.store.options().buckets.count());
-        self.worker.running.until_free((share * 7 / 8).saturating_sub(1), GATHER).await;
+    /// Waits a moment for most of the slots that a claim takes.
+    async fn gather(&self, turn: Option<&Turn>) {
+        self.worker.running.until_free((self.turns.many(turn) * 7 / 8).saturating_sub(1), GATHER).await;
     }
 
     /// One claim call; says how many tasks it brought and which topics are paused.
     async fn claim(
         &mut self,
+        turn: Option<Turn>,
         lanes: &[Lane],
         source: &Source,
         mut slots: Vec<OwnedSemaphorePermit>,
@@ -125,7 +132,8 @@ impl Fetch {
         let token = self.doubt.clone().unwrap_or_else(new_token);
         let asked = Instant::now();
         let w = &self.worker;
-        let reply = w.store.claim(self.bucket, &w.id, &token, slots.len(), lanes, source).await;
+        let reply = w.store.claim(self.bucket, &w.id, &token, slots.len(), lanes, source);
+        let reply = self.turns.answered(turn, reply).await;
         let ClaimReply { paused, claimed } = reply.inspect_err(|_| self.doubt = Some(token.clone()))?;
         self.doubt = None;
         let count = claimed.len();
@@ -139,12 +147,6 @@ impl Fetch {
             attempt::spawn(w.clone(), task, asked, slot, &self.tasks);
         }
         Ok((count, paused))
-    }
-
-    /// A fair part of the free slots, with the one in hand, when several buckets share them.
-    fn share_of_slots(&self) -> usize {
-        let buckets = usize::from(self.worker.store.options().buckets.count());
-        (self.worker.running.free() + 1).div_ceil(buckets)
     }
 
     /// The lanes in the order to look at them: urgent ones first, but every few claims the others lead; topics take turns.

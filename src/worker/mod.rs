@@ -13,6 +13,7 @@ mod patience;
 pub mod presence;
 pub mod reads;
 pub mod running;
+mod turns;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -58,6 +59,7 @@ pub async fn run(config: &Config, store: Store, pool: Pool, shutdown: &Shutdown)
     store.agree_on_meta().await?;
     pool.report_to(Gatekeeper::new(&store));
     let grace = config.grace.unsigned_abs();
+    let buckets = store.options().buckets;
     let worker = Arc::new(Worker {
         id: format!("{}-{}", host(), &crate::ids::new_record_id()[..8]),
         store,
@@ -70,7 +72,7 @@ pub async fn run(config: &Config, store: Store, pool: Pool, shutdown: &Shutdown)
         extend: config.extend(),
         lease: config.lease(),
         drain: grace.saturating_sub((grace / 5).min(Duration::from_secs(5))),
-        running: Running::new(config.worker.concurrency),
+        running: Running::new(config.worker.concurrency, buckets),
     });
     presence::spawn(&worker, shutdown);
     heartbeat::spawn(&worker, shutdown);

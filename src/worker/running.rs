@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
-use crate::ids::{Bucket, TaskId};
+use crate::ids::{Bucket, Buckets, TaskId};
 use crate::lease::{Lease, Slot};
 
 /// Places for tasks that wait for a Pod Manager, to each slot. Some tens of Pod Managers that answer nobody, each with what its gates let in,
@@ -33,14 +33,19 @@ pub struct Running {
     slots: Arc<Semaphore>,
     /// Places for those that wait for a Pod Manager and have lent their slots.
     waiting: Arc<Semaphore>,
+    /// Of each of several buckets, places for those that wait for its server to write, as many as it can hold slots when that hangs.
+    /// With one bucket none: who gets the slot would wait for the same server.
+    unwritten: Vec<Arc<Semaphore>>,
 }
 
 impl Running {
-    pub(super) fn new(slots: usize) -> Self {
+    pub(super) fn new(slots: usize, buckets: Buckets) -> Self {
+        let several = buckets.iter().filter(|_| buckets.count() > 1);
         Self {
             entries: Mutex::default(),
             slots: Arc::new(Semaphore::new(slots)),
             waiting: Arc::new(Semaphore::new(slots * WAITING_TO_A_SLOT)),
+            unwritten: several.map(|_| Arc::new(Semaphore::new(slots))).collect(),
         }
     }
 
@@ -62,10 +67,11 @@ impl Running {
         std::iter::from_fn(|| self.slots.clone().try_acquire_owned().ok()).take(most).collect()
     }
 
-    /// A slot that was taken, to run in.
+    /// A slot that was taken, to run a task of the bucket in.
     #[must_use]
-    pub fn occupied(&self, held: Option<OwnedSemaphorePermit>) -> Arc<Slot> {
-        Arc::new(Slot::new(held, Arc::clone(&self.waiting)))
+    pub fn occupied(&self, held: Option<OwnedSemaphorePermit>, bucket: Bucket) -> Arc<Slot> {
+        let unwritten = self.unwritten.get(usize::from(bucket.0)).cloned();
+        Arc::new(Slot::new(held, Arc::clone(&self.waiting), unwritten))
     }
 
     /// Waits until so many slots are free, or `most` is over.
