@@ -63,8 +63,8 @@ impl Turns {
         if waited > SLOW {
             *turn = now + waited;
         }
-        let alone = now < *turn || self.late.load(Ordering::SeqCst) > 0;
-        ((!alone).then_some(turn), slot)
+        let shared = now < *turn || self.late.load(Ordering::SeqCst) > 0;
+        ((!shared).then_some(turn), slot)
     }
 
     /// How many slots a claim may take, when so many are free.
