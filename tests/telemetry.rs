@@ -118,7 +118,7 @@ async fn a_lost_answer_makes_no_second_subscription_and_other_peoples_stay() {
         plant.run("subscription.create", moved, Some(&podm), None).await;
         assert_eq!(subscriptions(lab).await.len(), 2, "a receiver that moved replaces the old one");
         let shown = plant.read("subscription.list", json!({})).await.unwrap();
-        let own = shown.as_array().unwrap().iter().find(|s| s["own"] == true).unwrap();
+        let own = shown["items"].as_array().unwrap().iter().find(|s| s["own"] == true).unwrap();
         assert_eq!(own["receiver"], "http://127.0.0.1:2");
         assert!(!shown.to_string().contains(&lab.key.event_key(&podm)));
         for _ in 0..2 {

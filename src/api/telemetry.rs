@@ -6,7 +6,7 @@ use super::answer::{self, Answer, bad_field, no_such_path};
 use super::auth::Role;
 use super::call::Call;
 use super::resource::{Resource, number, text};
-use super::v1;
+use super::{systems, v1};
 use crate::ids::is_record_id;
 use crate::model::event;
 use crate::model::problem::Problem;
@@ -70,7 +70,7 @@ async fn events(call: Call) -> Answer {
 
 async fn subscriptions(call: Call) -> Answer {
     let params = filters(&call, &["podm_id"])?;
-    v1::answer(&call, "subscription.list", params).await
+    systems::ask(&call, "subscription.list", params).await
 }
 
 /// The body's Pod Manager, and the rest of it.
