@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashMap};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::each::each;
+use super::each::{each, readable};
 use super::{Store, StoreError, keys};
 use crate::ids::TaskId;
 use crate::model::drift::Finding;
@@ -82,7 +82,8 @@ impl Store {
         for id in podm_ids {
             pipe.hget(keys::inventory(id), field);
         }
-        Ok(pipe.query_async(&mut self.redis().shared()).await?)
+        let numbers = each::<Option<u64>>(&mut pipe, self.redis()).await?;
+        Ok(podm_ids.iter().zip(numbers).map(|(id, number)| readable("an inventory", id, number)).collect())
     }
 
     /// The rows of a Pod Manager.
@@ -253,11 +254,7 @@ fn json<T: Serialize>(value: &T) -> Result<String, StoreError> {
 
 /// What is kept of a Pod Manager, where it can be read.
 fn known<T: DeserializeOwned>(what: &str, podm_id: &str, text: Result<Option<String>, StoreError>) -> Option<T> {
-    let read = text.and_then(|text| text.map(|text| read(what, &text)).transpose());
-    read.unwrap_or_else(|error| {
-        tracing::error!(podm = podm_id, %error, "an inventory cannot be read");
-        None
-    })
+    readable("an inventory", podm_id, text.and_then(|text| text.map(|text| read(what, &text)).transpose()))
 }
 
 fn read<T: DeserializeOwned>(what: &str, text: &str) -> Result<T, StoreError> {

@@ -1,5 +1,7 @@
-//! How Pod Managers stand now, read beside the tasks that need them: one pipelined call for many.
+//! How Pod Managers stand now, read beside the tasks that need them: one pipelined call for many. What somebody else has put there counts as
+//! nothing, as it does for the scripts.
 
+use super::each::{each, value};
 use super::listing::Filter;
 use super::{Store, StoreError, keys};
 use crate::ids::TaskId;
@@ -13,13 +15,11 @@ use crate::model::v1time::rfc3339;
 const HOLDERS: isize = 20;
 /// Tasks of a drained Pod Manager that are looked at.
 const MOST_COUNTED: usize = 1_000;
-/// Values that are read for one Pod Manager.
-const VALUES: usize = 10;
 
 /// How long a Pod Manager counts as silent without news, ms; as in lua/lib/gates.lua.
 pub(super) const NEWS_MS: u64 = 120_000;
 
-type Breaker = (Option<u64>, Option<u64>, Option<u32>, Option<String>, Option<u64>);
+type Answer = Result<redis::Value, StoreError>;
 
 impl Store {
     /// The circuit of a Pod Manager.
@@ -29,8 +29,8 @@ impl Store {
     pub async fn circuit(&self, podm_id: &str) -> Result<Circuit, StoreError> {
         let mut pipe = redis::pipe();
         self.ask_breaker(&mut pipe, podm_id);
-        let (breaker,): (Breaker,) = pipe.query_async(&mut self.redis().shared()).await?;
-        Ok(self.circuit_of(breaker))
+        let [breaker] = next_of(&mut each(&mut pipe, self.redis()).await?.into_iter());
+        Ok(self.circuit_of(podm_id, breaker))
     }
 
     /// How Pod Managers stand, in their order.
@@ -50,13 +50,14 @@ impl Store {
             self.ask_gate(&mut pipe, id, false);
             pipe.zcard(keys::of(self.options().buckets.of_name(id), &format!("gatewait:podm:{id}:drain")));
         }
-        let values: Vec<redis::Value> = pipe.query_async(&mut self.redis().shared()).await?;
+        let mut values = each::<redis::Value>(&mut pipe, self.redis()).await?.into_iter();
         let now = self.clock().now_ms();
         let mut states = Vec::with_capacity(podms.len());
-        for ((podm, inventory), values) in podms.iter().zip(inventories).zip(values.chunks(VALUES)) {
-            let [breaker, w1, w2, w3, w4, r1, r2, r3, r4, kept_out] = values else { continue };
-            let mut changes = gate("changes", PODM_CHANGES, [w1, w2, w3, w4])?;
-            changes.waiting += read::<u64>(kept_out)?;
+        for (podm, inventory) in podms.iter().zip(inventories) {
+            // All of this one's, also after what cannot be read.
+            let [breaker, w1, w2, w3, w4, r1, r2, r3, r4, kept_out] = next_of(&mut values);
+            let mut changes = gate(&podm.uuid, "changes", PODM_CHANGES, [w1, w2, w3, w4]);
+            changes.waiting += known::<u64>(&podm.uuid, kept_out).unwrap_or(0);
             let draining = podm.policy.draining;
             states.push(PodmState {
                 podm_id: podm.uuid.clone(),
@@ -66,8 +67,8 @@ impl Store {
                 cordoned: podm.policy.cordoned || draining,
                 draining,
                 under_way: if draining { Some(self.under_way(&podm.uuid).await?) } else { None },
-                circuit: self.circuit_of(read(breaker)?),
-                gates: vec![changes, gate("reads", PODM_READS, [r1, r2, r3, r4])?],
+                circuit: self.circuit_of(&podm.uuid, breaker),
+                gates: vec![changes, gate(&podm.uuid, "reads", PODM_READS, [r1, r2, r3, r4])],
                 inventory: inventory.map(|i| {
                     let age_s = now.saturating_sub(i.at_ms) / 1000;
                     InventoryAge { at: rfc3339(i.at_ms), age_s }
@@ -91,7 +92,11 @@ impl Store {
         pipe.zcard(keys::of(bucket, &format!("gatewait:{name}")));
     }
 
-    fn circuit_of(&self, (until, later, failures, why, silent): Breaker) -> Circuit {
+    fn circuit_of(&self, podm_id: &str, breaker: Answer) -> Circuit {
+        let fields: Vec<redis::Value> = known(podm_id, breaker).unwrap_or_default();
+        let [until, later, failures, why, silent] = next_of(&mut fields.into_iter().map(Ok));
+        let [until, later, silent] = [until, later, silent].map(|at| known::<u64>(podm_id, at));
+        let (failures, why) = (known(podm_id, failures).unwrap_or(0), known::<String>(podm_id, why));
         let now = self.clock().now_ms();
         let shut = until.max(later).filter(|at| *at > now);
         let state = match (shut, until) {
@@ -103,7 +108,7 @@ impl Store {
         let silence =
             is_silent.then(|| "it was asked and has answered nothing for a while: one at a time is let in".into());
         let why = if state == CircuitState::Closed { silence } else { why };
-        Circuit { state, failures: failures.unwrap_or(0), until: shut.map(rfc3339), why }
+        Circuit { state, failures, until: shut.map(rfc3339), why }
     }
 
     /// Tasks of a Pod Manager that have begun and have not ended.
@@ -116,19 +121,24 @@ impl Store {
     }
 }
 
-/// A gate from its limit, its count, its first holders and its line.
-fn gate(name: &str, default: u32, values: [&redis::Value; 4]) -> Result<GateState, StoreError> {
-    let holders: Vec<String> = read(values[2])?;
-    Ok(GateState {
-        name: name.to_owned(),
-        limit: read::<Option<u32>>(values[0])?.unwrap_or(default),
-        in_flight: read(values[1])?,
-        waiting: read(values[3])?,
-        // Reads are no stored tasks: nobody can look them up.
-        holders: holders.into_iter().filter(|h| h.parse::<TaskId>().is_ok()).collect(),
-    })
+/// The next answers; none in the place of those that are missing.
+fn next_of<const N: usize>(answers: &mut impl Iterator<Item = Answer>) -> [Answer; N] {
+    std::array::from_fn(|_| answers.next().unwrap_or(Ok(redis::Value::Nil)))
 }
 
-fn read<T: redis::FromRedisValue>(value: &redis::Value) -> Result<T, StoreError> {
-    redis::from_redis_value_ref(value).map_err(|e| StoreError::corrupt("a gate", e))
+/// A gate from its limit, its count, its first holders and its line.
+fn gate(podm_id: &str, name: &str, default: u32, [limit, count, holders, line]: [Answer; 4]) -> GateState {
+    let holders: Vec<String> = known(podm_id, holders).unwrap_or_default();
+    GateState {
+        name: name.to_owned(),
+        limit: known(podm_id, limit).unwrap_or(default),
+        in_flight: known(podm_id, count).unwrap_or(0),
+        waiting: known(podm_id, line).unwrap_or(0),
+        // Reads are no stored tasks: nobody can look them up.
+        holders: holders.into_iter().filter(|h| h.parse::<TaskId>().is_ok()).collect(),
+    }
+}
+
+fn known<T: redis::FromRedisValue>(podm_id: &str, answer: Answer) -> Option<T> {
+    value("how it stands", podm_id, answer)
 }
