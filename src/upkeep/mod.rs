@@ -7,6 +7,7 @@ pub mod circuits;
 pub mod expire;
 pub mod gauges;
 pub mod inventory;
+mod named;
 pub mod places;
 pub mod podms;
 pub mod probe;
