@@ -8,8 +8,8 @@
 -- Returns   1, or 0 when a later one was there
 -- Cost      1 key. Stands alone: it needs nothing of lib/.
 -- Callers   store::inventory
-local at = redis.call('HGET', KEYS[1], 'at')
-if at and tonumber(at) > tonumber(ARGV[1]) then return 0 end
+local at = tonumber(redis.call('HGET', KEYS[1], 'at'))
+if at and at > tonumber(ARGV[1]) then return 0 end
 redis.call('HSET', KEYS[1], 'at', ARGV[1], 'summary', ARGV[2])
 redis.call('PEXPIRE', KEYS[1], ARGV[3])
 return 1

@@ -1,5 +1,6 @@
 #!lua flags=allow-oom
--- repair: looks at some live tasks and puts those back that are not where their state says; ends overdue ones.
+-- repair: looks at some live tasks and puts those back that are not where their state says; ends overdue ones, and those of which nobody
+-- can read any more what they were to do.
 --
 -- KEYS[1]   bucket prefix
 -- ARGV[2]   rank in `live` to start at
@@ -43,6 +44,21 @@ local function fix(t, what, how)
   if not look_only then how() end
 end
 
+-- Whether the task's definition is gone or broken. Only one that a worker could not read is looked at; of a newer build's, that is no fault.
+local function is_lost(t)
+  if t.why ~= 'unknown kind or payload version' then return false end
+  local text = typed(redis.pcall('GET', t.key .. ':d'))
+  return not (text and pcall(cjson.decode, text))
+end
+
+local function lost_body(t)
+  local left = t.ckpt and '; it had begun, and what it did is not undone' or ''
+  return cjson.encode({ error = {
+    code = 'Internal Server Error', title = 'An unknown exception occured', status = 500, retryable = false,
+    detail = 'what the task was to do cannot be read in Redis any more' .. left,
+  } })
+end
+
 local function check(id)
   local t = load(id)
   if not t.state then
@@ -72,6 +88,12 @@ local function check(id)
       else
         push(t, cancelling and 'cancelling' or 'queued')
       end
+    end)
+  end
+  if is_lost(t) and not t.out then
+    return fix(t, 'without what it was to do', function()
+      call('ZREM', P .. 'delayed', id)
+      finish(t, 'failed', lost_body(t))
     end)
   end
   if NOW > deadline_of(t) and not t.ckpt and not look_only then

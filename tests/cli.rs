@@ -353,7 +353,7 @@ fn doctor_names_the_pod_manager_that_is_stuck_and_the_one_that_is_slow() {
         "\
 ok     the API answers and is ready
 look   Pod Manager slow is slow: changes are full (4 of 4), 2 tasks wait; valence podm show id-slow
-look   tasks have failed for good: valence dead-letter list
+look   1 tasks have failed for good: valence dead-letter list
 WRONG  no worker is there: tasks wait until one starts
 WRONG  Pod Manager stuck is stuck: its circuit is open after 5 failures: answered 503; it did not answer its last probe; 2 tasks wait; \
 valence podm show id-stuck

@@ -15,8 +15,12 @@ use support::deployment::{Deployment, Shape, free_port};
 use support::wait;
 
 /// Families that only an accident, or hardware that sends events, fills: a quiet deployment has none of them.
-const ACCIDENTS: [&str; 3] =
-    ["valence_tasks_fenced_total", "valence_tasks_reclaimed_total", "valence_events_received_total"];
+const ACCIDENTS: [&str; 4] = [
+    "valence_tasks_fenced_total",
+    "valence_tasks_reclaimed_total",
+    "valence_tasks_refused_total",
+    "valence_events_received_total",
+];
 
 /// How long a picture's load lasts: as long as the time it shows.
 const PICTURED: Duration = Duration::from_secs(80);
@@ -375,7 +379,8 @@ fn accident(expr: &str) -> bool {
 /// What a scheduler shows of a thousand Pod Managers, every second one of those with a name in trouble, in Prometheus's text format.
 fn crowd() -> String {
     let mut page = String::from(
-        "valence_podms{standing=\"down\"} 475\nvalence_podms{standing=\"well\"} 475\nvalence_podms{standing=\"open\"} 50\n",
+        "valence_podms{standing=\"down\"} 475\nvalence_podms{standing=\"well\"} 475\nvalence_podms{standing=\"open\"} 50\n\
+         valence_podms_old{what=\"readings\"} 3\nvalence_podms_old{what=\"inventory\"} 0\n",
     );
     for n in 0..=100 {
         let podm = if n == 100 { "other".to_owned() } else { format!("podm{n:03}") };

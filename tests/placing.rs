@@ -6,49 +6,22 @@ mod support;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
+use support::placing::{count_hardware, place, places, quick, set_policy};
 use support::saga::{Plant, accepted_ago};
 use support::wait;
 use valence::ids::{Bucket, TaskId};
-use valence::model::inventory::{Inventory, Shape};
 use valence::model::placement::{Candidate, Choice};
-use valence::model::podm::{Podm, PodmStatus, Policy};
+use valence::model::podm::Policy;
 use valence::model::problem::Problem;
 use valence::model::task::{Definition, TaskError};
 use valence::model::topic::{Lane, Priority, Topic};
-use valence::observe::metrics;
 use valence::sim::SimConfig;
 use valence::store::claims::{Outcome, Settled, Settlement, Source};
 use valence::store::listing::Filter;
 use valence::store::record::{Body, TaskRecord};
-use valence::store::records::{Collection, Writer};
 use valence::store::reservations::Reserved;
 use valence::store::tasks::NewTask;
 use valence::store::upkeep::all_lanes;
-
-fn quick(podms: usize) -> SimConfig {
-    SimConfig { podms, assemble_time: Duration::from_millis(40), ..SimConfig::default() }
-}
-
-async fn count_hardware(plant: &Plant, podm: usize, free: u32) {
-    let shapes = vec![Shape { cores: 8, memory_mib: 8192, model: None, total: free.max(1), free }];
-    let (podm_id, at_ms) = (plant.lab.uuids[podm].clone(), plant.store.clock().now_ms());
-    plant.store.put_inventory(&Inventory { podm_id, at_ms, shapes, ..Inventory::default() }).await.unwrap();
-    plant.store.read_candidates(Instant::now()).await.unwrap();
-}
-
-async fn set_policy(plant: &Plant, podm: usize, policy: Policy) {
-    let id = &plant.lab.uuids[podm];
-    let row: Podm = plant.store.record(Collection::Podm, id).await.unwrap().unwrap();
-    plant.store.set_limits(id, &policy).await.unwrap();
-    let row = Podm { policy, status: PodmStatus::Online, ..row };
-    let writer = Writer { task: TaskId::mint(plant.store.clock().now_ms(), Bucket(0)), claims: 1 };
-    assert!(plant.store.overwrite_record(Collection::Podm, id, &row, writer).await.unwrap());
-    plant.store.read_candidates(Instant::now()).await.unwrap();
-}
-
-fn places(reason: &str) -> u64 {
-    metrics::get().placement.results.with_label_values(&[reason]).get()
-}
 
 async fn reserved(plant: &Plant) -> usize {
     plant.store.read_candidates(Instant::now()).await.unwrap();
@@ -81,10 +54,6 @@ async fn child_of(plant: &Plant, id: TaskId, kind: &str) -> TaskId {
     .await
 }
 
-async fn place(plant: &Plant) -> TaskRecord {
-    plant.run("node.place", json!({"name": "n"}), None, None).await
-}
-
 /// What was composed a moment ago is counted twice by an inventory that was read meanwhile: with its node gone, the hardware was "reserved"
 /// still, and nodes were refused where all was free.
 #[tokio::test(flavor = "multi_thread")]
@@ -107,45 +76,6 @@ async fn what_was_given_back_is_placed_again_at_once_as_much_of_it_as_there_is()
     }
     plant.assert_agrees(0).await;
     assert_eq!(reserved(&plant).await, 0);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn every_placement_is_counted_by_what_became_of_it() {
-    let plant = Plant::start(quick(2)).await;
-    count_hardware(&plant, 0, 2).await;
-    set_policy(&plant, 1, Policy { cordoned: true, ..Policy::default() }).await;
-    assert_eq!(["placed", "refused", "full", "cordoned", "waits"].map(places), [0; 5]);
-    let timed = || metrics::get().placement.duration.with_label_values::<&str>(&[]).get_sample_count();
-    let before = timed();
-    assert_eq!(place(&plant).await.state.as_str(), "completed");
-    assert_eq!((places("placed"), timed() - before), (1, 1));
-
-    // Nothing is free: each reason counts once.
-    count_hardware(&plant, 0, 0).await;
-    assert_eq!(place(&plant).await.state.as_str(), "failed");
-    assert_eq!(["placed", "refused", "full", "cordoned"].map(places), [1, 0, 1, 1]);
-
-    // One that is chosen and refuses.
-    count_hardware(&plant, 0, 5).await;
-    plant
-        .lab
-        .faults(json!([{"podm": 0, "method": "POST", "path_prefix": "/redfish/v1/Nodes/Actions", "status": 409}]))
-        .await;
-    assert_eq!(place(&plant).await.state.as_str(), "failed");
-    assert_eq!(["placed", "refused"].map(places), [1, 1]);
-
-    // One that waits for a place counts as waiting once, and then as placed.
-    plant
-        .lab
-        .faults(json!([{"podm": 0, "method": "POST", "path_prefix": "/redfish/v1/Nodes/Actions", "latency_ms": 700}]))
-        .await;
-    count_hardware(&plant, 0, 5).await;
-    set_policy(&plant, 0, Policy { max_changes: Some(1), ..Policy::default() }).await;
-    let ids = [(); 2].map(|()| plant.submit("node.place", json!({"name": "n"}), None, None));
-    for id in futures_util::future::join_all(ids).await {
-        assert_eq!(plant.done(id).await.state.as_str(), "completed");
-    }
-    assert_eq!(["placed", "waits"].map(places), [3, 1]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -19,6 +19,7 @@ use valence::model::reading::ReadingKind;
 use valence::podm::Pool;
 use valence::secret::SecretKey;
 use valence::sim::SimConfig;
+use valence::store::readings::Latest;
 
 const SUBSCRIPTIONS: &str = "/redfish/v1/EventService/Subscriptions";
 
@@ -62,6 +63,87 @@ async fn readings_are_collected_and_shown_with_their_age_and_unknown_is_not_noug
     let of_node = of_node.as_array().unwrap();
     assert_eq!(of_node.len(), 4, "{of_node:?}");
     assert!(of_node.iter().any(|r| r["name"] == "CPU Temperature" && r["value"].as_f64().unwrap() > 40.0));
+}
+
+/// So many readings of a Pod Manager, named by their numbers, every third of them a fan's.
+async fn measured(plant: &Plant, podm: usize, count: usize) {
+    let row = |n: usize| {
+        let kind = if n.is_multiple_of(3) { "fan" } else { "power" };
+        json!({"resource_uri": "/redfish/v1/Chassis/1", "name": n.to_string(), "kind": kind, "value": 1.0, "unit": ""})
+    };
+    let rows = serde_json::from_value((0..count).map(row).collect()).unwrap();
+    let at_ms = plant.store.clock().now_ms();
+    plant.store.put_readings(&plant.lab.uuids[podm], Latest { at_ms, fresh_s: 60, rows }).await.unwrap();
+}
+
+/// Pod Managers whose readings nobody collects.
+async fn measuring_nothing(podms: usize) -> Plant {
+    let sim = SimConfig { podms, ..SimConfig::default() };
+    Plant::start_with(sim, |config| config.telemetry.collect_interval = SignedDuration::ZERO).await
+}
+
+fn named(readings: &Value) -> Vec<(String, String)> {
+    let text = |row: &Value, key: &str| row[key].as_str().unwrap().to_owned();
+    readings.as_array().unwrap().iter().map(|row| (text(row, "podm_id"), text(row, "name"))).collect()
+}
+
+#[tokio::test]
+async fn pages_of_readings_have_each_once_also_when_a_pod_manager_goes_meanwhile() {
+    let plant = measuring_nothing(3).await;
+    let front = Front::over(&plant).await;
+    for podm in 0..3 {
+        measured(&plant, podm, 40).await;
+    }
+    let list = async |query: &str| front.get(&format!("/v1/telemetry/readings{query}")).await;
+    let (_, all) = list("").await;
+    assert_eq!(all.as_array().unwrap().len(), 120);
+    for filter in ["", "&kind=fan"] {
+        let (mut paged, mut marker) = (Vec::new(), String::new());
+        loop {
+            let (status, page) = list(&format!("?limit=17{filter}{marker}")).await;
+            assert_eq!(status, StatusCode::OK, "{page}");
+            paged.extend(named(&page["readings"]));
+            match page["marker"].as_str() {
+                Some(next) => {
+                    assert_eq!(page["readings"].as_array().unwrap().len(), 17);
+                    marker = format!("&marker={next}");
+                }
+                None => break,
+            }
+        }
+        let (_, whole) = list(&filter.replace('&', "?")).await;
+        assert_eq!(paged, named(&whole), "{filter}");
+    }
+    let (_, first) = list("?limit=50").await;
+    let marker = first["marker"].as_str().unwrap();
+    let (gone, _) = marker.split_once('~').unwrap();
+    plant.run("podm.delete", Value::Null, Some(gone), None).await;
+    let (_, rest) = list(&format!("?marker={marker}")).await;
+    assert_eq!(named(&rest["readings"]), named(&all)[80..], "the next Pod Manager's, from its first on");
+    for odd in ["?marker=odd", "?marker=a~b", "?limit=0", "?limit=1001", "?limit=many"] {
+        assert_eq!(list(odd).await.0, StatusCode::BAD_REQUEST, "{odd}");
+    }
+}
+
+#[tokio::test]
+async fn more_readings_than_one_answer_holds_are_given_in_pages_and_never_cut_short() {
+    let plant = measuring_nothing(5).await;
+    let front = Front::over(&plant).await;
+    for podm in 0..5 {
+        measured(&plant, podm, 4_001).await;
+    }
+    let (status, refused) = front.get("/v1/telemetry/readings").await;
+    assert_eq!(status, StatusCode::BAD_REQUEST);
+    assert!(refused["detail"].as_str().unwrap().contains("ask for pages by 'limit' and 'marker'"), "{refused}");
+    let told = front.command(&["telemetry", "readings", "--json"]).await;
+    assert_eq!(serde_json::from_str::<Vec<Value>>(&told).unwrap().len(), 5 * 4_001);
+    let told = front.command(&["telemetry", "readings", "--limit", "1003", "--json"]).await;
+    assert_eq!(serde_json::from_str::<Vec<Value>>(&told).unwrap().len(), 1003);
+    // A page that finds nothing says where to go on.
+    let (_, none) = front.get("/v1/telemetry/readings?limit=1&name=none").await;
+    assert!(none["readings"].as_array().unwrap().is_empty() && none["marker"].is_string(), "{none}");
+    let (_, few) = front.get("/v1/telemetry/readings?name=7").await;
+    assert_eq!(few.as_array().unwrap().len(), 5);
 }
 
 #[tokio::test]
@@ -118,7 +200,7 @@ async fn a_lost_answer_makes_no_second_subscription_and_other_peoples_stay() {
         plant.run("subscription.create", moved, Some(&podm), None).await;
         assert_eq!(subscriptions(lab).await.len(), 2, "a receiver that moved replaces the old one");
         let shown = plant.read("subscription.list", json!({})).await.unwrap();
-        let own = shown.as_array().unwrap().iter().find(|s| s["own"] == true).unwrap();
+        let own = shown["items"].as_array().unwrap().iter().find(|s| s["own"] == true).unwrap();
         assert_eq!(own["receiver"], "http://127.0.0.1:2");
         assert!(!shown.to_string().contains(&lab.key.event_key(&podm)));
         for _ in 0..2 {

@@ -8,7 +8,7 @@ export interface Progress { percent: number; step: string; message?: string }
 
 export interface TaskError {
   code: string; title: string; status: number; detail: string;
-  podm_id?: string | null; at?: string | null; retryable: boolean;
+  podm_id?: string | null; at?: string | null; retryable: boolean; answered?: boolean;
 }
 
 export interface HistoryItem { at: string; state: State; worker?: string; attempt?: number; detail?: string }

@@ -12,7 +12,9 @@ export interface Loaded<T> {
   patch: (change: (data: T) => T) => void;
 }
 
-interface Fresh {
+interface Fresh<T> {
+  /** How it is read: one answer, unless said otherwise. */
+  from?: (path: string) => Promise<T>;
   /** Reads anew so often, ms, while the page is seen. */
   every?: number;
   /** Reads anew when a change is of interest. */
@@ -23,11 +25,12 @@ interface Fresh {
 const GAP_MS = 800;
 
 /** Reads `path` (`null`: nothing), again every now and then and when tasks change. */
-export function useLoad<T>(path: string | null, { every = 5000, when = () => true }: Fresh = {}): Loaded<T> {
+export function useLoad<T>(path: string | null, { from = get<T>, every = 5000, when = () => true }: Fresh<T> = {}): Loaded<T> {
   const [data, setData] = useState<T | null>(null);
   const [fault, setFault] = useState<Fault | null>(null);
-  const interest = useRef(when);
+  const interest = useRef(when), source = useRef(from);
   interest.current = when;
+  source.current = from;
   const now = useRef<() => void>(() => {});
 
   useEffect(() => {
@@ -42,7 +45,7 @@ export function useLoad<T>(path: string | null, { every = 5000, when = () => tru
       busy = true;
       begun = Date.now();
       try {
-        const read = await get<T>(path);
+        const read = await source.current(path);
         if (!over) { setData(read); setFault(null); }
       } catch (error) {
         if (!over) setFault(error instanceof Fault ? error : new Fault(0, String(error)));

@@ -24,12 +24,30 @@ local function finish(t, state, body)
   end
 end
 
+-- What a task waits for, in the words of store/explain.rs; then the Pod Manager that it is about.
+local function in_words(why)
+  if why == 'retry budget' then return 'tasks of its Pod Manager fail, and retries take turns' end
+  local podm, part = match(why, '^gate podm:(.+):(%a+)$')
+  if part == 'drain' then return 'Pod Manager ' .. podm .. ' is being drained: it begins no changes but deletions', podm end
+  if podm then
+    local b = call('HMGET', breaker_key(podm), 'until', 'why')
+    if b[1] then return 'the circuit to Pod Manager ' .. podm .. ' is open: ' .. (b[2] or ''), podm end
+    return 'the gate for ' .. (part == 'r' and 'reads' or 'changes') .. ' of Pod Manager ' .. podm .. ' is full', podm
+  end
+  local node = match(why, '^gate node:(.+)$')
+  return node and 'other tasks of node ' .. node .. ' stand before it' or why
+end
+
 -- What held the task up last is said with it.
 local function timeout_body(t)
-  local detail = 'the task did not end within its timeout'
-  if t.why then detail = detail .. '; it was held up by: ' .. t.why end
+  local detail, podm = 'the task did not end within its timeout', nil
+  if t.why then
+    local words
+    words, podm = in_words(t.why)
+    detail = detail .. '; it was held up: ' .. words
+  end
   return cjson.encode({ error = {
-    code = 'Timeout', title = 'Gateway Timeout', status = 504, retryable = true, detail = detail,
+    code = 'Timeout', title = 'Gateway Timeout', status = 504, retryable = true, detail = detail, podm_id = podm,
   } })
 end
 

@@ -49,7 +49,7 @@ local function make(gates)
 
   -- A field of `limits`, or false.
   local function limit_of(name)
-    if limits[name] == nil then limits[name] = call('HGET', P .. 'limits', name) end
+    if limits[name] == nil then limits[name] = typed(redis.pcall('HGET', P .. 'limits', name)) or false end
     return limits[name]
   end
 

@@ -1,15 +1,17 @@
 //! `/v1/telemetry`: readings, events, subscriptions; and where Pod Managers send their events to.
 
 use serde_json::{Value, json};
+use utoipa::ToSchema;
 
 use super::answer::{self, Answer, bad_field, no_such_path};
 use super::auth::Role;
 use super::call::Call;
 use super::resource::{Resource, number, text};
-use super::v1;
+use super::{systems, v1};
 use crate::ids::is_record_id;
 use crate::model::event;
 use crate::model::problem::Problem;
+use crate::model::reading::Reading;
 use crate::model::task::Definition;
 use crate::observe::metrics;
 use crate::store::records::Collection;
@@ -18,6 +20,38 @@ use crate::store::records::Collection;
 const MOST_BYTES: usize = 256 * 1024;
 /// Most probes that events cause: one in so long, made at the end of it so that it sees everything before.
 const PROBE_MS: u64 = 5_000;
+
+/// The latest readings with their age: all of them, or a page of them where `limit` or `marker` is given.
+#[derive(ToSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "a shape for the document; the answer is the worker's")]
+enum Readings {
+    /// All of them.
+    All(Vec<AgedReading>),
+    /// A page.
+    Page {
+        /// At most `limit`; fewer may come although there are more.
+        readings: Vec<AgedReading>,
+        /// Give it back for the next page; absent at the end.
+        marker: Option<String>,
+    },
+}
+
+/// A reading, whose it is and how old.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "a shape for the document")]
+struct AgedReading {
+    #[serde(flatten)]
+    reading: Reading,
+    /// The Pod Manager.
+    podm_id: String,
+    /// When it was read (RFC 3339 UTC).
+    read_at: String,
+    /// How long ago that was.
+    age_s: f64,
+    /// Whether it is too old to be believed, or its Pod Manager is away.
+    stale: bool,
+}
 
 /// The routes.
 pub(crate) fn resource() -> Resource {
@@ -28,7 +62,10 @@ pub(crate) fn resource() -> Resource {
             text("node_id", "of this node"),
             text("kind", "temperature, power, fan, voltage, energy, utilisation or other"),
             text("name", "of this name"),
+            number("limit", "a page of at most so many, 1 to 1000; without it all, as a bare list"),
+            text("marker", "go on after the page that had it"),
         ])
+        .answers::<Readings>(200)
         .post("/collect", "Reads everything that the Pod Manager `podm_id` measures", collect)
         .prefer()
         .get("/events", "Lists the newest events of a Pod Manager", events)
@@ -56,7 +93,10 @@ fn filters(call: &Call, known: &[&str]) -> Result<Value, Problem> {
 }
 
 async fn readings(call: Call) -> Answer {
-    let params = filters(&call, &["podm_id", "node_id", "kind", "name"])?;
+    let mut params = filters(&call, &["podm_id", "node_id", "kind", "name", "limit", "marker"])?;
+    if let Some(limit) = call.query_number("limit", 1, 1000)? {
+        params["limit"] = json!(limit);
+    }
     v1::answer(&call, "reading.list", params).await
 }
 
@@ -70,7 +110,7 @@ async fn events(call: Call) -> Answer {
 
 async fn subscriptions(call: Call) -> Answer {
     let params = filters(&call, &["podm_id"])?;
-    v1::answer(&call, "subscription.list", params).await
+    systems::ask(&call, "subscription.list", params).await
 }
 
 /// The body's Pod Manager, and the rest of it.

@@ -25,6 +25,8 @@ const LOOK_AT: u32 = 500;
 const REPLY_LIMIT: Duration = Duration::from_secs(5);
 /// A task that has waited longer for a worker is worth a line, s.
 const OLD_S: f64 = 300.0;
+/// Dead letters that are looked at, the newest.
+const LETTERS: u32 = 100;
 /// Pod Managers that are named, the worst first; how many more there are is said.
 const NAMED: usize = 10;
 
@@ -139,15 +141,24 @@ async fn look_at_api(api: &Client, report: &mut Report) -> Result<(), CtlError> 
         Ok((_, podms)) => look_at_podms(&podms, report),
         Err(error) => report.see(false, format!("the Pod Managers: {error}")),
     }
-    let one = [("limit", "1".to_owned())];
-    match api.get(&["v1", "dead-letters"], &one).await {
-        Ok(answer) if answer["dead_letters"].as_array().is_some_and(|all| !all.is_empty()) => {
-            report.look.push("tasks have failed for good: valence dead-letter list".into());
-        }
-        Ok(_) => {}
+    let some = [("limit", LETTERS.to_string())];
+    match api.get(&["v1", "dead-letters"], &some).await {
+        Ok(answer) => look_at_letters(&answer, report),
         Err(error) => report.see(false, format!("the dead letters: {error}")),
     }
     Ok(())
+}
+
+/// Refusals that clients were told are nobody else's affair.
+fn look_at_letters(answer: &Value, report: &mut Report) {
+    let newest = answer["dead_letters"].as_array().map_or(&[][..], Vec::as_slice);
+    let open = newest.iter().filter(|task| task["error"]["answered"] != true).count();
+    if open > 0 {
+        let more = if answer["marker"].is_string() { " or more" } else { "" };
+        report.look.push(format!("{open}{more} tasks have failed for good: valence dead-letter list"));
+    } else if !newest.is_empty() {
+        report.see(true, format!("the newest {} dead letters are refusals that clients were told", newest.len()));
+    }
 }
 
 fn look_at_podms(podms: &[PodmState], report: &mut Report) {

@@ -12,6 +12,9 @@ use super::watch::{Watch, repeat};
 
 const NO_READINGS: &str = "no readings: the first come some seconds after a Pod Manager is online; `valence telemetry collect PODM` reads them now";
 
+/// Readings in one answer.
+const PAGE: usize = 1_000;
+
 /// What can be done with telemetry.
 #[derive(Debug, Subcommand)]
 pub enum TelemetryCommand {
@@ -29,6 +32,9 @@ pub enum TelemetryCommand {
         /// Only of this name
         #[arg(long)]
         name: Option<String>,
+        /// At most so many
+        #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
+        limit: Option<u32>,
         /// Again and again.
         #[command(flatten)]
         watch: Watch,
@@ -73,11 +79,10 @@ pub enum TelemetryCommand {
 /// Carries out a command.
 pub(super) async fn run(command: TelemetryCommand, api: &Client, out: &mut Output<'_>) -> Result<(), CtlError> {
     match command {
-        TelemetryCommand::Readings { podm, node, kind, name, watch } => {
+        TelemetryCommand::Readings { podm, node, kind, name, limit, watch } => {
             let given = [("podm_id", podm), ("node_id", node), ("kind", kind), ("name", name)];
             let query: Vec<_> = given.into_iter().filter_map(|(k, v)| Some((k, v?))).collect();
-            let columns = ["podm_id", "name", "kind", "value", "unit", "health", "age_s", "stale", "resource_uri"];
-            repeat(watch, out, async |out| show(api, "readings", &query, &columns, NO_READINGS, out).await).await
+            repeat(watch, out, async |out| readings(api, &query, limit, out).await).await
         }
         TelemetryCommand::Events { podm, limit, watch } => {
             let query = vec![("podm_id", podm), ("limit", limit.to_string())];
@@ -120,6 +125,30 @@ async fn end(
     Ok(follow::to_end(api, &task.id.to_string(), out, None).await?.result)
 }
 
+/// All that fit, or so many of them, read page by page.
+async fn readings(
+    api: &Client,
+    query: &[(&str, String)],
+    limit: Option<u32>,
+    out: &mut Output<'_>,
+) -> Result<(), CtlError> {
+    let most = limit.map_or(usize::MAX, |n| usize::try_from(n).unwrap_or(usize::MAX));
+    let (mut all, mut marker) = (Vec::<Value>::new(), None);
+    loop {
+        let more = [("limit", Some(PAGE.min(most - all.len()).to_string())), ("marker", marker)];
+        let more = more.into_iter().filter_map(|(k, v)| Some((k, v?)));
+        let query: Vec<_> = query.iter().cloned().chain(more).collect();
+        let answer = api.get(&["v1", "telemetry", "readings"], &query).await?;
+        all.extend(list::<Value>("GET /v1/telemetry/readings", "readings", &answer)?);
+        marker = answer["marker"].as_str().map(str::to_owned);
+        if marker.is_none() || all.len() >= most {
+            break;
+        }
+    }
+    let columns = ["podm_id", "name", "kind", "value", "unit", "health", "age_s", "stale", "resource_uri"];
+    shown(&Value::Array(all), "readings", &columns, NO_READINGS, out)
+}
+
 async fn show(
     api: &Client,
     what: &str,
@@ -128,9 +157,12 @@ async fn show(
     nothing: &str,
     out: &mut Output<'_>,
 ) -> Result<(), CtlError> {
-    let answer = api.get(&["v1", "telemetry", what], query).await?;
-    let items: Vec<Value> = list(&format!("GET /v1/telemetry/{what}"), what, &answer)?;
+    shown(&api.get(&["v1", "telemetry", what], query).await?, what, columns, nothing, out)
+}
+
+fn shown(answer: &Value, what: &str, columns: &[&str], nothing: &str, out: &mut Output<'_>) -> Result<(), CtlError> {
+    let items: Vec<Value> = list(&format!("GET /v1/telemetry/{what}"), what, answer)?;
     let head: Vec<String> = columns.iter().map(|c| c.to_uppercase()).collect();
     let head: Vec<&str> = head.iter().map(String::as_str).collect();
-    Ok(out.list(&answer, nothing, &head, rows(&items, columns))?)
+    Ok(out.list(answer, nothing, &head, rows(&items, columns))?)
 }

@@ -15,6 +15,9 @@ use super::topic::{Priority, Topic};
 use super::v1time::rfc3339;
 use crate::ids::TaskId;
 
+/// The kind of a task of which nobody can read what it was to do.
+const LOST: &str = "unknown";
+
 /// Name of every caller when no tokens are configured.
 pub const ANONYMOUS: &str = "anonymous";
 /// Attempts a task gets unless it says otherwise (DESIGN: 5).
@@ -117,6 +120,18 @@ impl Definition {
         }
     }
 
+    /// What stands for a definition that cannot be read.
+    #[must_use]
+    pub fn lost() -> Self {
+        Self::new(LOST, Value::Null)
+    }
+
+    /// Whether it could not be read.
+    #[must_use]
+    pub fn is_lost(&self) -> bool {
+        self.kind == LOST
+    }
+
     /// How long its client waits yet for a Pod Manager that is away; `None` when nobody waits.
     #[must_use]
     pub fn patience_left(&self, id: TaskId, now_ms: u64) -> Option<Duration> {
@@ -139,11 +154,14 @@ pub struct TaskError {
     /// Whether trying again may help.
     #[serde(default)]
     pub retryable: bool,
+    /// Whether the client that waited was told a refusal of what it had asked for (4xx): then nobody else is to look after it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub answered: bool,
 }
 
 impl From<Problem> for TaskError {
     fn from(problem: Problem) -> Self {
-        Self { problem, podm_id: None, at: None, retryable: false }
+        Self { problem, podm_id: None, at: None, retryable: false, answered: false }
     }
 }
 

@@ -1,10 +1,12 @@
 //! Live lists from one Pod Manager or from all of them at once: one that hangs or fails is named, and costs the others nothing.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use serde_json::{Value, json};
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
 
 use super::{ReadContext, hardware};
 use crate::model::node::Node;
@@ -13,8 +15,10 @@ use crate::model::problem::Problem;
 use crate::podm::Driver;
 use crate::store::records::Collection;
 
-/// How long one of several Pod Managers is waited for, at most; never longer than half the time there is.
+/// How long one of several Pod Managers is waited for where another has answered, at most; never longer than half the time there is.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How long the others are waited for still when the first answer came later than that.
+const GRACE: Duration = Duration::from_secs(2);
 
 /// What one Pod Manager has, or every one has, as `items`, each with its `podm_id`: ids of two may be the same. `incomplete` has the ids
 /// of the Pod Managers that did not answer.
@@ -26,14 +30,31 @@ where
     F: Fn(Arc<dyn Driver>) -> Fut,
     Fut: Future<Output = Result<Vec<Value>, Problem>> + Send,
 {
+    list_as(ctx, podm_id, ask, of).await
+}
+
+/// As [`list`], of things that `show` makes the items of.
+///
+/// # Errors
+/// As [`list`].
+pub async fn list_as<T, F, Fut>(
+    ctx: &ReadContext,
+    podm_id: Option<&str>,
+    ask: F,
+    show: impl Fn(&Podm, T) -> Value,
+) -> Result<Value, Problem>
+where
+    F: Fn(Arc<dyn Driver>) -> Fut,
+    Fut: Future<Output = Result<Vec<T>, Problem>> + Send,
+{
     let podms = match podm_id {
         Some(podm_id) => vec![known(ctx, podm_id).await?],
         None => ctx.records::<Podm>(Collection::Podm).await?,
     };
-    // One that hangs must leave time to answer with what the others said.
-    let limit = if podms.len() > 1 { (ctx.left() / 2).min(PATIENCE) } else { ctx.left() };
-    let limited = ctx.within(limit);
-    let answers = join_all(podms.iter().map(|podm| of_one(&limited, podm, &ask))).await;
+    let cut = CancellationToken::new();
+    let limited = ctx.until(&cut);
+    let asked = podms.iter().map(|podm| of_one(&limited, podm, &ask));
+    let answers = answers(asked, &cut, (ctx.left() / 2).min(PATIENCE), GRACE).await;
     let (mut shown, mut incomplete) = (Vec::new(), Vec::new());
     let mut answered = podms.is_empty();
     let mut problem = None;
@@ -41,7 +62,7 @@ where
         match answer {
             Ok(items) => {
                 answered = true;
-                shown.extend(items.into_iter().map(|item| of(podm, item)));
+                shown.extend(items.into_iter().map(|item| show(podm, item)));
             }
             Err(error) => {
                 tracing::warn!(podm = %podm.name, error = %error.detail, "it is missing in a list");
@@ -84,6 +105,35 @@ pub async fn node(ctx: &ReadContext, id: &str) -> Result<Node, Problem> {
     ctx.record(Collection::Node, id).await?.ok_or_else(missing)
 }
 
+/// All the answers, in the order asked. One that hangs leaves time to answer with what the others said: `cut` ends the wait when somebody has
+/// answered and `patience` is over, or `grace` since the first answer. While nobody has, there is nothing to answer with, and all are waited for.
+async fn answers<T>(
+    asked: impl Iterator<Item = impl Future<Output = Result<T, Problem>>>,
+    cut: &CancellationToken,
+    patience: Duration,
+    grace: Duration,
+) -> Vec<Result<T, Problem>> {
+    let (heard, began) = (Notify::new(), Instant::now());
+    let all = asked.map(async |asked| {
+        let answer = asked.await;
+        if answer.is_ok() {
+            heard.notify_one();
+        }
+        answer
+    });
+    let enough = async {
+        heard.notified().await;
+        tokio::time::sleep(patience.saturating_sub(began.elapsed()).max(grace)).await;
+        cut.cancel();
+    };
+    let mut all = std::pin::pin!(join_all(all));
+    tokio::select! {
+        answers = &mut all => return answers,
+        () = enough => {}
+    }
+    all.await
+}
+
 async fn known(ctx: &ReadContext, id: &str) -> Result<Podm, Problem> {
     let missing = || Problem::not_found(format!("Pod Manager {id} not found in database."));
     ctx.record(Collection::Podm, id).await?.ok_or_else(missing)
@@ -111,4 +161,36 @@ fn of(podm: &Podm, mut item: Value) -> Value {
         item.insert("podm_id".into(), podm.uuid.clone().into());
     }
     item
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LONG: Duration = Duration::from_secs(3600);
+
+    /// What Pod Managers answer of which each takes so long, or as long as it is let; `None` for one that was not waited for.
+    async fn told(times: &[Duration], patience: Duration) -> Vec<Option<usize>> {
+        let cut = CancellationToken::new();
+        let asked = times.iter().enumerate().map(async |(n, time)| {
+            tokio::select! {
+                biased;
+                () = cut.cancelled() => Err(Problem::timeout("")),
+                () = tokio::time::sleep(*time) => if n == 0 { Err(Problem::internal("")) } else { Ok(n) },
+            }
+        });
+        answers(asked, &cut, patience, Duration::ZERO).await.into_iter().map(Result::ok).collect()
+    }
+
+    #[tokio::test]
+    async fn while_no_pod_manager_has_answered_all_are_waited_for_and_after_the_first_answer_the_rest_no_longer() {
+        let slow = Duration::from_millis(200);
+        assert_eq!(told(&[Duration::ZERO, slow, LONG], Duration::ZERO).await, [None, Some(1), None]);
+    }
+
+    #[tokio::test]
+    async fn where_one_has_answered_the_others_are_waited_for_until_patience_is_over() {
+        let soon = Duration::from_millis(20);
+        assert_eq!(told(&[LONG, Duration::ZERO, soon], Duration::from_secs(2)).await, [None, Some(1), Some(2)]);
+    }
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde::de::DeserializeOwned;
+use tokio_util::sync::CancellationToken;
 
 use crate::model::drift::Finding;
 use crate::model::event::PodmEvent;
@@ -27,13 +28,15 @@ pub struct ReadContext {
     pool: Pool,
     request: String,
     deadline: std::time::Instant,
+    /// Ends every wait for a Pod Manager before that.
+    cut: CancellationToken,
 }
 
 impl ReadContext {
     /// Made by the worker for each read.
     #[must_use]
     pub fn new(store: Store, pool: Pool, request: String, deadline: std::time::Instant) -> Self {
-        Self { store, pool, request, deadline }
+        Self { store, pool, request, deadline, cut: CancellationToken::new() }
     }
 
     /// Pod Manager connections.
@@ -42,14 +45,15 @@ impl ReadContext {
         &self.pool
     }
 
-    /// The same read with less time.
+    /// The same read, whose waits for Pod Managers end with `cut`.
     #[must_use]
-    pub fn within(&self, limit: Duration) -> Self {
+    pub fn until(&self, cut: &CancellationToken) -> Self {
         Self {
             store: self.store.clone(),
             pool: self.pool.clone(),
             request: self.request.clone(),
-            deadline: self.deadline.min(std::time::Instant::now() + limit),
+            deadline: self.deadline,
+            cut: cut.clone(),
         }
     }
 
@@ -180,17 +184,23 @@ impl ReadContext {
                     return Err(Problem::unavailable(detail).again_after(time));
                 }
             }
-            if left() < pause {
+            if left() < pause || self.cut.is_cancelled() {
                 return Err(Problem::unavailable("it is busy: no place for a read in time"));
             }
-            tokio::time::sleep(pause).await;
+            tokio::select! {
+                () = self.cut.cancelled() => {}
+                () = tokio::time::sleep(pause) => {}
+            }
             pause = (pause * 2).min(Duration::from_millis(200));
         }
-        let outcome = tokio::time::timeout(left(), read).await;
+        let limited = self.cut.run_until_cancelled(tokio::time::timeout(left(), read)).await;
         if let Err(error) = self.store.gate_leave(bucket, &gate, &holder).await {
             tracing::debug!(%error, gate, "place not given back; it lapses");
         }
-        outcome.unwrap_or_else(|_| Err(Problem::timeout(format!("it did not answer within {} s", most.as_secs()))))
+        match limited {
+            Some(Ok(outcome)) => outcome,
+            _ => Err(Problem::timeout(format!("it did not answer within {} s", began.elapsed().as_secs()))),
+        }
     }
 }
 

@@ -3,12 +3,14 @@
 //!
 //! One read of all of them serves every placement of the process for a moment ([`FRESH`]), so that a decision costs no round trip a
 //! candidate; records and inventories, which hardly change and are most of it, serve four such reads. What a process reserves itself it
-//! sees at once; what another one reserves it sees with the next read, or when a reservation is refused. Nothing promised depends on it: the reservation is checked in Redis.
+//! sees at once; what another one reserves it sees with the next read, or when a reservation is refused. Nothing promised depends on it: the
+//! reservation is checked in Redis.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::each::{each, value};
 use super::podm_states::NEWS_MS;
 use super::reservations::parse;
 use super::{Store, StoreError, keys};
@@ -158,12 +160,17 @@ impl Store {
                 .arg(keys::of(bucket, &format!("breaker:{id}")))
                 .arg(&["until", "later", "silent", "row", "since"]);
         }
-        let replies: Vec<redis::Value> = pipe.query_async(&mut self.redis().shared()).await?;
-        let corrupt = |e: redis::ParsingError| StoreError::corrupt("a reservation", e);
+        let mut replies = each::<redis::Value>(&mut pipe, self.redis()).await?.into_iter();
         let mut candidates = Vec::with_capacity(known.len());
-        for (known, reply) in known.into_iter().zip(replies.chunks(4)) {
-            let reply = redis::Value::Array(reply.to_vec());
-            let (fields, held, waiting, breaker): Read = redis::from_redis_value(reply).map_err(corrupt)?;
+        for known in known {
+            // All of this one's, also after what cannot be read.
+            let reply: Vec<_> = replies.by_ref().take(4).collect();
+            let reply = reply.into_iter().collect::<Result<_, _>>().map(redis::Value::Array);
+            let Some((fields, held, waiting, breaker)) = value::<Read>("reservations", &known.site.uuid, reply) else {
+                // Nobody knows what is promised there.
+                candidates.push(Candidate { shut_ms: u64::MAX, ..known });
+                continue;
+            };
             let (until, later, silent, row, since) = breaker;
             let counts = |at: Option<u64>| at.is_some_and(|at| at + NEWS_MS > now_ms);
             let number = |name: &str| fields.get(name).and_then(|n| n.parse::<u64>().ok());

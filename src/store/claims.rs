@@ -148,6 +148,9 @@ pub enum Settled {
     Fenced,
 }
 
+/// Why a task is put back that this worker does not know, or that nobody can read: `repair` looks whether anybody can.
+pub const UNKNOWN: &str = "unknown kind or payload version";
+
 /// What `claim` answers: paused topics, claimed tasks, their definitions, their checkpoints.
 type RawClaims = (Vec<Text>, Vec<String>, Vec<Option<String>>, Vec<String>);
 

@@ -22,3 +22,17 @@ pub(super) async fn each<T: FromRedisValue>(
     };
     answers.into_iter().map(read).collect()
 }
+
+/// An answer about a Pod Manager; one that cannot be read is logged and counts as none.
+pub(super) fn readable<T>(what: &str, podm_id: &str, found: Result<Option<T>, StoreError>) -> Option<T> {
+    found.unwrap_or_else(|error| {
+        tracing::error!(podm = podm_id, %error, "{what} cannot be read");
+        None
+    })
+}
+
+/// As [`readable`], of an answer as Redis gave it.
+pub(super) fn value<T: FromRedisValue>(what: &str, podm_id: &str, answer: Result<Value, StoreError>) -> Option<T> {
+    let read = |value| redis::from_redis_value(value).map_err(|e| StoreError::corrupt(what, e));
+    readable(what, podm_id, answer.and_then(read))
+}

@@ -21,7 +21,7 @@ pub const WAITS_FOR: &str = "waiting for the task ";
 /// One reason.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Reason {
-    /// Word for programs: `running ended queued_behind over_share paused no_worker gate_full circuit_open draining retry_budget
+    /// Word for programs: `lost running ended queued_behind over_share paused no_worker gate_full circuit_open draining retry_budget
     /// no_capacity no_place scheduled retry quarantine parked cancelling last_error`.
     pub code: String,
     /// One line for people.
@@ -87,6 +87,12 @@ impl Store {
         let due = task.due_ms.map(rfc3339);
         let until = due.clone().unwrap_or_else(|| "now".into());
         let why = task.field("why").unwrap_or_default().to_owned();
+        if task.def.is_lost() {
+            add(
+                "lost",
+                "what it was to do cannot be read in Redis any more: nobody can carry it out, and it is ended".into(),
+            );
+        }
         let waits_for_worker = matches!(task.state, State::Queued | State::Cancelling) && due.is_none();
         match task.state {
             State::Queued => {
@@ -206,7 +212,9 @@ impl Store {
             Some((_, part)) => {
                 format!("the gate for {} of Pod Manager {name}", if part == "r" { "reads" } else { "changes" })
             }
-            None => format!("gate {gate}"),
+            None => {
+                gate.strip_prefix("node:").map_or_else(|| format!("gate {gate}"), |id| format!("the gate of node {id}"))
+            }
         };
         let (held, limit, line) = (view.holders.len(), view.limit, view.waiting);
         let message = if silence.is_empty() && u64::from(limit) > u64::try_from(held).unwrap_or(u64::MAX) {

@@ -6,6 +6,7 @@
 
 use std::time::Duration;
 
+use super::entry::Text;
 use super::records::Collection;
 use super::{Store, StoreError, keys};
 use crate::ids::Bucket;
@@ -80,13 +81,15 @@ impl Store {
     /// # Errors
     /// When Redis is away.
     pub async fn gate(&self, bucket: Bucket, name: &str, default_limit: u32) -> Result<GateView, StoreError> {
-        let (holders, waiting, limit): (Vec<String>, u64, Option<u32>) = redis::pipe()
+        let (holders, waiting, limit): (Vec<String>, u64, Option<Text>) = redis::pipe()
             .zrange(keys::of(bucket, &format!("gate:{name}")), 0, -1)
             .zcard(keys::of(bucket, &format!("gatewait:{name}")))
             .hget(keys::of(bucket, "limits"), name)
             .query_async(&mut self.redis().shared())
             .await?;
-        Ok(GateView { name: name.to_owned(), limit: limit.unwrap_or(default_limit), holders, waiting })
+        // A limit that is no number counts as none, as it does for the scripts.
+        let limit = limit.and_then(|Text(n)| n.parse().ok()).unwrap_or(default_limit);
+        Ok(GateView { name: name.to_owned(), limit, holders, waiting })
     }
 
     /// Whether anybody holds a place in a gate now, or waits for one.

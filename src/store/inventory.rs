@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashMap};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::each::each;
+use super::each::{each, readable, value};
 use super::{Store, StoreError, keys};
 use crate::ids::TaskId;
 use crate::model::drift::Finding;
@@ -87,8 +87,13 @@ impl Store {
         for id in podm_ids {
             pipe.cmd("HMGET").arg(keys::inventory(id)).arg(&["at", "again"]);
         }
-        let found: Vec<(Option<u64>, Option<u64>)> = pipe.query_async(&mut self.redis().shared()).await?;
-        Ok(found.into_iter().map(|(at_ms, again_ms)| Looks { at_ms, again_ms }).collect())
+        let found = each::<redis::Value>(&mut pipe, self.redis()).await?;
+        let look = |(id, answer): (&String, _)| {
+            let fields: Vec<redis::Value> = value("an inventory", id, answer).unwrap_or_default();
+            let mut numbers = fields.into_iter().map(|field| value("an inventory", id, Ok(field)));
+            Looks { at_ms: numbers.next().flatten(), again_ms: numbers.next().flatten() }
+        };
+        Ok(podm_ids.iter().zip(found).map(look).collect())
     }
 
     /// The rows of a Pod Manager.
@@ -250,11 +255,7 @@ fn json<T: Serialize>(value: &T) -> Result<String, StoreError> {
 
 /// What is kept of a Pod Manager, where it can be read.
 fn known<T: DeserializeOwned>(what: &str, podm_id: &str, text: Result<Option<String>, StoreError>) -> Option<T> {
-    let read = text.and_then(|text| text.map(|text| read(what, &text)).transpose());
-    read.unwrap_or_else(|error| {
-        tracing::error!(podm = podm_id, %error, "an inventory cannot be read");
-        None
-    })
+    readable("an inventory", podm_id, text.and_then(|text| text.map(|text| read(what, &text)).transpose()))
 }
 
 fn read<T: DeserializeOwned>(what: &str, text: &str) -> Result<T, StoreError> {

@@ -1,7 +1,9 @@
-//! How Pod Managers stand now, read beside the tasks that need them: a few pipelined calls for many.
+//! How Pod Managers stand now, read beside the tasks that need them: a few pipelined calls for many. What somebody else has put there counts
+//! as nothing, as it does for the scripts.
 
 use std::collections::{BTreeMap, HashMap};
 
+use super::each::{each, value};
 use super::listing::Filter;
 use super::{Store, StoreError, keys};
 use crate::ids::{Bucket, TaskId};
@@ -21,7 +23,7 @@ const MOST_COUNTED: usize = 1_000;
 /// How long a Pod Manager counts as silent without news, and its failures count, ms; as in lua/lib/base.lua.
 pub(super) const NEWS_MS: u64 = 120_000;
 
-type Breaker = (Option<u64>, Option<u64>, Option<u32>, Option<String>, Option<u64>, Option<u64>);
+type Answer = Result<redis::Value, StoreError>;
 
 impl Store {
     /// The circuit of a Pod Manager.
@@ -31,8 +33,8 @@ impl Store {
     pub async fn circuit(&self, podm_id: &str) -> Result<Circuit, StoreError> {
         let mut pipe = redis::pipe();
         self.ask_breaker(&mut pipe, podm_id);
-        let (breaker,): (Breaker,) = pipe.query_async(&mut self.redis().shared()).await?;
-        Ok(self.circuit_of(breaker))
+        let [breaker] = next_of(&mut each(&mut pipe, self.redis()).await?.into_iter());
+        Ok(self.circuit_of(podm_id, breaker))
     }
 
     /// Circuits and gates of Pod Managers, in their order, without who is in the gates: what is cheap to look at often.
@@ -57,20 +59,20 @@ impl Store {
                 pipe.zcard(keys::of(self.bucket_of(id), &format!("gatewait:podm:{id}:drain")));
             }
         }
-        let values: Vec<redis::Value> = pipe.query_async(&mut self.redis().shared()).await?;
-        let (mut values, mut all) = (values.into_iter(), Vec::with_capacity(podms.len()));
-        for podm in podms {
-            let mut next = || values.next().unwrap_or(redis::Value::Nil);
-            let [breaker, changing, to_change, reading, to_read] = std::array::from_fn(|_| next());
-            let kept_out = if podm.policy.draining { next() } else { redis::Value::Int(0) };
+        let mut values = each::<redis::Value>(&mut pipe, self.redis()).await?.into_iter();
+        let mut all = Vec::with_capacity(podms.len());
+        for Podm { uuid: id, policy, .. } in podms {
+            // All of this one's, also after what cannot be read.
+            let [breaker, changing, to_change, reading, to_read] = next_of(&mut values);
+            let [kept_out] = if policy.draining { next_of(&mut values) } else { [Ok(redis::Value::Nil)] };
+            let number = |answer| known::<u64>(id, answer).unwrap_or(0);
             let gate = |changes, in_flight, waiting| {
                 let (name, default) = if changes { ("changes", PODM_CHANGES) } else { ("reads", PODM_READS) };
-                let limit = limits.get(&podm_gate(&podm.uuid, changes)).copied().unwrap_or(default);
-                let (name, in_flight) = (name.to_owned(), read(in_flight)?);
-                Ok::<_, StoreError>(GateState { name, limit, in_flight, waiting, holders: Vec::new() })
+                let limit = limits.get(&podm_gate(id, changes)).copied().unwrap_or(default);
+                GateState { name: name.to_owned(), limit, in_flight, waiting, holders: Vec::new() }
             };
-            let changes = gate(true, changing, read::<u64>(to_change)? + read::<u64>(kept_out)?)?;
-            all.push((self.circuit_of(read(breaker)?), [changes, gate(false, reading, read(to_read)?)?]));
+            let changes = gate(true, number(changing), number(to_change) + number(kept_out));
+            all.push((self.circuit_of(id, breaker), [changes, gate(false, number(reading), number(to_read))]));
         }
         Ok(all)
     }
@@ -85,9 +87,14 @@ impl Store {
         for (bucket, names) in &gates {
             pipe.cmd("HMGET").arg(keys::of(*bucket, "limits")).arg(names);
         }
-        let limits: Vec<Vec<Option<u32>>> = pipe.query_async(&mut self.redis().shared()).await?;
-        let own = gates.into_values().flatten().zip(limits.into_iter().flatten());
-        Ok(own.filter_map(|(gate, limit)| Some((gate, limit?))).collect())
+        let mut own = HashMap::new();
+        for (names, answer) in gates.into_values().zip(each::<redis::Value>(&mut pipe, self.redis()).await?) {
+            let limits: Vec<redis::Value> = value("limits of gates", "", answer).unwrap_or_default();
+            let known =
+                names.into_iter().zip(limits).filter_map(|(gate, limit)| Some((known(&gate, Ok(limit))?, gate)));
+            own.extend(known.map(|(limit, gate)| (gate, limit)));
+        }
+        Ok(own)
     }
 
     /// How Pod Managers stand, in their order.
@@ -143,10 +150,15 @@ impl Store {
             let key = keys::of(self.bucket_of(id), &format!("gate:{}", podm_gate(id, changes)));
             pipe.cmd("ZRANGE").arg(key).arg(&alive).arg("+inf").arg("BYSCORE").arg("LIMIT").arg(0).arg(HOLDERS);
         }
-        Ok(pipe.query_async(&mut self.redis().shared()).await?)
+        let held = podm_ids.iter().flat_map(|id| [id; 2]).zip(each(&mut pipe, self.redis()).await?);
+        Ok(held.map(|(id, answer)| known(id, answer).unwrap_or_default()).collect())
     }
 
-    fn circuit_of(&self, (until, later, failures, why, silent, since): Breaker) -> Circuit {
+    fn circuit_of(&self, podm_id: &str, breaker: Answer) -> Circuit {
+        let fields: Vec<redis::Value> = known(podm_id, breaker).unwrap_or_default();
+        let [until, later, failures, why, silent, since] = next_of(&mut fields.into_iter().map(Ok));
+        let [until, later, silent, since] = [until, later, silent, since].map(|at| known::<u64>(podm_id, at));
+        let (failures, why) = (known(podm_id, failures).unwrap_or(0), known::<String>(podm_id, why));
         let now = self.clock().now_ms();
         let shut = until.max(later).filter(|at| *at > now);
         let state = match (shut, until) {
@@ -160,7 +172,7 @@ impl Store {
         let why = if state == CircuitState::Closed { silence } else { why };
         // Closed, what failed counts only so long.
         let counts = until.is_some() || since.is_some_and(|at| at + NEWS_MS >= now);
-        Circuit { state, failures: failures.filter(|_| counts).unwrap_or(0), until: shut.map(rfc3339), why }
+        Circuit { state, failures: if counts { failures } else { 0 }, until: shut.map(rfc3339), why }
     }
 
     /// Tasks of a Pod Manager that have begun, in this life if they were redriven, and have not ended.
@@ -173,6 +185,11 @@ impl Store {
     }
 }
 
-fn read<T: redis::FromRedisValue>(value: redis::Value) -> Result<T, StoreError> {
-    redis::from_redis_value(value).map_err(|e| StoreError::corrupt("a gate", e))
+/// The next answers; none in the place of those that are missing.
+fn next_of<const N: usize>(answers: &mut impl Iterator<Item = Answer>) -> [Answer; N] {
+    std::array::from_fn(|_| answers.next().unwrap_or(Ok(redis::Value::Nil)))
+}
+
+fn known<T: redis::FromRedisValue>(podm_id: &str, answer: Answer) -> Option<T> {
+    value("how it stands", podm_id, answer)
 }

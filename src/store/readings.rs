@@ -5,6 +5,7 @@
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use super::each::{each, readable};
 use super::{Store, StoreError, keys};
 use crate::model::reading::{Reading, Summary, summaries};
 
@@ -31,6 +32,8 @@ pub struct Latest {
 pub struct Overview {
     /// When they were read, ms since 1970.
     pub at_ms: u64,
+    /// How long they count as fresh, s.
+    pub fresh_s: u64,
     /// By kind and unit.
     pub summaries: Vec<Summary>,
 }
@@ -45,6 +48,9 @@ pub struct Subscribed {
     /// RFC 3339 UTC.
     pub since: String,
 }
+
+/// When they were read, how long they count as fresh, and a text.
+type Fields = (Option<u64>, Option<u64>, Option<String>);
 
 impl Store {
     /// Keeps the latest readings; says how many had no room.
@@ -69,6 +75,9 @@ impl Store {
         ];
         let () = redis::pipe()
             .atomic()
+            // Whatever somebody else has put there.
+            .unlink(&key)
+            .ignore()
             .hset_multiple(&key, &fields)
             .ignore()
             .cmd("EXPIRE")
@@ -80,21 +89,24 @@ impl Store {
         Ok(all - latest.rows.len())
     }
 
-    /// The latest readings; `None` when there are none.
+    /// The latest readings; `None` when there are none, or none that can be read: the next collection writes them anew.
     ///
     /// # Errors
-    /// When Redis is away, or what is kept cannot be read.
+    /// When Redis is away.
     pub async fn readings(&self, podm_id: &str) -> Result<Option<Latest>, StoreError> {
-        let (at, fresh, rows): (Option<u64>, Option<u64>, Option<String>) = redis::cmd("HMGET")
-            .arg(keys::readings(podm_id))
-            .arg(&["at", "fresh_s", "rows"])
-            .query_async(&mut self.redis().shared())
-            .await?;
-        let (Some(at_ms), Some(rows)) = (at, rows) else { return Ok(None) };
-        Ok(Some(Latest { at_ms, fresh_s: fresh.unwrap_or(0), rows: read("readings", &rows)? }))
+        let mut pipe = redis::pipe();
+        pipe.cmd("HMGET").arg(keys::readings(podm_id)).arg(&["at", "fresh_s", "rows"]);
+        let latest = |(at, fresh, rows): Fields| match (at, rows) {
+            (Some(at_ms), Some(rows)) => {
+                Ok(Some(Latest { at_ms, fresh_s: fresh.unwrap_or(0), rows: read("readings", &rows)? }))
+            }
+            _ => Ok(None),
+        };
+        let found = each(&mut pipe, self.redis()).await?.pop().map(|fields| fields.and_then(latest));
+        Ok(found.and_then(|found| readable("readings", podm_id, found)))
     }
 
-    /// What the readings of some Pod Managers come to, in their order.
+    /// What the readings of some Pod Managers come to, in their order; `None` as for [`Store::readings`].
     ///
     /// # Errors
     /// When Redis is away.
@@ -104,13 +116,16 @@ impl Store {
         }
         let mut pipe = redis::pipe();
         for id in podm_ids {
-            pipe.cmd("HMGET").arg(keys::readings(id)).arg(&["at", "summary"]);
+            pipe.cmd("HMGET").arg(keys::readings(id)).arg(&["at", "fresh_s", "summary"]);
         }
-        let found: Vec<(Option<u64>, Option<String>)> = pipe.query_async(&mut self.redis().shared()).await?;
-        let one = |(at, text): (Option<u64>, Option<String>)| {
-            Some(Overview { at_ms: at?, summaries: serde_json::from_str(&text?).ok()? })
+        let one = |(at, fresh, text): Fields| match (at, text) {
+            (Some(at_ms), Some(text)) => {
+                Ok(Some(Overview { at_ms, fresh_s: fresh.unwrap_or(0), summaries: read("readings", &text)? }))
+            }
+            _ => Ok(None),
         };
-        Ok(found.into_iter().map(one).collect())
+        let found = each(&mut pipe, self.redis()).await?.into_iter().map(|fields| fields.and_then(one));
+        Ok(podm_ids.iter().zip(found).map(|(id, found)| readable("readings", id, found)).collect())
     }
 
     /// Books a time slot for something at a Pod Manager. `true` for the first that asks; later slots are booked by later calls.

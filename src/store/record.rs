@@ -49,14 +49,13 @@ pub struct TaskRecord {
 /// Commands that ask for one task.
 const ASKED: usize = 6;
 
-type Raw = (HashMap<String, String>, Option<String>, Option<String>, Option<String>, Vec<String>, Option<f64>);
+type Answer = Result<redis::Value, StoreError>;
 
 impl TaskRecord {
     pub(super) async fn read(store: &Store, id: TaskId) -> Result<Option<Self>, StoreError> {
         let mut pipe = redis::pipe();
         Self::ask(&mut pipe, id);
-        let raw: Raw = pipe.query_async(&mut store.redis().shared()).await?;
-        Self::parse(id, raw)
+        Self::parse(id, &mut each(&mut pipe, store.redis()).await?.into_iter())
     }
 
     /// A task that has just been put into its stream.
@@ -83,16 +82,10 @@ impl TaskRecord {
         for id in ids {
             Self::ask(&mut pipe, *id);
         }
-        let mut answers = each::<redis::Value>(&mut pipe, store.redis()).await?.into_iter();
+        let mut answers = each(&mut pipe, store.redis()).await?.into_iter();
         let mut records = Vec::with_capacity(ids.len());
         for id in ids {
-            // All of this task's, also after one that cannot be read.
-            let asked: Vec<_> = answers.by_ref().take(ASKED).collect();
-            let read = asked.into_iter().collect::<Result<Vec<_>, _>>().and_then(|raw| {
-                let raw = redis::from_redis_value(redis::Value::Array(raw));
-                Self::parse(*id, raw.map_err(|e| StoreError::corrupt(format!("task {id}"), e))?)
-            });
-            match read {
+            match Self::parse(*id, &mut answers) {
                 Ok(record) => records.extend(record),
                 Err(error) => tracing::error!(task_id = %id, %error, "a task cannot be read"),
             }
@@ -106,8 +99,11 @@ impl TaskRecord {
         pipe.lrange(format!("{key}:h"), 0, -1).zscore(keys::of(id.bucket(), "delayed"), id.to_string());
     }
 
-    fn parse(id: TaskId, raw: Raw) -> Result<Option<Self>, StoreError> {
-        let (hash, def, body, progress, lines, due) = raw;
+    /// Reads one task's answers, all of them, also after one that cannot be read.
+    fn parse(id: TaskId, answers: &mut impl Iterator<Item = Answer>) -> Result<Option<Self>, StoreError> {
+        let asked: [Option<Answer>; ASKED] = std::array::from_fn(|_| answers.next());
+        let [hash, def, body, progress, lines, due] = asked.map(|answer| answer.unwrap_or(Ok(redis::Value::Nil)));
+        let hash: HashMap<String, String> = typed(id, hash)?;
         if hash.is_empty() {
             return Ok(None);
         }
@@ -116,8 +112,17 @@ impl TaskRecord {
         let state = state.ok_or_else(|| StoreError::corrupt(what(), "no known state"))?;
         let lane = hash.get("lane").and_then(|l| Lane::parse(l));
         let lane = lane.ok_or_else(|| StoreError::corrupt(what(), "no known lane"))?;
-        let def = def.ok_or_else(|| StoreError::corrupt(what(), "no definition"))?;
-        let def = serde_json::from_str(&def).map_err(|e| StoreError::corrupt(what(), e))?;
+        let def = typed::<Option<String>>(id, def).and_then(|def| {
+            let def = def.ok_or_else(|| StoreError::corrupt(what(), "no definition"))?;
+            serde_json::from_str(&def).map_err(|e| StoreError::corrupt(what(), e))
+        });
+        // How it stands is known all the same.
+        let def = def.unwrap_or_else(|error| {
+            tracing::error!(task_id = %id, %error, "what a task was to do cannot be read");
+            Definition::lost()
+        });
+        let (body, progress): (Option<String>, Option<String>) = (typed(id, body)?, typed(id, progress)?);
+        let (lines, due): (Vec<String>, Option<f64>) = (typed(id, lines)?, typed(id, due)?);
         let body = body.map(|b| serde_json::from_str(&b)).transpose();
         let progress = progress.map(|p| serde_json::from_str(&p)).transpose();
         Ok(Some(Self {
@@ -236,6 +241,10 @@ impl TaskRecord {
         }
         items
     }
+}
+
+fn typed<T: redis::FromRedisValue>(id: TaskId, answer: Answer) -> Result<T, StoreError> {
+    redis::from_redis_value(answer?).map_err(|e| StoreError::corrupt(format!("task {id}"), e))
 }
 
 /// A zset score that holds ms since 1970.

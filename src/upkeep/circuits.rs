@@ -1,13 +1,11 @@
-//! Shows how Pod Managers stand as metrics: reachable, circuit, gates. Every scheduler shows the same; dashboards take the maximum.
-//!
-//! Of thousands only some have series of their own: the first by name, and whoever is in trouble, since that is who is looked for. All are
-//! counted by how they stand.
+//! Shows how Pod Managers stand as metrics: reachable, circuit, gates. Every scheduler shows the same; dashboards take the maximum. All are
+//! counted by how they stand, also those without series of their own.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use super::readings::NAMED;
+use super::named::{OTHER, named};
 use crate::model::circuit::CircuitState;
 use crate::model::podm::PodmStatus;
 use crate::observe::metrics;
@@ -32,27 +30,19 @@ struct Shown {
     podms: BTreeMap<String, Totals>,
     /// How many stand so.
     standings: [i64; 4],
-    /// Pod Managers with a label of their own: of the first, and of those in trouble besides.
-    named: [usize; 2],
 }
 
 impl Shown {
-    /// One more; the first by name come first.
-    fn take(&mut self, name: String, this: Totals) {
-        let standing = this.standing();
-        self.standings[standing] += 1;
-        let [first, troubled] = &mut self.named;
-        let own = if *first < NAMED {
-            *first += 1;
-            true
-        } else if standing > 0 && *troubled < NAMED {
-            *troubled += 1;
-            true
-        } else {
-            false
-        };
-        let label = if own { name } else { "other".to_owned() };
-        self.podms.entry(label).and_modify(|all| all.add(this)).or_insert(this);
+    fn of(all: &[(String, Totals)]) -> Self {
+        let mut shown = Self::default();
+        let trouble = |totals: &Totals| u64::try_from(totals.standing()).unwrap_or(0);
+        let own = named(all.iter().map(|(name, totals)| (name.as_str(), trouble(totals))));
+        for (name, this) in all {
+            shown.standings[this.standing()] += 1;
+            let label = own.get(name.as_str()).map_or(OTHER, |name| name);
+            shown.podms.entry(label.to_owned()).and_modify(|totals| totals.add(*this)).or_insert(*this);
+        }
+        shown
     }
 }
 
@@ -80,10 +70,9 @@ pub(super) fn spawn(store: &Store, shutdown: &Shutdown) {
 }
 
 async fn look(store: &Store) -> Result<(Shown, u32), StoreError> {
-    let mut podms = store.podms().await?.to_vec();
-    podms.sort_by(|a, b| a.name.cmp(&b.name));
+    let podms = store.podms().await?;
     let number = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
-    let mut shown = Shown::default();
+    let mut all = Vec::with_capacity(podms.len());
     let count = u32::try_from(podms.len()).unwrap_or(u32::MAX);
     for some in podms.chunks(AT_ONCE) {
         for (podm, (circuit, states)) in some.iter().zip(store.podm_gates(some).await?) {
@@ -96,11 +85,11 @@ async fn look(store: &Store) -> Result<(Shown, u32), StoreError> {
             for (sums, gate) in gates.iter_mut().zip(&states) {
                 *sums = [number(gate.in_flight), i64::from(gate.limit), number(gate.waiting)];
             }
-            let this = Totals { up: i64::from(podm.status == PodmStatus::Online), circuit, gates };
-            shown.take(podm.name.clone(), this);
+            let up = i64::from(podm.status == PodmStatus::Online);
+            all.push((podm.name.clone(), Totals { up, circuit, gates }));
         }
     }
-    Ok((shown, count))
+    Ok((Shown::of(&all), count))
 }
 
 impl Totals {
@@ -159,18 +148,14 @@ mod tests {
 
     #[test]
     fn of_a_thousand_pod_managers_those_in_trouble_have_series_of_their_own_and_all_are_counted() {
-        let mut shown = Shown::default();
-        for n in 0..1000 {
-            let totals = match n {
-                700 => stands(0, 2),
-                800 => stands(1, 2),
-                900 => stands(1, 1),
-                _ => stands(1, 0),
-            };
-            shown.take(format!("podm{n:04}"), totals);
-        }
+        let totals = |n| match n {
+            700 => stands(0, 2),
+            800 => stands(1, 2),
+            900 => stands(1, 1),
+            _ => stands(1, 0),
+        };
+        let shown = Shown::of(&(0..1000).map(|n| (format!("podm{n:04}"), totals(n))).collect::<Vec<_>>());
         assert_eq!(shown.standings, [997, 1, 1, 1]);
-        assert_eq!(shown.podms.len(), NAMED + 3 + 1);
         for (name, up) in [("podm0000", 1), ("podm0700", 0), ("podm0800", 1), ("podm0900", 1), ("other", 1)] {
             assert_eq!(shown.podms[name].up, up, "{name}");
         }
@@ -178,10 +163,8 @@ mod tests {
     }
 
     #[test]
-    fn when_nearly_all_are_in_trouble_the_number_of_series_stays_bounded() {
-        let mut shown = Shown::default();
-        (0..1000).for_each(|n| shown.take(format!("podm{n:04}"), stands(0, 2)));
-        assert_eq!((shown.podms.len(), shown.standings[3]), (2 * NAMED + 1, 1000));
-        assert_eq!(shown.podms["other"].up, 0);
+    fn when_nearly_all_are_in_trouble_the_worst_of_the_others_is_told() {
+        let shown = Shown::of(&(0..1000).map(|n| (format!("podm{n:04}"), stands(0, 2))).collect::<Vec<_>>());
+        assert_eq!((shown.standings[3], shown.podms["other"].up), (1000, 0));
     }
 }

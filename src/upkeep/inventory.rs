@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde_json::json;
 use tokio::sync::Mutex;
 
+use super::named::{OTHER, named};
 use super::slots::Slots;
 use crate::config::InventoryConfig;
 use crate::model::podm::{Podm, PodmStatus};
@@ -23,8 +24,6 @@ use crate::store::{Store, StoreError};
 const MOST_S: u64 = 600;
 /// Most looks that findings cause at one Pod Manager: one in so long, ms.
 const LOOK_MS: u64 = 5_000;
-/// Pod Managers with a label of their own; the rest are `other`.
-const NAMED: usize = 50;
 
 pub(super) fn spawn(store: &Store, config: &InventoryConfig, shutdown: &Shutdown) {
     let every = config.interval.unsigned_abs();
@@ -45,6 +44,8 @@ pub(super) fn spawn(store: &Store, config: &InventoryConfig, shutdown: &Shutdown
 pub struct Inventory {
     store: Store,
     grace_s: u64,
+    /// What is known counts as old after so long.
+    old: Duration,
     memory: Mutex<(Slots, BTreeSet<String>)>,
 }
 
@@ -52,9 +53,12 @@ impl Inventory {
     /// Nothing is known yet.
     #[must_use]
     pub fn new(store: Store, config: &InventoryConfig) -> Self {
-        let slots = Slots::new("refresh", config.interval.unsigned_abs());
+        let every = config.interval.unsigned_abs();
+        let slots = Slots::new("refresh", every);
         Self {
             store,
+            // One was missed.
+            old: 2 * every + Duration::from_secs(MOST_S),
             grace_s: config.orphan_grace.unsigned_abs().as_secs(),
             memory: Mutex::new((slots, BTreeSet::new())),
         }
@@ -100,17 +104,19 @@ impl Inventory {
         }
     }
 
-    /// The age of what is known, of the oldest behind each label.
+    /// The age of what is known, of the oldest behind each label; and of how many it is old.
     fn show(&self, podms: &[Podm], looks: &[Looks], shown: &mut BTreeSet<String>) {
-        let mut names: Vec<&str> = podms.iter().map(|p| p.name.as_str()).collect();
-        names.sort_unstable();
-        names.truncate(NAMED);
         let now_ms = self.store.clock().now_ms();
+        let read = podms.iter().zip(looks).filter_map(|(podm, look)| {
+            Some((podm.name.as_str(), Duration::from_millis(now_ms.saturating_sub(look.at_ms?))))
+        });
+        let trouble = |age: Duration| if age > self.old { age.as_secs() } else { 0 };
+        let own = named(read.clone().map(|(name, age)| (name, trouble(age))));
+        let old = read.clone().filter(|(_, age)| trouble(*age) > 0).count();
+        metrics::get().podms.old.with_label_values(&["inventory"]).set(i64::try_from(old).unwrap_or(i64::MAX));
         let mut ages: BTreeMap<&str, Duration> = BTreeMap::new();
-        for (podm, look) in podms.iter().zip(looks) {
-            let Some(at_ms) = look.at_ms else { continue };
-            let label = if names.contains(&podm.name.as_str()) { podm.name.as_str() } else { "other" };
-            let age = Duration::from_millis(now_ms.saturating_sub(at_ms));
+        for (name, age) in read {
+            let label = own.get(name).copied().unwrap_or(OTHER);
             ages.entry(label).and_modify(|a| *a = age.max(*a)).or_insert(age);
         }
         let family = &metrics::get().upkeep.inventory_age;

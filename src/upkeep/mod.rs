@@ -8,6 +8,7 @@ pub mod expire;
 pub mod gauges;
 pub mod homes;
 pub mod inventory;
+mod named;
 pub mod places;
 pub mod podms;
 pub mod probe;

@@ -1,13 +1,14 @@
 //! Shows what Pod Managers measure as metrics: lowest and highest of each kind, and how old they are. Every scheduler shows the same.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use prometheus::GaugeVec;
 use tokio::sync::Mutex;
 
-use crate::model::podm::Podm;
+use super::named::{OTHER, named};
+use crate::model::podm::{Podm, PodmStatus};
 use crate::model::reading::Summary;
 use crate::observe::metrics;
 use crate::shutdown::Shutdown;
@@ -16,8 +17,6 @@ use crate::store::{Store, StoreError};
 
 /// Between two looks.
 const PAUSE: Duration = Duration::from_secs(15);
-/// Pod Managers with a label of their own; the rest are `other`.
-pub(super) const NAMED: usize = 50;
 
 type Shown = HashSet<(usize, Vec<String>)>;
 
@@ -39,22 +38,31 @@ pub(super) fn spawn(store: &Store, shutdown: &Shutdown) {
 /// When Redis is away.
 pub async fn pass(store: &Store, before: Shown) -> Result<Shown, StoreError> {
     let podms = store.podms().await?;
-    let mut podms: Vec<&Podm> = podms.iter().collect();
-    podms.sort_by(|a, b| a.name.cmp(&b.name));
     let ids: Vec<String> = podms.iter().map(|p| p.uuid.clone()).collect();
-    let named: BTreeSet<&str> = podms.iter().take(NAMED).map(|p| p.name.as_str()).collect();
+    let found = store.overviews(&ids).await?;
+    let now_ms = store.clock().now_ms();
+    let read = podms.iter().zip(&found).filter_map(|(podm, found)| {
+        let found = found.as_ref()?;
+        let age = Duration::from_millis(now_ms.saturating_sub(found.at_ms));
+        Some((podm, found, age))
+    });
+    let old = |podm: &Podm, found: &Overview, age: Duration| {
+        age > Duration::from_secs(found.fresh_s) || podm.status == PodmStatus::Offline
+    };
+    let trouble = |(podm, found, age)| if old(podm, found, age) { age.as_secs().max(1) } else { 0 };
+    let own = named(read.clone().map(|read| (read.0.name.as_str(), trouble(read))));
+    let count = read.clone().filter(|(podm, found, age)| old(podm, found, *age)).count();
+    metrics::get().podms.old.with_label_values(&["readings"]).set(i64::try_from(count).unwrap_or(i64::MAX));
     let mut values: BTreeMap<(usize, Vec<String>), f64> = BTreeMap::new();
-    for (podm, found) in podms.iter().zip(store.overviews(&ids).await?) {
-        let Some(Overview { at_ms, summaries }) = found else { continue };
-        let label = if named.contains(podm.name.as_str()) { podm.name.clone() } else { "other".to_owned() };
-        let age = Duration::from_millis(store.clock().now_ms().saturating_sub(at_ms)).as_secs_f64();
+    for (podm, Overview { summaries, .. }, age) in read {
+        let label = own.get(podm.name.as_str()).copied().unwrap_or(OTHER);
+        let age = age.as_secs_f64();
         let mut put = |family: usize, labels: &[&str], value: f64, join: fn(f64, f64) -> f64| {
-            let key =
-                (family, std::iter::once(label.as_str()).chain(labels.iter().copied()).map(str::to_owned).collect());
+            let key = (family, std::iter::once(label).chain(labels.iter().copied()).map(str::to_owned).collect());
             values.entry(key).and_modify(|v| *v = join(*v, value)).or_insert(value);
         };
         put(AGE, &[], age, f64::max);
-        for s in &summaries {
+        for s in summaries {
             put(COUNT, &[&s.kind], Duration::from_secs(s.count).as_secs_f64(), |a, b| a + b);
             let Some((family, factor)) = family(s) else { continue };
             put(family, &["min"], s.min * factor, f64::min);

@@ -20,7 +20,7 @@ use crate::model::trace::TraceContext;
 use crate::observe::trace::{Side, Span};
 use crate::service::{Context, Handler, Verdict, handler_of};
 use crate::shutdown::Shutdown;
-use crate::store::claims::{Claimed, Mode, Outcome, Settled, Settlement};
+use crate::store::claims::{Claimed, Mode, Outcome, Settled, Settlement, UNKNOWN};
 use crate::store::record::Body;
 
 /// How long a task of an unknown kind or payload version waits for a worker that knows it.
@@ -110,7 +110,7 @@ impl Attempt<'_> {
         let known =
             claimed.def.clone().filter(|d| d.pv <= PAYLOAD_VERSION).and_then(|d| Some((handler_of(&d.kind)?, d)));
         let Some((handler, def)) = known else {
-            return self.settle(Outcome::Park(UNKNOWN_AGAIN), None, "unknown kind or payload version".into()).await;
+            return self.settle(Outcome::Park(UNKNOWN_AGAIN), None, UNKNOWN.into()).await;
         };
         let max_attempts = def.max_attempts;
         let ctx = Context::new(
@@ -279,6 +279,15 @@ impl Attempt<'_> {
         error
     }
 
+    /// The end of a failed task, which says whether it is a refusal that its client waits for. Nobody waits for a redrive.
+    fn told(&self, mut body: Body) -> Body {
+        let waited = self.claimed.generation == 1 && self.claimed.def.as_ref().is_some_and(|d| d.podm_errors_final);
+        if let Some(error) = &mut body.error {
+            error.answered = waited && !error.retryable && (400..500).contains(&error.problem.status);
+        }
+        body
+    }
+
     async fn finish(&self, outcome: Outcome, body: Option<Body>, detail: String, def: &Definition) {
         if self.settle_for_sure(outcome, None, body, detail).await == Some(Settled::Ok) {
             self.tell_parent(def).await;
@@ -313,17 +322,20 @@ impl Attempt<'_> {
         detail: String,
     ) -> Option<Settled> {
         let (id, token) = (self.claimed.id, self.claimed.token.clone());
+        let body = if outcome == Outcome::Failed { body.map(|body| self.told(body)) } else { body };
         let settlement = Settlement { id, token, outcome, ending, body, detail };
         self.lease.writing(self.write(settlement)).await
     }
 
     /// Writes a settlement, again and again while Redis is away: the claim token makes a repeat safe, and a late one harmless.
     async fn write(&self, settlement: Settlement) -> Option<Settled> {
+        let error = settlement.body.as_ref().and_then(|body| body.error.as_ref());
+        let answered = error.is_some_and(|error| error.answered);
         let mut pause = Duration::from_millis(20);
         loop {
             match self.worker.store.settle(settlement.clone()).await {
                 Ok(settled) => {
-                    count::settled(self.claimed, &settlement.outcome, settled, self.began.elapsed());
+                    count::settled(self.claimed, (&settlement.outcome, answered), settled, self.began.elapsed());
                     if settled == Settled::Fenced {
                         tracing::warn!(task_id = %self.claimed.id, worker = %self.worker.id, "fenced: a late settle was refused");
                     }

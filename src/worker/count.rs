@@ -5,8 +5,8 @@ use std::time::Duration;
 use crate::observe::metrics;
 use crate::store::claims::{Claimed, Outcome, Settled};
 
-/// Books one settlement.
-pub(super) fn settled(claimed: &Claimed, outcome: &Outcome, settled: Settled, ran: Duration) {
+/// Books one settlement; `answered`: a refusal that the client which waited was told.
+pub(super) fn settled(claimed: &Claimed, (outcome, answered): (&Outcome, bool), settled: Settled, ran: Duration) {
     let work = &metrics::get().work;
     let topic = claimed.lane.topic.as_str();
     let kind = claimed.def.as_ref().map_or("unknown", |d| d.kind.as_str());
@@ -30,7 +30,8 @@ pub(super) fn settled(claimed: &Claimed, outcome: &Outcome, settled: Settled, ra
         work.retried.with_label_values(&[topic, kind, word]).inc();
     }
     if *outcome == Outcome::Failed {
-        work.dead_lettered.with_label_values(&[topic, kind]).inc();
+        let family = if answered { &work.refused } else { &work.dead_lettered };
+        family.with_label_values(&[topic, kind]).inc();
     }
 }
 

@@ -30,6 +30,7 @@ pub mod keystone;
 pub mod matrix;
 pub mod mutants;
 pub mod netns;
+pub mod placing;
 pub mod podm;
 pub mod pool;
 pub mod process;

@@ -33,7 +33,7 @@ export function DeadLetters() {
 
   const columns: Column<Task>[] = [
     { head: "Task", main: true, cell: (t) => <a href={taskLink(t.id)}>{t.kind} <span class="dim mono">{short(t.id)}</span></a> },
-    { head: "Why", cell: (t) => <span class="wrap">{t.error ? <><strong>{t.error.status}</strong> {t.error.detail}</> : "—"}</span> },
+    { head: "Why", cell: (t) => <span class="wrap">{t.error ? <><strong>{t.error.status}</strong> {t.error.detail}{t.error.answered && <span class="dim"> Its client was told.</span>}</> : "—"}</span> },
     { head: "Pod Manager", cell: (t) => (t.podm_id ? <a href={`#/podms/${t.podm_id}`}>{podm(t.podm_id)}</a> : "—") },
     { head: "Attempts", number: true, cell: (t) => <>{t.attempt}{t.crashes > 0 && <span class="bad-text">, {amount(t.crashes, "crash", "crashes")}</span>}</> },
     { head: "Failed", number: true, cell: (t) => ago(t.finished_at, now) },

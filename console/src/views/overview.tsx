@@ -38,7 +38,8 @@ export function Overview() {
     if (q.paused) alarms.push({ level: 1, key: `p${q.topic}`, what: <>{link} is paused{q.lag > 0 ? `; ${amount(q.lag, "task")} wait` : ""}.</> });
     else if (q.oldest_age_s > 60) alarms.push({ level: 1, key: `o${q.topic}`, what: <>{link} is behind: its oldest task has waited {span(q.oldest_age_s * 1000)}.</> });
   }
-  const letters = dead.data?.dead_letters.length ?? 0;
+  // A refusal that its client was told is nobody else's affair.
+  const letters = (dead.data?.dead_letters ?? []).filter((t) => !t.error?.answered).length;
   if (letters > 0) alarms.push({ level: 1, key: "dead", what: <><a href="#/dead-letters">{letters}{dead.data?.marker ? " or more" : ""} dead {letters === 1 ? "letter" : "letters"}</a>: failed for good, waiting to be looked at.</> });
   alarms.sort((a, b) => b.level - a.level);
   const total = (pick: (q: Queue) => number) => (queues.data?.queues ?? []).reduce((n, q) => n + pick(q), 0);

@@ -1,5 +1,6 @@
 /** What Pod Managers measure, and how old it is: by Pod Manager and chassis, what is not well first. */
 import { signal, useSignal } from "@preact/signals";
+import { get } from "../api";
 import { amount, count, span } from "../format";
 import { place, refine } from "../router";
 import type { Reading } from "../types";
@@ -11,6 +12,9 @@ import { Choice } from "./tasks";
 const KINDS = ["temperature", "power", "fan", "voltage", "energy", "utilisation", "other"];
 /** Pod Managers that are drawn; a search finds the others. */
 const MOST = 50;
+/** Readings that are read at most, page by page; a filter finds the others. */
+const MOST_READ = 10_000;
+const PAGE = 1_000;
 /** So few readings are shown at once, without a Pod Manager to be opened. */
 const FEW = 30;
 const UNWELL = "not OK";
@@ -54,6 +58,19 @@ function byPodm(all: Reading[]): [string, Reading[]][] {
   return [...found];
 }
 
+interface Page { readings: Reading[]; marker?: string }
+
+/** Page after page, until there are enough. */
+async function pages(path: string): Promise<Page> {
+  const readings: Reading[] = [];
+  for (let marker = ""; ;) {
+    const page = await get<Page>(`${path}${marker && `&marker=${encodeURIComponent(marker)}`}`);
+    readings.push(...page.readings);
+    if (!page.marker || readings.length >= MOST_READ) return { ...page, readings };
+    marker = page.marker;
+  }
+}
+
 export function Telemetry() {
   const podm = useNames();
   const { query } = place.value;
@@ -61,7 +78,8 @@ export function Telemetry() {
   const given = (names: string[]) => Object.fromEntries(names.map((n) => [n, wanted(n)]).filter(([, v]) => v)) as Record<string, string>;
   const filter = given(["kind", "podm_id"]);
   const text = useSignal("");
-  const readings = useLoad<Reading[]>(`/v1/telemetry/readings?${new URLSearchParams(filter)}`, { every: 10_000, when: () => false });
+  const path = `/v1/telemetry/readings?${new URLSearchParams({ ...filter, limit: String(PAGE) })}`;
+  const readings = useLoad<Page>(path, { from: pages, every: 10_000, when: () => false });
   const set = (name: string, value: string) => refine({ ...given(["kind", "podm_id", "health"]), [name]: value });
   const sought = text.value.trim().toLowerCase();
   const unwell = wanted("health") === UNWELL;
@@ -75,7 +93,7 @@ export function Telemetry() {
         <label>Find<input type="search" value={text.value} onInput={(e) => { text.value = e.currentTarget.value; }} /></label>
         {wanted("podm_id") && <button type="button" onClick={() => set("podm_id", "")}>Pod Manager: {podm(wanted("podm_id"))} ×</button>}
       </form>
-      <Show of={readings}>{(data) => {
+      <Show of={readings}>{({ readings: data, marker }) => {
         const rows = data.filter(fits);
         const bad = (all: Reading[]) => all.filter((r) => badness(r) > 0).length;
         const worst = (all: Reading[]) => Math.max(...all.map(badness));
@@ -84,6 +102,7 @@ export function Telemetry() {
         if (rows.length === 0) return <Card><Empty>{unwell && data.length > 0 ? `Nothing is ${UNWELL}.` : data.length > 0 || filter["kind"] ? "None fits." : "Nothing was measured yet: readings are collected every minute."}</Empty></Card>;
         return <>
           <p class="dim lead">{amount(rows.length, "reading")} of {amount(podms.length, "Pod Manager")}, {bad(rows)} not OK or old. The worst stand first.</p>
+          {marker && <p class="dim">There are more: these are of the first {count(data.length)} readings. Choose a kind, or a Pod Manager, to see the others.</p>}
           {podms.slice(0, MOST).map(([id, all]) => <OfPodm key={id} id={id} name={podm(id)} readings={all} bad={bad(all)} open={rows.length <= FEW || podms.length === 1} />)}
           {podms.length > MOST && <p class="dim">The first {MOST} of {amount(podms.length, "Pod Manager")}; a search finds the others.</p>}
         </>;

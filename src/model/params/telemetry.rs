@@ -28,6 +28,10 @@ pub struct ReadingFilter {
     pub kind: Option<ReadingKind>,
     /// Of this name.
     pub name: Option<String>,
+    /// A page of at most so many, 1 to 1000; 100 where only a marker is given. Without either, all of them as a bare list.
+    pub limit: Option<usize>,
+    /// The `marker` of the page before.
+    pub marker: Option<String>,
 }
 
 /// `event.list`.

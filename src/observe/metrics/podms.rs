@@ -8,6 +8,8 @@ use super::declare::{Declare, REQUEST_SECONDS};
 pub struct Podms {
     /// How many there are, by the worst that can be said of each: down, open, half_open, well.
     pub standings: IntGaugeVec,
+    /// How many are known as they were a while ago only, by what is old: readings, inventory.
+    pub old: IntGaugeVec,
     /// Whether it was reachable at its last probe.
     pub up: IntGaugeVec,
     /// Its circuit: 0 closed, 1 half-open, 2 open.
@@ -27,6 +29,11 @@ impl Podms {
                 "valence_podms",
                 "Pod Managers by the worst that can be said of each: down, its circuit open or half_open, well.",
                 &["standing"],
+            ),
+            old: declare.gauges(
+                "valence_podms_old",
+                "Pod Managers whose readings or inventory are older than they should be.",
+                &["what"],
             ),
             up: declare.gauges("valence_podm_up", "1 when the Pod Manager was reachable at its last probe.", &["podm"]),
             circuit: declare.gauges(
@@ -82,7 +89,7 @@ impl Redfish {
     }
 }
 
-/// What Pod Managers measure and tell. The label `podm` holds names of the first Pod Managers, `other` for the rest.
+/// What Pod Managers measure and tell. The label `podm` is `other` for all but the first and those whose readings are old.
 pub struct Telemetry {
     /// Readings on hand, by podm and kind.
     pub readings: GaugeVec,

@@ -12,8 +12,10 @@ pub struct Work {
     pub completed: IntCounterVec,
     /// Attempts that come back, by topic, kind and reason.
     pub retried: IntCounterVec,
-    /// Tasks that became dead letters.
+    /// Tasks that became dead letters and want a look.
     pub dead_lettered: IntCounterVec,
+    /// Tasks that became dead letters by a refusal which their client was told.
+    pub refused: IntCounterVec,
     /// Settles refused because the claim was somebody else's.
     pub fenced: IntCounterVec,
     /// Seconds from acceptance (or due time) to the claim.
@@ -45,7 +47,16 @@ impl Work {
                 "Attempts that come back: retry, park, release or undo.",
                 &["topic", "kind", "reason"],
             ),
-            dead_lettered: declare.counters("valence_tasks_dead_lettered_total", "Tasks that failed for good.", &kinds),
+            dead_lettered: declare.counters(
+                "valence_tasks_dead_lettered_total",
+                "Tasks that failed for good and want a look.",
+                &kinds,
+            ),
+            refused: declare.counters(
+                "valence_tasks_refused_total",
+                "Tasks that failed for good by a refusal (4xx) which the client that waited was told.",
+                &kinds,
+            ),
             fenced: declare.counters(
                 "valence_tasks_fenced_total",
                 "Settles refused because the claim was somebody else's.",
