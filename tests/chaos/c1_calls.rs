@@ -139,7 +139,9 @@ impl Episode {
                 format!("{looked:?}")
             }
             Op::Enter(gate, reader, lasts) => {
-                format!("{:?}", store.gate_enter(B, gate, reader, 8, Duration::from_millis(*lasts)).await.unwrap())
+                let limit = if gate.ends_with(":w") { 4 } else { 8 };
+                let lasts = Duration::from_millis(*lasts);
+                format!("{:?}", store.gate_enter(B, gate, reader, limit, lasts).await.unwrap())
             }
             Op::Leave(gate, reader) => {
                 store.gate_leave(B, gate, reader).await.unwrap();
