@@ -36,15 +36,15 @@ async fn a_refusal_that_its_client_was_told_is_on_record_and_nobody_else_is_aske
     refuse(409).await;
     let letters = front.ok(Method::GET, "/v1/dead-letters", None).await;
     assert_eq!(letters["dead_letters"][0]["error"]["answered"], true, "{letters}");
-    let doctor = doctor(&front).await;
-    assert!(!doctor.contains(look) && doctor.contains("the newest 1 dead letters are refusals"), "{doctor}");
+    let said = doctor(&front).await;
+    assert!(!said.contains(look) && said.contains("the newest 1 dead letters are refusals"), "{said}");
     assert_eq!(refused(), before + 1);
 
     refuse(500).await;
     let letters = front.ok(Method::GET, "/v1/dead-letters", None).await;
     assert_eq!(letters["dead_letters"][0]["error"]["answered"], Value::Null, "{letters}");
-    let doctor = doctor(&front).await;
-    assert!(doctor.contains(&format!("1 tasks {look}")), "{doctor}");
+    let said = doctor(&front).await;
+    assert!(said.contains(&format!("1 tasks {look}")), "{said}");
     assert_eq!(refused(), before + 1);
 
     // Whoever did not wait has not been told, and a redrive has no client.
