@@ -125,15 +125,15 @@ async fn a_task_whose_time_ran_out_in_line_says_what_it_stood_in_line_for() {
     let holder = e.claim("w1").await;
     let late = e.put(e.gated(1)).await;
     assert!(e.claim_n("w2", 5).await.is_empty());
-    let words = "the gate for changes of Pod Manager p1 is full";
+    let words = "the gate for changes of Pod Manager p1";
     let explained = e.store.explain(&e.task(late).await, true).await.unwrap();
-    assert!(explained.summary.starts_with(words), "{explained:?}");
+    assert!(explained.summary.contains(words), "{explained:?}");
     pass_time(1005).await;
     e.promote().await;
     assert!(e.claim_n("w2", 5).await.is_empty());
     let error = e.task(late).await.body.error.unwrap();
     let detail = error.problem.detail;
-    assert!(detail.contains("timeout") && detail.ends_with(words), "{detail}");
+    assert!(detail.contains("timeout") && detail.ends_with(&format!("{words} is full")), "{detail}");
     assert_eq!(error.podm_id.as_deref(), Some("p1"), "so that its name can be told");
     e.settle(&holder, Outcome::Completed).await;
     e.assert_at_rest().await;
