@@ -44,11 +44,14 @@ local function fix(t, what, how)
   if not look_only then how() end
 end
 
+-- Of Lua, and no command of Redis's.
+local try = pcall
+
 -- Whether the task's definition is gone or broken. Only one that a worker could not read is looked at; of a newer build's, that is no fault.
 local function is_lost(t)
   if t.why ~= 'unknown kind or payload version' then return false end
   local text = typed(redis.pcall('GET', t.key .. ':d'))
-  return not (text and pcall(cjson.decode, text))
+  return not (text and try(cjson.decode, text))
 end
 
 local function lost_body(t)
