@@ -13,6 +13,7 @@ use valence::model::topic::{Lane, Topic};
 use valence::shutdown::Shutdown;
 use valence::store::claims::{Hold, Outcome, Settled, Settlement, Source, UNKNOWN};
 use valence::store::events::{Hub, Position};
+use valence::store::inventory::Looks;
 use valence::store::listing::Filter;
 use valence::store::readings::Latest;
 use valence::store::records::{Collection, Writer};
@@ -213,7 +214,7 @@ async fn what_cannot_be_read_of_one_pod_manager_takes_no_other_with_it_and_is_wr
     }
     let there: Vec<bool> = e.store.overviews(&ids).await.unwrap().iter().map(Option::is_some).collect();
     assert_eq!(there, [true, false, false, false]);
-    assert_eq!(e.store.inventory_times(&ids).await.unwrap(), [None; 4]);
+    assert_eq!(e.store.looks(&ids).await.unwrap(), [Looks::default(); 4]);
     for id in &ids {
         e.store.put_readings(id, latest()).await.unwrap();
         assert!(e.store.readings(id).await.unwrap().is_some(), "{id} is collected anew");
