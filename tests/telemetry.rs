@@ -245,6 +245,31 @@ async fn a_subscription_made_by_hand_comes_back_after_a_restart_and_stays_gone_o
 }
 
 #[tokio::test]
+async fn a_renewal_that_comes_after_the_end_of_its_subscription_or_is_overtaken_by_it_leaves_none() {
+    let plant = Plant::start(SimConfig::default()).await;
+    let (lab, podm) = (&plant.lab, plant.lab.uuids[0].clone());
+    let by_hand = json!({"receiver": "http://127.0.0.1:1"});
+    let renewal = json!({"receiver": "http://127.0.0.1:1", "renewal": true});
+    let late = plant.run("subscription.create", renewal.clone(), Some(&podm), None).await;
+    assert_eq!((late.state.as_str(), subscriptions(lab).await.len()), ("completed", 0), "{:?}", late.body);
+
+    plant.run("subscription.create", by_hand, Some(&podm), None).await;
+    remove(lab, &subscriptions(lab).await[0]).await;
+    lab.faults(json!([{"method": "POST", "path_prefix": SUBSCRIPTIONS, "latency_ms": 2000, "count": 1}])).await;
+    let asked = async || {
+        let log = lab.log().await;
+        log.as_array().unwrap().iter().filter(|c| c["method"] == "POST" && c["path"] == SUBSCRIPTIONS).count()
+    };
+    let before = asked().await;
+    let overtaken = plant.submit("subscription.create", renewal, Some(&podm), None).await;
+    wait::until("it is asked for", async || if asked().await > before { Ok(()) } else { Err(before) }).await;
+    let deleted = plant.run("subscription.delete", Value::Null, Some(&podm), None).await;
+    assert_eq!(deleted.state.as_str(), "completed", "{:?}", deleted.body);
+    let overtaken = plant.done(overtaken).await;
+    assert_eq!((overtaken.state.as_str(), subscriptions(lab).await.len()), ("completed", 0), "{:?}", overtaken.body);
+}
+
+#[tokio::test]
 async fn telemetry_is_served_by_the_command_line() {
     let plant = Plant::start(SimConfig::default()).await;
     let front = Front::over(&plant).await;

@@ -162,7 +162,12 @@ test("of thousands of readings those that are not OK are seen at once, and the o
   const of = (podm, n, more) => ({ podm_id: podm, name: `Inlet ${n}`, resource_uri: `/redfish/v1/Chassis/${n % 3}/Thermal#/${n}`, kind: "temperature", value: 20 + n % 9, unit: "Cel", health: "OK", read_at: "", age_s: 5, stale: false, ...more });
   const readings = Array.from({ length: 2000 }, (_none, n) => of(`podm-${n % 20}`, n, {}));
   readings.push(of("podm-7", 9001, { name: "Outlet", health: "Critical", value: 91 }), of("podm-3", 9002, { name: "Old one", stale: true, age_s: 7200 }));
-  await page.route("**/v1/telemetry/readings*", (route) => route.fulfill({ json: readings }));
+  // In pages, as the API gives them.
+  await page.route("**/v1/telemetry/readings*", (route) => {
+    const query = new URL(route.request().url()).searchParams;
+    const from = Number(query.get("marker") ?? 0), next = from + Number(query.get("limit"));
+    return route.fulfill({ json: { readings: readings.slice(from, next), ...(next < readings.length && { marker: String(next) }) } });
+  });
   await open("telemetry");
   const parts = page.getByRole("region", { name: /^Readings of/ });
   assert.equal(await parts.first().getAttribute("aria-label"), "Readings of podm-7", "what is critical stands first");

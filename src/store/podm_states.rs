@@ -48,23 +48,20 @@ impl Store {
         let limits = self.own_limits(podms).await?;
         let alive = format!("({}", self.clock().now_ms());
         let mut pipe = redis::pipe();
-        for Podm { uuid: id, policy, .. } in podms {
+        for Podm { uuid: id, .. } in podms {
             self.ask_breaker(&mut pipe, id);
             for changes in BOTH {
                 let (bucket, name) = (self.bucket_of(id), podm_gate(id, changes));
                 pipe.zcount(keys::of(bucket, &format!("gate:{name}")), &alive, "+inf");
                 pipe.zcard(keys::of(bucket, &format!("gatewait:{name}")));
             }
-            if policy.draining {
-                pipe.zcard(keys::of(self.bucket_of(id), &format!("gatewait:podm:{id}:drain")));
-            }
+            pipe.zcard(keys::of(self.bucket_of(id), &format!("gatewait:podm:{id}:drain")));
         }
         let mut values = each::<redis::Value>(&mut pipe, self.redis()).await?.into_iter();
         let mut all = Vec::with_capacity(podms.len());
-        for Podm { uuid: id, policy, .. } in podms {
+        for Podm { uuid: id, .. } in podms {
             // All of this one's, also after what cannot be read.
-            let [breaker, changing, to_change, reading, to_read] = next_of(&mut values);
-            let [kept_out] = if policy.draining { next_of(&mut values) } else { [Ok(redis::Value::Nil)] };
+            let [breaker, changing, to_change, reading, to_read, kept_out] = next_of(&mut values);
             let number = |answer| known::<u64>(id, answer).unwrap_or(0);
             let gate = |changes, in_flight, waiting| {
                 let (name, default) = if changes { ("changes", PODM_CHANGES) } else { ("reads", PODM_READS) };

@@ -152,48 +152,21 @@ impl Store {
         Ok(slots.iter().zip(before).map(|((_, slot), before)| before.is_none_or(|b| b < *slot)).collect())
     }
 
-    /// The last collection that the scheduler had made, and the one that takes its place.
-    ///
-    /// # Errors
-    /// When Redis is away or full.
-    pub async fn collection_task(&self, podm_id: &str) -> Result<Option<String>, StoreError> {
-        let key = keys::readings(podm_id);
-        Ok(redis::cmd("HGET").arg(key).arg("task").query_async(&mut self.redis().shared()).await?)
-    }
-
-    /// Notes the collection that the scheduler had made.
-    ///
-    /// # Errors
-    /// When Redis is away or full.
-    pub async fn note_collection(&self, podm_id: &str, task: &str) -> Result<(), StoreError> {
-        let key = keys::readings(podm_id);
-        let () = redis::pipe()
-            .hset(&key, "task", task)
-            .ignore()
-            .cmd("EXPIRE")
-            .arg(&key)
-            .arg(KEPT_S)
-            .ignore()
-            .query_async(&mut self.redis().shared())
-            .await?;
-        Ok(())
-    }
-
-    /// The last task that the scheduler had made for a subscription.
+    /// The last task of its kind (`collect-task`, `subscribe`) that the scheduler had made for a Pod Manager.
     ///
     /// # Errors
     /// When Redis is away.
-    pub async fn subscription_task(&self, podm_id: &str) -> Result<Option<String>, StoreError> {
-        let key = keys::slot("subscribe", podm_id);
+    pub async fn last_task(&self, what: &str, podm_id: &str) -> Result<Option<String>, StoreError> {
+        let key = keys::slot(what, podm_id);
         Ok(redis::cmd("GET").arg(key).query_async(&mut self.redis().shared()).await?)
     }
 
-    /// Notes it.
+    /// Notes it. Not beside the readings, which are put down anew as a whole.
     ///
     /// # Errors
     /// When Redis is away or full.
-    pub async fn note_subscription_task(&self, podm_id: &str, task: &str) -> Result<(), StoreError> {
-        let key = keys::slot("subscribe", podm_id);
+    pub async fn note_last_task(&self, what: &str, podm_id: &str, task: &str) -> Result<(), StoreError> {
+        let key = keys::slot(what, podm_id);
         let () =
             redis::cmd("SET").arg(key).arg(task).arg("EX").arg(KEPT_S).query_async(&mut self.redis().shared()).await?;
         Ok(())
@@ -223,6 +196,17 @@ impl Store {
         Ok(())
     }
 
+    /// Notes a subscription anew, where one is noted still; `false` where that was taken away.
+    ///
+    /// # Errors
+    /// When Redis is away or full.
+    pub async fn note_renewed(&self, podm_id: &str, note: &Subscribed) -> Result<bool, StoreError> {
+        let mut set = redis::cmd("SET");
+        set.arg(keys::subscription(podm_id)).arg(json(note)?).arg("XX");
+        let set: Option<String> = set.query_async(&mut self.redis().shared()).await?;
+        Ok(set.is_some())
+    }
+
     /// Forgets everything that a Pod Manager measured and told.
     ///
     /// # Errors
@@ -230,7 +214,7 @@ impl Store {
     pub async fn forget_telemetry(&self, podm_id: &str) -> Result<(), StoreError> {
         let mut pipe = redis::pipe();
         let of = [keys::readings(podm_id), keys::subscription(podm_id), keys::podm_events(podm_id)];
-        let slots = ["collect", "subscribe", "probe"].map(|what| keys::slot(what, podm_id));
+        let slots = ["collect", "collect-task", "subscribe", "probe"].map(|what| keys::slot(what, podm_id));
         for key in of.iter().chain(&slots) {
             pipe.cmd("DEL").arg(key).ignore();
         }

@@ -69,23 +69,14 @@ impl Telemetry {
     }
 
     async fn collect(&self, podm: &Podm) -> Result<(), StoreError> {
-        let last = self.store.collection_task(&podm.uuid).await?.and_then(|id| id.parse().ok());
-        if let Some(id) = last
-            && let Some(task) = self.store.task(id).await?
-        {
-            if !task.state.is_terminal() {
-                tracing::debug!(podm = %podm.name, task_id = %id, "the last collection still runs");
-                return Ok(());
-            }
-            self.store.forget(id.bucket(), &[id], None).await?;
+        if !self.clear("collect-task", podm).await? {
+            tracing::debug!(podm = %podm.name, "the last collection still runs");
+            return Ok(());
         }
         let every_s = self.every.as_secs().max(1);
         let mut def = Definition::new("telemetry.collect", json!({ "every_s": every_s }));
         (def.timeout_s, def.max_attempts) = (every_s.max(LEAST_S), 1);
-        if let Some(id) = self.submit(podm, def).await? {
-            self.store.note_collection(&podm.uuid, &id).await?;
-        }
-        Ok(())
+        self.submit("collect-task", podm, def).await
     }
 
     /// Makes, renews or ends the subscription as the setting wants it. A task that finds everything in place changes nothing.
@@ -94,34 +85,39 @@ impl Telemetry {
         let (kind, params) = match (&self.receiver, &note) {
             (Some(receiver), _) => ("subscription.create", json!({ "receiver": receiver, "by_setting": true })),
             (None, Some(note)) if note.by_setting => ("subscription.delete", Value::Null),
-            (None, Some(note)) => ("subscription.create", json!({ "receiver": note.receiver })),
+            (None, Some(note)) => ("subscription.create", json!({ "receiver": note.receiver, "renewal": true })),
             (None, None) => return Ok(()),
         };
-        let last = self.store.subscription_task(&podm.uuid).await?.and_then(|id| id.parse().ok());
+        if !self.clear("subscribe", podm).await? {
+            return Ok(());
+        }
+        let mut def = Definition::new(kind, params);
+        (def.timeout_s, def.max_attempts) = (LEAST_S.max(600), 3);
+        self.submit("subscribe", podm, def).await
+    }
+
+    /// Forgets the last task of its kind; `false` while that runs.
+    async fn clear(&self, what: &str, podm: &Podm) -> Result<bool, StoreError> {
+        let last = self.store.last_task(what, &podm.uuid).await?.and_then(|id| id.parse().ok());
         if let Some(id) = last
             && let Some(task) = self.store.task(id).await?
         {
             if !task.state.is_terminal() {
-                return Ok(());
+                return Ok(false);
             }
             self.store.forget(id.bucket(), &[id], None).await?;
         }
-        let mut def = Definition::new(kind, params);
-        (def.timeout_s, def.max_attempts) = (LEAST_S.max(600), 3);
-        if let Some(id) = self.submit(podm, def).await? {
-            self.store.note_subscription_task(&podm.uuid, &id).await?;
-        }
-        Ok(())
+        Ok(true)
     }
 
-    async fn submit(&self, podm: &Podm, mut def: Definition) -> Result<Option<String>, StoreError> {
+    async fn submit(&self, what: &str, podm: &Podm, mut def: Definition) -> Result<(), StoreError> {
         def.podm_id = Some(podm.uuid.clone());
         match self.store.submit(def, None, None).await {
-            Ok(submitted) => Ok(Some(submitted.id.to_string())),
+            Ok(submitted) => self.store.note_last_task(what, &podm.uuid, &submitted.id.to_string()).await,
             Err(SubmitError::Store(error)) => Err(error),
             Err(SubmitError::Refused(problem)) => {
                 tracing::warn!(podm = %podm.name, error = %problem.detail, "no telemetry task made");
-                Ok(None)
+                Ok(())
             }
         }
     }

@@ -63,4 +63,7 @@ pub struct Subscribe {
     /// Because the setting `telemetry.event_receiver_url` says so: it goes when the setting goes.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub by_setting: bool,
+    /// Only if one is on record still: it may be gone at the Pod Manager, and may have been ended meanwhile.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub renewal: bool,
 }

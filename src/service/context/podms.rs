@@ -71,6 +71,22 @@ impl Context {
         Ok(self.store.note_subscribed(podm_id, note).await?)
     }
 
+    /// Whether a subscription at a Pod Manager is on record.
+    ///
+    /// # Errors
+    /// A retry when Redis is away.
+    pub async fn is_subscribed(&self, podm_id: &str) -> Result<bool, Verdict> {
+        Ok(self.store.subscribed(podm_id).await?.is_some())
+    }
+
+    /// Notes a subscription anew; `false` where it was ended meanwhile.
+    ///
+    /// # Errors
+    /// A retry when Redis is away.
+    pub async fn note_renewed(&self, podm_id: &str, note: &Subscribed) -> Result<bool, Verdict> {
+        Ok(self.store.note_renewed(podm_id, note).await?)
+    }
+
     /// Puts a Pod Manager's limits into force.
     ///
     /// # Errors

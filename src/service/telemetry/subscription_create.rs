@@ -1,7 +1,8 @@
 //! `subscription.create`: subscribes to a Pod Manager's events, once for this deployment.
 //!
 //! Our subscription is known by its Context. It is looked for first, in every attempt: one that stands and leads to the right address is
-//! adopted, one that leads elsewhere (the receiver has moved, the key has changed) is replaced.
+//! adopted, one that leads elsewhere (the receiver has moved, the key has changed) is replaced. A renewal that finds its subscription ended
+//! leaves nothing behind, whether that was before or while it ran.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -26,7 +27,7 @@ struct Saved {
 /// # Errors
 /// 404 when the Pod Manager is not registered or has no event service; what it answers.
 pub async fn run(ctx: &Context) -> Result<Value, Verdict> {
-    let Subscribe { receiver, by_setting } = ctx.params()?;
+    let Subscribe { receiver, by_setting, renewal } = ctx.params()?;
     let podm = ctx.podm_record().await?;
     let driver = hardware::connect(ctx, &podm)?;
     let telemetry = driver.telemetry().ok_or_else(|| own::no_service(&podm.name))?;
@@ -35,6 +36,9 @@ pub async fn run(ctx: &Context) -> Result<Value, Verdict> {
     let destination = own::destination(&receiver, &podm.uuid, &key);
     let context = own::context(ctx.deployment(), &podm.uuid);
     let mut saved: Saved = ctx.saved().unwrap_or_default();
+    if renewal && !saved.making && !ctx.is_subscribed(&podm.uuid).await? {
+        return Ok(ended(&podm.uuid));
+    }
 
     let found = own::all(telemetry, &context).await.map_err(|e| hardware::verdict(ctx, &e))?;
     let found = found.ok_or_else(|| own::no_service(&podm.name))?;
@@ -74,10 +78,22 @@ pub async fn run(ctx: &Context) -> Result<Value, Verdict> {
         ))));
     };
     let note = Subscribed { receiver, by_setting, since: rfc3339(ctx.now_ms()) };
-    ctx.note_subscribed(&podm.uuid, Some(&note)).await?;
+    if !renewal {
+        ctx.note_subscribed(&podm.uuid, Some(&note)).await?;
+    } else if !ctx.note_renewed(&podm.uuid, &note).await? {
+        for one in &there {
+            own::remove(ctx, telemetry, &one.path, &saved).await?;
+        }
+        return Ok(ended(&podm.uuid));
+    }
     Ok(
         json!({ "podm_id": podm.uuid, "resource_uri": path.as_ref().unwrap_or(&standing.path), "receiver": note.receiver }),
     )
+}
+
+/// The result of a renewal that came too late.
+fn ended(podm_id: &str) -> Value {
+    json!({ "podm_id": podm_id, "left": "the subscription was ended" })
 }
 
 /// Removes what this task made; one that stood before stays.

@@ -19,6 +19,8 @@ const TRIES: u32 = 3;
 /// 404 when the Pod Manager is not registered; what it answers.
 pub async fn run(ctx: &Context) -> Result<Value, Verdict> {
     let podm = ctx.podm_record().await?;
+    // First of all: a renewal under way then knows that it came too late.
+    ctx.note_subscribed(&podm.uuid, None).await?;
     let driver = hardware::connect(ctx, &podm)?;
     if let Some(telemetry) = driver.telemetry() {
         let context = own::context(ctx.deployment(), &podm.uuid);
@@ -27,7 +29,6 @@ pub async fn run(ctx: &Context) -> Result<Value, Verdict> {
             own::remove(ctx, telemetry, &one.path, &Value::Null).await?;
         }
     }
-    ctx.note_subscribed(&podm.uuid, None).await?;
     Ok(hardware::confirmation(ctx, "", "DELETED"))
 }
 
