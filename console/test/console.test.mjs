@@ -347,7 +347,7 @@ test("a stuck Pod Manager is the first thing on the overview, with the reason", 
     await first.getByText(/Pod Manager podm1.* is (stuck|slow): /).waitFor({ timeout: 60_000 });
     await first.getByRole("link").click();
     const card = page.getByRole("region", { name: /^Pod Manager/ }).first();
-    assert.equal(await card.getAttribute("aria-label"), "Pod Manager podm1", "the worst stands first");
+    await until("the worst stands first", async () => (await card.getAttribute("aria-label")) === "Pod Manager podm1");
     await card.getByText(/wait/).first().waitFor();
     await card.getByText(/held by/).click();
     const holder = await card.locator("details a").first().getAttribute("href");
