@@ -270,6 +270,22 @@ async fn a_renewal_that_comes_after_the_end_of_its_subscription_or_is_overtaken_
 }
 
 #[tokio::test]
+async fn a_subscription_whose_end_failed_is_not_renewed_but_ended_as_soon_as_that_works() {
+    let plant = Plant::start_with(SimConfig::default(), |config| {
+        config.telemetry.collect_interval = SignedDuration::from_millis(300);
+    })
+    .await;
+    let (lab, podm) = (&plant.lab, plant.lab.uuids[0].clone());
+    plant.run("subscription.create", json!({"receiver": "http://127.0.0.1:1"}), Some(&podm), None).await;
+    lab.faults(json!([{"method": "DELETE", "path_prefix": SUBSCRIPTIONS, "status": 403}])).await;
+    let failed = plant.run("subscription.delete", Value::Null, Some(&podm), None).await;
+    assert_eq!((failed.state.as_str(), subscriptions(lab).await.len()), ("failed", 1), "{:?}", failed.body);
+    lab.faults(json!([])).await;
+    wait::until("it is gone", async || subscriptions(lab).await.is_empty()).await;
+    wait::until("nor is it on record", async || plant.store.subscribed(&podm).await.unwrap().is_none()).await;
+}
+
+#[tokio::test]
 async fn telemetry_is_served_by_the_command_line() {
     let plant = Plant::start(SimConfig::default()).await;
     let front = Front::over(&plant).await;

@@ -47,6 +47,9 @@ pub struct Subscribed {
     pub by_setting: bool,
     /// RFC 3339 UTC.
     pub since: String,
+    /// It is to go: nobody renews it, and whoever was to end it may have failed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub ending: bool,
 }
 
 /// When they were read, how long they count as fresh, and a text.
@@ -194,17 +197,6 @@ impl Store {
             None => redis::cmd("DEL").arg(key).query_async::<u32>(&mut shared).await.map(drop)?,
         };
         Ok(())
-    }
-
-    /// Notes a subscription anew, where one is noted still; `false` where that was taken away.
-    ///
-    /// # Errors
-    /// When Redis is away or full.
-    pub async fn note_renewed(&self, podm_id: &str, note: &Subscribed) -> Result<bool, StoreError> {
-        let mut set = redis::cmd("SET");
-        set.arg(keys::subscription(podm_id)).arg(json(note)?).arg("XX");
-        let set: Option<String> = set.query_async(&mut self.redis().shared()).await?;
-        Ok(set.is_some())
     }
 
     /// Forgets everything that a Pod Manager measured and told.

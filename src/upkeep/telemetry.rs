@@ -84,7 +84,7 @@ impl Telemetry {
         let note = self.store.subscribed(&podm.uuid).await?;
         let (kind, params) = match (&self.receiver, &note) {
             (Some(receiver), _) => ("subscription.create", json!({ "receiver": receiver, "by_setting": true })),
-            (None, Some(note)) if note.by_setting => ("subscription.delete", Value::Null),
+            (None, Some(note)) if note.by_setting || note.ending => ("subscription.delete", Value::Null),
             (None, Some(note)) => ("subscription.create", json!({ "receiver": note.receiver, "renewal": true })),
             (None, None) => return Ok(()),
         };

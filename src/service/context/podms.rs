@@ -71,20 +71,21 @@ impl Context {
         Ok(self.store.note_subscribed(podm_id, note).await?)
     }
 
-    /// Whether a subscription at a Pod Manager is on record.
+    /// Whether a subscription at a Pod Manager is on record, and not to go.
     ///
     /// # Errors
     /// A retry when Redis is away.
     pub async fn is_subscribed(&self, podm_id: &str) -> Result<bool, Verdict> {
-        Ok(self.store.subscribed(podm_id).await?.is_some())
+        Ok(self.store.subscribed(podm_id).await?.is_some_and(|note| !note.ending))
     }
 
-    /// Notes a subscription anew; `false` where it was ended meanwhile.
+    /// Notes that the subscription at a Pod Manager is to go.
     ///
     /// # Errors
     /// A retry when Redis is away.
-    pub async fn note_renewed(&self, podm_id: &str, note: &Subscribed) -> Result<bool, Verdict> {
-        Ok(self.store.note_renewed(podm_id, note).await?)
+    pub async fn note_ending(&self, podm_id: &str) -> Result<(), Verdict> {
+        let Some(note) = self.store.subscribed(podm_id).await? else { return Ok(()) };
+        self.note_subscribed(podm_id, Some(&Subscribed { ending: true, ..note })).await
     }
 
     /// Puts a Pod Manager's limits into force.

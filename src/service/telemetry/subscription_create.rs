@@ -77,18 +77,19 @@ pub async fn run(ctx: &Context) -> Result<Value, Verdict> {
             podm.name
         ))));
     };
-    let note = Subscribed { receiver, by_setting, since: rfc3339(ctx.now_ms()) };
-    if !renewal {
-        ctx.note_subscribed(&podm.uuid, Some(&note)).await?;
-    } else if !ctx.note_renewed(&podm.uuid, &note).await? {
+    // A renewal writes no note, so it cannot write over the news that it came too late.
+    if renewal && !ctx.is_subscribed(&podm.uuid).await? {
         for one in &there {
             own::remove(ctx, telemetry, &one.path, &saved).await?;
         }
         return Ok(ended(&podm.uuid));
     }
-    Ok(
-        json!({ "podm_id": podm.uuid, "resource_uri": path.as_ref().unwrap_or(&standing.path), "receiver": note.receiver }),
-    )
+    if !renewal {
+        let since = rfc3339(ctx.now_ms());
+        let note = Subscribed { receiver: receiver.clone(), by_setting, since, ending: false };
+        ctx.note_subscribed(&podm.uuid, Some(&note)).await?;
+    }
+    Ok(json!({ "podm_id": podm.uuid, "resource_uri": path.as_ref().unwrap_or(&standing.path), "receiver": receiver }))
 }
 
 /// The result of a renewal that came too late.

@@ -19,8 +19,8 @@ const TRIES: u32 = 3;
 /// 404 when the Pod Manager is not registered; what it answers.
 pub async fn run(ctx: &Context) -> Result<Value, Verdict> {
     let podm = ctx.podm_record().await?;
-    // First of all: a renewal under way then knows that it came too late.
-    ctx.note_subscribed(&podm.uuid, None).await?;
+    // First of all: a renewal under way then knows that it came too late, and the scheduler that this is to be done should it fail.
+    ctx.note_ending(&podm.uuid).await?;
     let driver = hardware::connect(ctx, &podm)?;
     if let Some(telemetry) = driver.telemetry() {
         let context = own::context(ctx.deployment(), &podm.uuid);
@@ -29,6 +29,7 @@ pub async fn run(ctx: &Context) -> Result<Value, Verdict> {
             own::remove(ctx, telemetry, &one.path, &Value::Null).await?;
         }
     }
+    ctx.note_subscribed(&podm.uuid, None).await?;
     Ok(hardware::confirmation(ctx, "", "DELETED"))
 }
 
